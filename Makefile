@@ -1,0 +1,30 @@
+# Each target sets up what it needs: a virtual environment, the pinned versions, an editable install.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+JOBS ?= auto
+
+.PHONY: claims test check leaderboard clean
+
+claims: $(VENV)/.installed
+	$(BIN)/pytest claims/ --controls -n $(JOBS)
+
+test: $(VENV)/.installed
+	$(BIN)/pytest tests/ -n $(JOBS) --dist loadgroup
+
+check: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+leaderboard: $(VENV)/.installed
+	$(BIN)/repro leaderboard
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .repro

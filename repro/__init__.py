@@ -1,0 +1,58 @@
+"""Repro: the reproduction test suite for the papers that made deep learning.
+
+The public names: what a claims file, a control or a reader of records needs.
+"""
+
+from __future__ import annotations
+
+from repro.claim import Run, claim, refuted
+from repro.classification import Classification
+from repro.criterion import (
+    all_of,
+    at_least,
+    at_most,
+    equivalent,
+    higher,
+    holds,
+    interior_peak,
+    lower,
+    matches,
+    monotone,
+    ordered,
+    power_law,
+)
+from repro.errors import ReproError, Unavailable
+from repro.experiment import Setting
+from repro.implementation import sabotage
+from repro.measurement import Measurement, Measurements, cases, curve, scalar
+from repro.paper import Paper, Reported
+
+__all__ = [
+    "Classification",
+    "Measurement",
+    "Measurements",
+    "Paper",
+    "Reported",
+    "ReproError",
+    "Run",
+    "Setting",
+    "Unavailable",
+    "all_of",
+    "at_least",
+    "at_most",
+    "cases",
+    "claim",
+    "curve",
+    "equivalent",
+    "higher",
+    "holds",
+    "interior_peak",
+    "lower",
+    "matches",
+    "monotone",
+    "ordered",
+    "power_law",
+    "refuted",
+    "sabotage",
+    "scalar",
+]

@@ -1,0 +1,122 @@
+"""The trial cache: content-addressed, shared by processes and machines, verified on read."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from repro.errors import ReproError
+
+
+class CacheWarning(UserWarning):
+    """A damaged entry was found; the trial is computed again."""
+
+
+class Cache:
+    """A folder of results, one file each, named by the hash of everything that can change the result.
+
+    Args:
+        root: the folder; made on the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, key: str) -> Path:
+        """Where the entry of `key` (a sha256 in hex) lies."""
+        return self.root / key[:2] / f"{key}.json"
+
+    def get(self, key: str) -> Any | None:
+        """The entry's payload, or None; a damaged entry is said, removed and counts as absent."""
+        path = self.path(key)
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ReproError(
+                f"The trial cache cannot be read: {error}", "Set REPRO_CACHE to a folder of yours."
+            ) from error
+        try:
+            entry = json.loads(text)
+            payload = entry["payload"]
+            sound = entry["key"] == key and entry["digest"] == _digest(payload)
+        except (ValueError, KeyError, TypeError):
+            sound, payload = False, None
+        if sound:
+            return payload
+        warnings.warn(
+            f"cache entry {path.name[:12]} is damaged; the trial is computed again", CacheWarning, stacklevel=2
+        )
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
+
+    def put(self, key: str, payload: Any) -> None:
+        """Write an entry whole or not at all.
+
+        Raises:
+            ReproError: if the folder is read-only or full, with what to do.
+        """
+        path = self.path(key)
+        text = _canonical({"key": key, "digest": _digest(payload), "payload": payload})
+        temporary = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+            with os.fdopen(handle, "wb") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError as error:
+            if temporary is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+            raise _unwritable(self.root, error) from error
+
+    @contextlib.contextmanager
+    def lock(self, key: str, *, wait: float) -> Iterator[bool]:
+        """Hold the right to compute `key`; yields False if another process held it for all of `wait` seconds."""
+        path = self.path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path.with_suffix(".lock"), timeout=wait)
+            try:
+                lock.acquire()
+            except Timeout:
+                yield False
+                return
+        except OSError as error:
+            raise _unwritable(self.root, error) from error
+        try:
+            yield True
+        finally:
+            lock.release()
+
+
+def _unwritable(root: Path, error: OSError) -> ReproError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ReproError(f"The disk of the trial cache {root} is full", "Free space or set REPRO_CACHE elsewhere.")
+    return ReproError(
+        f"The trial cache {root} cannot be written ({error.strerror or error})",
+        "Set REPRO_CACHE to a folder that can be, or pass --no-cache.",
+    )
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _digest(payload: Any) -> str:
+    return hashlib.sha256(_canonical(payload)).hexdigest()

@@ -1,0 +1,175 @@
+"""Calibration: how often a claim's criterion says what it should, on seeds that the claim does not use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+
+import msgspec
+
+from repro import implementation
+from repro.cache import Cache
+from repro.catalogue import Catalogue
+from repro.claim import Claim
+from repro.errors import ReproError
+from repro.machine import Machine, Software, machine, software
+from repro.paths import cache_dir
+from repro.statistics import clopper_pearson, prediction_interval
+from repro.suite import Suite, resolve_device
+from repro.task import Device
+from repro.verdict import Status
+
+FIRST_SEED = 1_000_000  # claims use seeds from 0; calibration's lie far above and are never used twice
+CONFIDENCE = 0.95
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """How often something happened, with its Clopper-Pearson interval at 95 %."""
+
+    hits: int
+    of: int
+    low: float
+    high: float
+
+    def share(self) -> str:
+        """The rate as people read it."""
+        return f"{self.hits} of {self.of} [{self.low:.1%}, {self.high:.1%}]"
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The calibration of one claim.
+
+    Attributes:
+        claim: the claim's id; `digest` is that of the claim as it was calibrated.
+        passed: how often the reference got the expected verdict.
+        rejected: for each control, how often the criterion told it from the reference.
+        estimates: the reference's estimates, one for each repeat.
+        statuses: the reference's verdicts, one for each repeat.
+    """
+
+    claim: str
+    digest: str
+    created: str
+    first_seed: int
+    seeds: int
+    passed: Rate
+    rejected: dict[str, Rate]
+    estimates: tuple[float | None, ...]
+    statuses: tuple[Status, ...]
+    machine: Machine
+    software: Software
+    current: bool = True
+
+    @property
+    def sound(self) -> bool:
+        """At least 99 % for the reference and for every control."""
+        return all(rate.hits >= 0.99 * rate.of for rate in (self.passed, *self.rejected.values()))
+
+    def band(self) -> tuple[float, float] | None:
+        """The 99 % prediction interval of one further estimate of the reference; None below 20 repeats."""
+        values = [estimate for estimate in self.estimates if estimate is not None]
+        return prediction_interval(values, 0.99) if len(values) >= 20 else None
+
+
+class _Once(msgspec.Struct, frozen=True):
+    claim: str
+    repeat: int
+    status: Status
+    estimate: float | None
+    rejected: dict[str, bool]
+
+
+def run(
+    claims: Sequence[Claim],
+    repeats: int,
+    jobs: int,
+    device: str,
+    root: Path,
+    say: Callable[[str], None] = lambda line: None,
+) -> Iterator[Calibration]:
+    """Calibrate claims; every finished trial is kept, so an interrupted calibration resumes.
+
+    Raises:
+        ReproError: if nothing is to be calibrated, or a trial fails.
+    """
+    if not claims:
+        raise ReproError("None of these claims is statistical and of the default tier", "Exact claims need none.")
+    settled = resolve_device(device)
+    found: dict[str, list[_Once]] = {claim.id: [] for claim in claims}
+    by_id = {claim.id: claim for claim in claims}
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(_once, claim.id, r, settled, root) for r in range(repeats) for claim in claims]
+        for done, future in enumerate(as_completed(waiting), start=1):
+            once = future.result()
+            found[once.claim].append(once)
+            say(f"{done} of {len(waiting)} verdicts")
+            if len(found[once.claim]) == repeats:
+                yield _summary(by_id[once.claim], sorted(found[once.claim], key=lambda o: o.repeat))
+
+
+def _once(name: str, repeat: int, device: Device, root: Path) -> _Once:
+    claim = next(c for c in Catalogue(root).claims if c.id == name)
+    suite = Suite(Cache(cache_dir() / "trials"), device)
+    first = FIRST_SEED + repeat * claim.seeds
+    seeds = range(first, first + claim.seeds)
+    judged = suite.judge(claim, implementation.reference(claim.paper.key, root), seeds)
+    rejected = {control.implementation.name: control.rejected for control in suite.controls(claim, seeds)}
+    return _Once(name, repeat, judged.verdict.status, judged.verdict.estimate, rejected)
+
+
+def _summary(claim: Claim, runs: list[_Once]) -> Calibration:
+    wanted: Status = "refuted" if claim.finding else "holds"
+    return Calibration(
+        claim=claim.id,
+        digest=claim.digest(),
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        first_seed=FIRST_SEED,
+        seeds=claim.seeds,
+        passed=_rate([once.status == wanted for once in runs]),
+        rejected={name: _rate([once.rejected[name] for once in runs]) for name in claim.controls},
+        estimates=tuple(once.estimate for once in runs),
+        statuses=tuple(once.status for once in runs),
+        machine=machine(),
+        software=software(threads=1),
+    )
+
+
+def _rate(hits: list[bool]) -> Rate:
+    low, high = clopper_pearson(sum(hits), len(hits), CONFIDENCE)
+    return Rate(sum(hits), len(hits), low, high)
+
+
+def path(paper: str, root: Path) -> Path:
+    """Where the calibrations of a paper's claims are kept."""
+    return root / "claims" / "calibration" / f"{paper}.json"
+
+
+def keep(calibration: Calibration, root: Path) -> None:
+    """Write a calibration beside the others of its paper, in place of the claim's earlier one."""
+    paper = calibration.claim.partition("/")[0]
+    kept = {**_read(paper, root), calibration.claim: calibration}
+    text = msgspec.json.format(msgspec.json.encode(dict(sorted(kept.items()))), indent=1)
+    path(paper, root).parent.mkdir(parents=True, exist_ok=True)
+    path(paper, root).write_bytes(text + b"\n")
+
+
+def calibration_of(claim: Claim, root: Path) -> Calibration | None:
+    """The kept calibration of a claim, marked as not current if the claim has changed since."""
+    found = _read(claim.paper.key, root).get(claim.id)
+    return found and msgspec.structs.replace(found, current=found.digest == claim.digest())
+
+
+def _read(paper: str, root: Path) -> dict[str, Calibration]:
+    try:
+        return msgspec.json.decode(path(paper, root).read_bytes(), type=dict[str, Calibration])
+    except FileNotFoundError:
+        return {}
+    except msgspec.MsgspecError as error:
+        raise ReproError(
+            f"{path(paper, root).name} is not a calibration file: {error}", "Restore it from git."
+        ) from error

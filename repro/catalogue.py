@@ -1,0 +1,65 @@
+"""Which papers and claims there are, found by file name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from repro.claim import Claim
+from repro.errors import ReproError, unknown
+from repro.implementation import load_file
+from repro.paper import Paper
+from repro.paths import project_root
+
+
+class Catalogue:
+    """The claims of a project: every `claims/test_<key>.py` below `root`.
+
+    Raises:
+        ReproError: if the project has no claims, or a claims file cannot be imported.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or project_root()
+        files = sorted((self.root / "claims").glob("test_*.py"))
+        if not files:
+            raise ReproError(f"There are no claims in {self.root}", "Run this inside a clone of the repository.")
+        self.modules = {path.stem.removeprefix("test_"): load_file(path, f"claims.{path.stem}") for path in files}
+
+    @property
+    def papers(self) -> dict[str, Paper]:
+        """Papers by key."""
+        return {key: module.PAPER for key, module in self.modules.items()}
+
+    @property
+    def claims(self) -> list[Claim]:
+        """All claims, in the order of the files and of the lines in them; a row of a table is a claim."""
+        return [claim for module in self.modules.values() for claim in claims_in(module)]
+
+    def select(self, names: Sequence[str]) -> list[Claim]:
+        """Claims by paper key, `key/name`, `key/name@version` or `key/name@version[row]`; all for no names.
+
+        Raises:
+            ReproError: for a name that selects nothing, with suggestions.
+        """
+        claims = self.claims
+        chosen = [claim for claim in claims if not names or any(matches(claim, name) for name in names)]
+        for name in names:
+            if not any(matches(claim, name) for claim in claims):
+                kind = "claim" if "/" in name else "paper"
+                raise unknown(
+                    kind, name, {c.id for c in claims} if "/" in name else {*self.papers, *(c.id for c in claims)}
+                )
+        return chosen
+
+
+def claims_in(module: ModuleType) -> list[Claim]:
+    """The claims that a module states, in its order."""
+    return [claim for value in vars(module).values() for claim in getattr(value, "claims", ())]
+
+
+def matches(claim: Claim, name: str) -> bool:
+    """Whether `name` selects the claim: any leading part of its id that ends at a boundary."""
+    return claim.id == name or bool(re.match(re.escape(name) + r"[/@\[]", claim.id))

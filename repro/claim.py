@@ -1,0 +1,265 @@
+"""Claims: what a paper says, as a statement that can fail.
+
+The decorator states and the body names arms, so claims can be listed, planned and read without running:
+
+    @claim("plain-degrades", higher(by=20.0), seeds=5, controls=["residual_as_plain"])
+    def test_plain_degrades(run: Run):
+        \"\"\"Figure 6 (left): a deeper plain network has the higher training error.\"\"\"
+        deep = run(Classification(), "plain", data="digits", depth=42)
+        shallow = run(Classification(), "plain", data="digits", depth=10)
+        return deep["train_error"], shallow["train_error"]
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from repro.criterion import Criterion
+from repro.paper import PLACES, Paper, Reported
+from repro.source import digest, normalised
+from repro.verdict import Evidence
+
+Tier = Literal["cpu", "gpu", "cluster"]
+TIERS: tuple[Tier, ...] = ("cpu", "gpu", "cluster")
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One side of a comparison: an experiment on a preset of the implementation, with overrides.
+
+    `arm["train_error"]` names one of its measurements; nothing is run until the suite judges the claim.
+    """
+
+    experiment: Callable[..., Any]
+    preset: str
+    data: str | None
+    label: str
+    overrides: Mapping[str, Any]
+
+    def __getitem__(self, measurement: str) -> Drawn:
+        return Drawn(self, measurement)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A measurement of an arm that the suite is to draw, one value per seed."""
+
+    arm: Arm
+    measurement: str
+
+
+Draws = Drawn | tuple["Draws", ...]
+"""What a claim's body returns: one draw, a tuple of them, or a tuple of such for a compound criterion."""
+
+
+class Run(Protocol):
+    """The fixture of a claim's body."""
+
+    def __call__(
+        self,
+        experiment: Callable[..., Any],
+        preset: str,
+        *,
+        data: str | None = None,
+        arm: str | None = None,
+        **overrides: Any,
+    ) -> Arm:
+        """Name an arm: `experiment` on `preset`, with fields of the config overridden."""
+        ...
+
+
+def name_arm(
+    experiment: Callable[..., Any],
+    preset: str,
+    *,
+    data: str | None = None,
+    arm: str | None = None,
+    **overrides: Any,
+) -> Arm:
+    """The one implementation of `Run`: it only writes down what was asked for."""
+    settings = " ".join(f"{key}={value}" for key, value in sorted(overrides.items()))
+    return Arm(experiment, preset, data, arm or f"{preset} {settings}".strip(), overrides)
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """The claim is known not to hold; `source` says who showed it."""
+
+    source: str
+
+
+def refuted(source: str) -> Expected:
+    """Mark a claim whose refutation is expected, with the literature or the arithmetic that shows it."""
+    if len(source) < 10:
+        raise ValueError("an expected refutation needs its source")
+    return Expected(source)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Claim:
+    """A testable statement of a paper. A table's row is a claim of its own.
+
+    Attributes:
+        place: where the paper says it, such as "Figure 6 (left)".
+        says: the statement, in our words.
+        seeds: how many seeds each arm is drawn at; 1 for exact claims.
+        controls: names of the sabotaged implementations that its criterion must reject.
+        expected: set when the claim is known not to hold (a finding).
+        cost: what it costs to run, for people whose machine cannot.
+    """
+
+    paper: Paper
+    name: str
+    version: int
+    row: str | None
+    place: str
+    says: str
+    criterion: Criterion
+    tier: Tier
+    evidence: Evidence
+    seeds: int
+    controls: tuple[str, ...]
+    expected: Expected | None
+    reported: tuple[Reported, ...]
+    cost: str
+    body: Callable[..., Draws]
+
+    @property
+    def id(self) -> str:
+        """`key/name@version`, with `[row]` for a row of a table."""
+        row = f"[{self.row}]" if self.row is not None else ""
+        return f"{self.paper.key}/{self.name}@{self.version}{row}"
+
+    @property
+    def finding(self) -> bool:
+        """Whether the claim is known not to hold."""
+        return self.expected is not None
+
+    @property
+    def statistical(self) -> bool:
+        """Whether the verdict rests on seeds rather than on exact cases."""
+        return self.criterion.statistical
+
+    @property
+    def group(self) -> str:
+        """The kind of claim: "mechanism" (exact), "direction" (reduced scale) or "number" (the paper's own setting)."""
+        if self.evidence == "exact":
+            return "mechanism"
+        return "direction" if self.tier == "cpu" else "number"
+
+    def draws(self) -> Draws:
+        """Which measurements of which arms the claim is judged by."""
+        return self.body(name_arm) if self.row is None else self.body(name_arm, self.row)
+
+    def digest(self) -> str:
+        """A hash of everything that defines the claim; it changes only when the claim does."""
+        facts = {
+            "id": self.id,
+            "criterion": msgspec.to_builtins(self.criterion),
+            "tier": self.tier,
+            "evidence": self.evidence,
+            "seeds": self.seeds,
+            "controls": list(self.controls),
+            "expected": msgspec.to_builtins(self.expected),
+            "body": normalised(inspect.getsource(self.body)),
+        }
+        return "sha256:" + digest(msgspec.json.encode(facts, order="deterministic").decode())
+
+
+def claim(
+    name: str,
+    criterion: Criterion | None = None,
+    *,
+    rows: Mapping[str, Criterion] | None = None,
+    controls: Sequence[str],
+    version: int = 1,
+    tier: Tier = "cpu",
+    evidence: Evidence | None = None,
+    seeds: int = 1,
+    expected: Expected | None = None,
+    reported: Sequence[Reported] = (),
+    cost: str = "",
+) -> Callable[[Callable[..., Draws]], Callable[..., Draws]]:
+    """State a claim; the body below it names the arms. One criterion, or one for each row of a table.
+
+    The docstring is one sentence, "Place: statement", such as "Table 6: deeper residual networks err less".
+
+    Raises:
+        ValueError: where the statement is incomplete: no docstring with a place, no control, a name that
+            differs from the function's, a statistical claim with fewer than 3 seeds, a GPU claim without cost.
+    """
+    if (criterion is None) == (rows is None):
+        raise ValueError(f"claim {name!r} needs either a criterion or rows")
+
+    def decorate(body: Callable[..., Draws]) -> Callable[..., Draws]:
+        place, says = _statement(body, name)
+        by_row = [(None, _given(criterion))] if rows is None else list(rows.items())
+        body.claims = tuple(  # pyright: ignore[reportFunctionMemberAccess] -- read by the plugin and the catalogue
+            _checked(
+                Claim(
+                    paper=body.__globals__["PAPER"],
+                    name=name,
+                    version=version,
+                    row=row,
+                    place=place,
+                    says=says,
+                    criterion=rule,
+                    tier=tier,
+                    evidence=evidence or _default_evidence(rule, tier),
+                    seeds=seeds,
+                    controls=tuple(controls),
+                    expected=expected,
+                    reported=tuple(reported) or tuple(_reported_in(rule)),
+                    cost=cost,
+                    body=body,
+                )
+            )
+            for row, rule in by_row
+        )
+        return body
+
+    return decorate
+
+
+def _given(criterion: Criterion | None) -> Criterion:
+    assert criterion is not None
+    return criterion
+
+
+def _statement(body: Callable[..., Draws], name: str) -> tuple[str, str]:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or body.__name__ != "test_" + name.replace("-", "_"):
+        raise ValueError(f"claim {name!r} must be kebab-case and its function named test_{name.replace('-', '_')}")
+    place, separator, says = " ".join((body.__doc__ or "").split()).partition(": ")
+    if not separator or not place.startswith(PLACES):
+        raise ValueError(f"claim {name!r} needs a docstring 'Place: statement', the place one of {', '.join(PLACES)}")
+    return place, says[0].upper() + says[1:]
+
+
+def _default_evidence(criterion: Criterion, tier: Tier) -> Evidence:
+    if not criterion.statistical:
+        return "exact"
+    return "reduced" if tier == "cpu" else "original"
+
+
+def _checked(claim: Claim) -> Claim:
+    if not claim.controls:
+        raise ValueError(f"{claim.id} names no control: a check that cannot fail is a defect")
+    if claim.statistical and claim.seeds < 3:
+        raise ValueError(f"{claim.id} is statistical and needs at least 3 seeds, not {claim.seeds}")
+    if claim.tier != "cpu" and not claim.cost:
+        raise ValueError(f"{claim.id} is outside the default tier and must say what it costs")
+    if claim.version < 1 or claim.tier not in TIERS:
+        raise ValueError(f"{claim.id}: versions count from 1 and tiers are {', '.join(TIERS)}")
+    return claim
+
+
+def _reported_in(criterion: Criterion) -> list[Reported]:
+    fields = [getattr(criterion, name) for name in criterion.__struct_fields__]
+    inner = [part for field in fields if isinstance(field, tuple) for part in field if isinstance(part, msgspec.Struct)]
+    found = [field for field in fields if isinstance(field, Reported)]
+    return found + [r for part in inner if not isinstance(part, Reported) for r in _reported_in(part)]  # pyright: ignore

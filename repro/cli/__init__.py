@@ -1,0 +1,37 @@
+"""The command line: `repro claims | run | show | verify | calibrate | data | doctor | leaderboard`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from repro.cli.calibrate import calibrate
+from repro.cli.claims import claims
+from repro.cli.data import data
+from repro.cli.doctor import doctor
+from repro.cli.leaderboard import leaderboard
+from repro.cli.records import publish, show, verify
+from repro.cli.run import run
+from repro.errors import ReproError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="repro")
+def cli() -> None:
+    """Reproduce the claims of the papers that made deep learning."""
+
+
+for command in (claims, run, show, verify, publish, calibrate, data, doctor, leaderboard):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The console script: an error that a user can mend is two lines on stderr and exit code 1."""
+    try:
+        cli(standalone_mode=True)
+    except ReproError as error:
+        click.echo(f"error: {error.problem}", err=True)
+        if error.remedy:
+            click.echo(f"       {error.remedy}", err=True)
+        sys.exit(1)

@@ -1,0 +1,32 @@
+"""`repro calibrate`: how often the reference passes and each control is rejected, on fresh seeds."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="PAPER | CLAIM...")
+@click.option("--repeats", default=20, show_default=True, help="Independent verdicts, each on seeds of its own.")
+@click.option("--jobs", default=1, show_default=True, help="Processes.")
+@click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
+@click.option("--write", is_flag=True, help="Keep the result in claims/calibration/.")
+def calibrate(names: tuple[str, ...], repeats: int, jobs: int, device: str, write: bool) -> None:
+    """Rerun statistical claims of the default tier on fresh seeds; trials are kept, so it can be resumed."""
+    from repro.calibration import keep, run
+    from repro.catalogue import Catalogue
+    from repro.cli.tables import console
+
+    catalogue = Catalogue()
+    chosen = [claim for claim in catalogue.select(names) if claim.statistical and claim.tier == "cpu"]
+    failed = False
+    with console().status("calibrating") as status:
+        for result in run(chosen, repeats, jobs, device, catalogue.root, say=status.update):
+            if write:
+                keep(result, catalogue.root)
+            shares = "; ".join(f"{name} rejected in {rate.share()}" for name, rate in result.rejected.items())
+            click.echo(f"{result.claim}: as expected in {result.passed.share()}; {shares}")
+            failed |= not result.sound
+    if failed:
+        click.echo("A reference failed or a control passed more often than 1 time in 100: do not rely on that claim.")
+        raise SystemExit(1)

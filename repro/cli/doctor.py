@@ -1,0 +1,86 @@
+"""`repro doctor`: what this machine can run, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+
+class Check(NamedTuple):
+    """One thing a part of the suite needs."""
+
+    name: str
+    found: str  # empty where it is missing
+    needed_for: str
+    remedy: str
+
+
+@click.command()
+def doctor() -> None:
+    """Say what this machine can run. The exit code is 1 only if the default claims cannot run."""
+    from repro.catalogue import Catalogue
+    from repro.machine import machine
+    from repro.paths import cache_dir, store_dir
+
+    here = machine()
+    click.echo(f"machine   {here.cpu}, {here.cores} cores, {here.isa}, {here.memory_bytes / 2**30:.0f} GiB")
+    click.echo(f"gpu       {here.gpu or 'none seen'}")
+    checks = [*_packages(), *_programs(), *_folders(cache_dir(), store_dir()), *_datasets()]
+    for check in checks:
+        mark, text = ("ok", check.found) if check.found else ("--", f"missing: {check.remedy}")
+        click.echo(f"{mark}  {check.name:<14} {text}  ({check.needed_for})")
+    claims = Catalogue().claims
+    for tier in ("cpu", "gpu", "cluster"):
+        able = tier == "cpu" or here.gpu is not None
+        count = sum(claim.tier == tier for claim in claims)
+        click.echo(f"{count:>3} claims of tier {tier}: {'can run here' if able else 'need a GPU'}")
+    if any(not check.found and check.needed_for == "the default claims" for check in checks):
+        raise SystemExit(1)
+
+
+def _packages() -> list[Check]:
+    wanted = [
+        ("torch", "the default claims", "pip install -c constraints.txt torch"),
+        ("numba", "the default claims", "pip install numba"),
+        ("xdist", "running claims in parallel", "pip install pytest-xdist"),
+        ("streamlit", "the leaderboard", "pip install -e '.[board]'"),
+        ("psycopg", "a store indexed by PostgreSQL", "pip install -e '.[board]'"),
+        ("pynvml", "GPU telemetry and energy", "pip install -e '.[gpu]'"),
+    ]
+    return [
+        Check(name, "installed" if importlib.util.find_spec(name) else "", purpose, remedy)
+        for name, purpose, remedy in wanted
+    ]
+
+
+def _programs() -> list[Check]:
+    servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return [
+        Check("chromium", shutil.which("chromium") or "", "the browser tests", "apt-get install chromium"),
+        Check("bwrap", shutil.which("bwrap") or "", "isolating submissions", "apt-get install bubblewrap"),
+        Check("postgres", str(servers[-1]) if servers else "", "the PostgreSQL tests", "apt-get install postgresql"),
+    ]
+
+
+def _folders(cache: Path, store: Path) -> list[Check]:
+    return [_folder("cache", cache, "REPRO_CACHE"), _folder("store", store, "REPRO_STORE")]
+
+
+def _folder(name: str, path: Path, variable: str) -> Check:
+    nearest = next(parent for parent in (path, *path.parents) if parent.exists())
+    writable = os.access(nearest, os.W_OK)
+    return Check(name, str(path) if writable else "", "the default claims", f"{path} is read-only; set {variable}")
+
+
+def _datasets() -> list[Check]:
+    from repro import data
+
+    return [
+        Check(name, "here" if data.available(name) else "", f"claims on {name}", data.how_to_get(name))
+        for name in data.names()
+    ]

@@ -1,0 +1,30 @@
+"""`repro leaderboard`: serve the board."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from repro.errors import ReproError
+
+
+@click.command()
+@click.option("--port", default=8501, show_default=True, help="Port to serve on.")
+@click.option("--address", default="localhost", show_default=True, help="Address to serve on.")
+@click.option("--store", type=click.Path(path_type=Path), help="Show this store beside the published records.")
+def leaderboard(port: int, address: str, store: Path | None) -> None:
+    """Serve the leaderboard: the published records and the local store."""
+    if importlib.util.find_spec("streamlit") is None:
+        raise ReproError("The leaderboard needs streamlit", "Run pip install -e '.[board]'.")
+    from repro.paths import project_root
+
+    app = project_root() / "leaderboard" / "app.py"
+    environment = os.environ | ({"REPRO_STORE": str(store.resolve())} if store else {})
+    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
+    command += ["--server.address", address, "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    sys.exit(subprocess.call(command, env=environment))

@@ -1,0 +1,102 @@
+"""`repro show | verify | publish`: records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from repro.errors import ReproError
+
+if TYPE_CHECKING:
+    from repro.record import Record
+
+
+@click.command()
+@click.argument("name", metavar="FILE | ID")
+@click.option("--json", "as_json", is_flag=True, help="The record itself.")
+def show(name: str, as_json: bool) -> None:
+    """Show a record, by file or by the beginning of its id."""
+    from repro.cli.tables import console, record_sheet
+    from repro.record import encode
+
+    record = _record(name)
+    if as_json:
+        click.echo(encode(record).decode(), nl=False)
+    else:
+        console().print(record_sheet(record))
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE | FOLDER]...")
+def verify(paths: tuple[Path, ...]) -> None:
+    """Check records: schema, hash, and that their claims are still what they were. All of the store by default."""
+    from repro.catalogue import Catalogue
+    from repro.paths import store_dir
+
+    today = {claim.id: claim.digest() for claim in Catalogue().claims}
+    files = [file for path in paths or (store_dir(),) for file in _files(path)]
+    problems = 0
+    for file in files:
+        problem = _problem(file, today)
+        problems += bool(problem)
+        if problem:
+            click.echo(f"{file.name}: {problem}")
+    click.echo(f"{len(files) - problems} of {len(files)} records are sound")
+    if problems or not files:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[PAPER | CLAIM]...")
+@click.option("--store", type=click.Path(path_type=Path), help="The store to publish from.")
+def publish(names: tuple[str, ...], store: Path | None) -> None:
+    """Copy the newest record of each claim, unedited, into leaderboard/records/ for a pull request."""
+    from repro.catalogue import Catalogue
+    from repro.paths import published_dir, store_dir
+    from repro.publish import publish as copy
+    from repro.store import Store
+
+    Catalogue().select(names)
+    for path in copy(Store(store or store_dir(), read_only=True), published_dir(), names):
+        click.echo(path)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(path.rglob("*.json"))
+    if not path.is_file():
+        raise ReproError(f"There is no record at {path}", "Give a record file, or a folder of them.")
+    return [path]
+
+
+def _problem(file: Path, today: dict[str, str]) -> str:
+    """What is wrong with a record file; "" if nothing is."""
+    from repro.record import decode
+
+    try:
+        record = decode(file.read_bytes())
+    except ReproError as error:
+        return error.problem
+    if file.stem != record.id.removeprefix("sha256:")[: len(file.stem)]:
+        return "the file is not named by its record's hash"
+    if record.claim.id not in today:
+        return f"{record.claim.id} is not among today's claims: retired, or of another version"
+    if record.claim.digest != today[record.claim.id]:
+        return f"the claim has changed since without a new version: {record.claim.id}"
+    return ""
+
+
+def _record(name: str) -> Record:
+    from repro.paths import published_dir, store_dir
+    from repro.record import decode
+    from repro.store import Store
+
+    if Path(name).is_file():
+        return decode(Path(name).read_bytes())
+    for root in (store_dir(), published_dir().parent):
+        found = Store(root, read_only=True).find(name)
+        if found is not None:
+            return found
+    raise ReproError(f"There is no record {name!r} in the store or among the published ones", "See `repro verify`.")

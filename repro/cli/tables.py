@@ -1,0 +1,99 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.table import Table
+
+from repro import implementation
+from repro.calibration import Calibration, calibration_of
+from repro.claim import Claim
+from repro.suite import arms
+from repro.text import interval, number, published, reported
+
+
+def console() -> Console:
+    """The terminal; wide enough for a table where output goes to a file."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=160)
+
+
+def claim_table(claims: list[Claim]) -> Table:
+    """One line a claim."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("claim", "group", "tier", "seeds", "published", "says"):
+        table.add_column(name, justify="right" if name == "seeds" else "left", overflow="fold")
+    for claim in claims:
+        says = f"{claim.says} [finding]" if claim.finding else claim.says
+        cells = [claim.id, claim.group, claim.tier, str(claim.seeds), published(claim), says]
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def claim_facts(claim: Claim, root: Path) -> dict[str, Any]:
+    """Everything about a claim, as JSON data."""
+    calibration = calibration_of(claim, root)
+    return {
+        "id": claim.id,
+        "paper": claim.paper.title,
+        "place": claim.place,
+        "says": claim.says,
+        "criterion": claim.criterion.says(),
+        "reported": msgspec.to_builtins(claim.reported),
+        "tier": claim.tier,
+        "evidence": claim.evidence,
+        "group": claim.group,
+        "seeds": claim.seeds,
+        "controls": {name: implementation.control(claim.paper.key, name, root).says for name in claim.controls},
+        "expected_refuted": claim.expected.source if claim.expected else None,
+        "arms": [arm.label for arm in arms(claim.draws())],
+        "data": sorted({arm.data for arm in arms(claim.draws()) if arm.data}),
+        "cost": claim.cost,
+        "digest": claim.digest(),
+        "calibration": msgspec.to_builtins(calibration) if calibration else None,
+    }
+
+
+def claim_sheet(claim: Claim, root: Path) -> Group:
+    """One claim whole."""
+    facts = claim_facts(claim, root)
+    sheet = Table(box=None, show_header=False, pad_edge=False)
+    sheet.add_column(style="bold")
+    sheet.add_column(overflow="fold")
+    rows = [
+        ("paper", f"{claim.paper.title} ({', '.join(claim.paper.authors)}, {claim.paper.year})"),
+        (claim.place, claim.says),
+        ("published", "\n".join(reported(r) for r in claim.reported) or "no number that can be read; a statement"),
+        ("criterion", facts["criterion"]),
+        ("evidence", f"{claim.evidence}; tier {claim.tier}; {claim.seeds} seeds an arm"),
+        ("arms", "\n".join(facts["arms"])),
+        ("data", ", ".join(facts["data"]) or "generated"),
+        ("controls", "\n".join(f"{name}: {says}" for name, says in facts["controls"].items())),
+        ("expected", f"refuted: {claim.expected.source}" if claim.expected else "to hold"),
+        ("calibration", _calibration_line(calibration_of(claim, root))),
+        ("run it", f"repro run '{claim.id}' --controls" + ("" if claim.tier == "cpu" else f" --tier {claim.tier}")),
+    ]
+    if claim.cost:
+        rows.append(("cost", claim.cost))
+    for name, value in rows:
+        sheet.add_row(name, escape(value))
+    return Group(f"[bold]{escape(claim.id)}[/]", sheet, "")
+
+
+def _calibration_line(found: Calibration | None) -> str:
+    if found is None:
+        return "none"
+    lines = [f"reference as expected in {found.passed.share()}"]
+    lines += [f"{name} rejected in {rate.share()}" for name, rate in found.rejected.items()]
+    stale = "" if found.current else " (of an earlier form of the claim)"
+    return "; ".join(lines) + f"; {found.created[:10]}{stale}"
+
+
+def verdict_line(estimate: float | None, bounds: tuple[float, float] | None, unit: str) -> str:
+    """An estimate with its interval and unit."""
+    return " ".join(part for part in (number(estimate), interval(bounds), unit) if part)

@@ -1,0 +1,122 @@
+"""Datasets by name: every module of this package but the helpers is one, found by its file name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+
+from repro.data.dataset import Dataset, Description, Split
+from repro.errors import ReproError, unknown
+
+__all__ = [
+    "Dataset",
+    "Description",
+    "Progress",
+    "Split",
+    "available",
+    "describe",
+    "digest",
+    "fetch",
+    "how_to_get",
+    "load",
+    "names",
+]
+
+HELPERS = {"__init__", "dataset", "download"}
+
+Progress = Callable[[int, int], None]
+"""Told (bytes so far, bytes in all) while something is downloaded."""
+
+
+class Loader(Protocol):
+    """What a dataset's module offers. A module whose data can be downloaded also has `fetch(progress)`."""
+
+    def load(self) -> Dataset:
+        """Read the dataset."""
+        ...
+
+    def digest(self) -> str:
+        """A sha256 in hex that stands for the data, without reading all of it."""
+        ...
+
+    def available(self) -> bool:
+        """Whether `load` would find the data here."""
+        ...
+
+    def describe(self) -> Description:
+        """What the dataset is and how it is had."""
+        ...
+
+
+def names() -> list[str]:
+    """The datasets there are, sorted."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in HELPERS)
+
+
+def load(name: str) -> Dataset:
+    """A dataset by name, read once in a process.
+
+    The arrays are copies of the caller's own: no trial can change what the next one sees.
+
+    Raises:
+        ReproError: for a name that is not known, or data that is damaged.
+        Unavailable: for data that is not on this machine, saying how it is had.
+    """
+    original = _read(name)
+    return replace(original, train=_copied(original.train), test=_copied(original.test))
+
+
+def digest(name: str) -> str:
+    """A sha256 in hex that stands for the dataset in cache keys and records, without reading all of it."""
+    return _module(name).digest()
+
+
+def available(name: str) -> bool:
+    """Whether the dataset can be loaded here without a download."""
+    return _module(name).available()
+
+
+def describe(name: str) -> Description:
+    """What the dataset is: one line, URL, size, licence."""
+    return _module(name).describe()
+
+
+def how_to_get(name: str) -> str:
+    """What to do when the dataset is missing, as a sentence."""
+    return describe(name).how_to_get
+
+
+def fetch(name: str, progress: Progress | None = None) -> Path | None:
+    """Download the dataset if it can be and is not here; None where nothing had to be downloaded.
+
+    Raises:
+        ReproError: if it cannot be downloaded, or the download failed, with what to do.
+    """
+    module = _module(name)
+    if module.available():
+        return None
+    if not hasattr(module, "fetch"):
+        raise ReproError(f"The dataset {name} cannot be downloaded", how_to_get(name))
+    return module.fetch(progress)  # pyright: ignore[reportAttributeAccessIssue] -- just checked
+
+
+@cache
+def _read(name: str) -> Dataset:
+    return _module(name).load()
+
+
+def _copied(split: Split) -> Split:
+    images = split.images.copy() if isinstance(split.images, np.ndarray) else split.images
+    return replace(split, images=images, labels=split.labels.copy())
+
+
+def _module(name: str) -> Loader:
+    if name not in names():
+        raise unknown("dataset", name, names())
+    return cast("Loader", importlib.import_module(f"repro.data.{name}"))

@@ -1,0 +1,164 @@
+"""Implementations: the reference of a paper, a control built from it, or somebody's submission."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, Literal
+
+from repro.errors import ReproError, unknown
+from repro.paths import project_root
+from repro.source import digest, file_closure, object_closure
+
+Kind = Literal["reference", "control", "submission"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Implementation:
+    """Loaded code that answers claims.
+
+    Attributes:
+        kind: what it is; a control is sabotaged on purpose.
+        name: "reference", the control's name or the submission's.
+        names: the module or namespace that offers the contract's names.
+        source: sha256 of its source and of the project code it is built on.
+        says: a control's one stated difference, else "".
+        deviations: how many numbered deviations from the paper its header lists.
+    """
+
+    kind: Kind
+    paper: str
+    name: str
+    names: Any
+    source: str
+    says: str = ""
+    deviations: int = 0
+
+    @property
+    def label(self) -> str:
+        """What people read: "reference", "control:NAME" or "submission:NAME"."""
+        return self.kind if self.kind == "reference" else f"{self.kind}:{self.name}"
+
+    def config(self, preset: str, overrides: Mapping[str, Any]) -> Any:
+        """The preset's config with some fields replaced.
+
+        Raises:
+            ReproError: for a preset or a field that the implementation does not have.
+        """
+        presets = getattr(self.names, "CONFIGS", {})
+        if preset not in presets:
+            raise unknown(f"preset of {self.paper} ({self.label})", preset, presets)
+        config = presets[preset]
+        fields = [field.name for field in dataclasses.fields(config)]
+        for name in overrides:
+            if name not in fields:
+                raise unknown(f"config field of {self.paper} ({self.label})", name, fields)
+        return dataclasses.replace(config, **overrides)
+
+
+def sabotage(reference: Any, **replaced: Any) -> SimpleNamespace:
+    """An implementation that is `reference` with some of its names replaced.
+
+    Raises:
+        ReproError: if a replaced name is not one of the reference's, since the sabotage would then do nothing.
+    """
+    names = {name: value for name, value in vars(reference).items() if not name.startswith("__")}
+    for name in replaced:
+        if name not in names:
+            raise unknown("name of the reference", name, names)
+    return SimpleNamespace(**{**names, **replaced})
+
+
+def reference(paper: str, root: Path | None = None) -> Implementation:
+    """The reference implementation of a paper, from `reference/<key>.py`."""
+    base = root or project_root()
+    path = base / "reference" / f"{paper}.py"
+    if not path.is_file():
+        raise unknown("reference implementation", paper, (p.stem for p in path.parent.glob("[a-z]*.py")))
+    module = load_file(path, f"reference.{paper}")
+    return Implementation(
+        kind="reference",
+        paper=paper,
+        name="reference",
+        names=module,
+        source=_closure(path, base),
+        deviations=len(re.findall(r"^  \d+\. ", module.__doc__ or "", re.MULTILINE)),
+    )
+
+
+def control(paper: str, name: str, root: Path | None = None) -> Implementation:
+    """A sabotaged implementation, from `claims/controls/<key>.py`."""
+    base = root or project_root()
+    path = base / "claims" / "controls" / f"{paper}.py"
+    if not path.is_file():
+        raise ReproError(f"{paper} has no controls", f"Write claims/controls/{paper}.py.")
+    module = load_file(path, f"claims.controls.{paper}")
+    build = getattr(module, name, None)
+    if build is None or not callable(build):
+        raise unknown(f"control of {paper}", name, (n for n in vars(module) if not n.startswith("_")))
+    original = reference(paper, root)
+    return Implementation(
+        kind="control",
+        paper=paper,
+        name=name,
+        names=build(original.names),
+        source=digest(original.source + object_closure(build)),
+        says=" ".join((build.__doc__ or "").split()),
+        deviations=original.deviations,
+    )
+
+
+def submission(path: Path, paper: str, root: Path | None = None) -> Implementation:
+    """Somebody's implementation: a Python file, or a folder with `implementation.py`."""
+    file = path / "implementation.py" if path.is_dir() else path
+    if not file.is_file():
+        raise ReproError(f"There is no implementation at {path}", "Give a .py file or a folder with implementation.py.")
+    name = path.resolve().stem
+    module = load_file(file, f"submission_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}")
+    return Implementation(
+        kind="submission", paper=paper, name=name, names=module, source=_closure(file, root or project_root())
+    )
+
+
+def load_file(path: Path, name: str) -> ModuleType:
+    """Import a file under a name, once.
+
+    Raises:
+        ReproError: if importing it fails, with what it raised.
+    """
+    path = path.resolve()
+    known = sys.modules.get(name)
+    if known is not None and Path(known.__file__ or "").resolve() == path:
+        return known
+    root = str(path.parent.parent)
+    if root not in sys.path and (path.parent.name == "reference"):
+        sys.path.insert(0, root)  # a reference may build on another paper's
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ReproError(f"{path.name} cannot be imported", "It must be a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, Exception) and not isinstance(error, ReproError):
+            raise ReproError(f"Importing {path.name} raised {type(error).__name__}: {error}") from error
+        raise
+    return module
+
+
+@lru_cache(maxsize=256)
+def _closure_at(path: Path, root: Path, _changed: int) -> str:
+    return file_closure(path, root)
+
+
+def _closure(path: Path, root: Path) -> str:
+    return _closure_at(path, root, path.stat().st_mtime_ns)

@@ -1,0 +1,169 @@
+"""What ran a trial: the machine, the software and the commit. Never host names, user names or paths."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from repro import nvml
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The hardware, as far as it can change results or their cost.
+
+    Attributes:
+        cpu: model name of the processor.
+        cores: logical cores this process may use.
+        isa: widest vector instructions, such as "AVX512", "AVX2" or "NEON"; "" if not known.
+        arch: "x86_64", "aarch64", ...
+        memory_bytes: memory of the machine.
+        gpu: name of the GPU that torch would call cuda:0, or None.
+        gpus: how many GPUs are visible to this process.
+        gpu_memory_bytes: memory of that GPU.
+        driver: version of the GPU's driver.
+        os: operating system and release.
+        virtual: whether it is a virtual machine; None where that cannot be told.
+    """
+
+    cpu: str
+    cores: int
+    isa: str
+    arch: str
+    memory_bytes: int
+    gpu: str | None = None
+    gpus: int = 0
+    gpu_memory_bytes: int | None = None
+    driver: str | None = None
+    os: str
+    virtual: bool | None = None
+
+
+class Software(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Versions and settings that can change results; None for a library that is not installed.
+
+    Attributes:
+        threads: compute threads of a trial on a CPU.
+        deterministic: whether deterministic algorithms were asked for.
+        precision: arithmetic that was allowed, such as "fp32", or "bf16" where a claim says so.
+    """
+
+    repro: str | None
+    python: str
+    torch: str | None
+    numpy: str | None
+    scipy: str | None
+    numba: str | None
+    threads: int
+    deterministic: bool = True
+    precision: str = "fp32"
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The commit of the project, and whether tracked files differed from it; None outside a git checkout."""
+
+    commit: str | None
+    dirty: bool | None
+
+
+@cache
+def machine() -> Machine:
+    """The machine this process runs on."""
+    flags, model = _cpu()
+    gpus = nvml.visible()
+    gpu = gpus[0] if gpus else None
+    return Machine(
+        cpu=model,
+        cores=_cores(),
+        isa=_isa(flags, platform.machine()),
+        arch=platform.machine(),
+        memory_bytes=psutil.virtual_memory().total,
+        gpu=gpu.name if gpu else None,
+        gpus=len(gpus),
+        gpu_memory_bytes=gpu.memory_bytes if gpu else None,
+        driver=(gpu.driver or None) if gpu else None,
+        os=f"{platform.system()} {platform.release().split('-')[0]}",
+        virtual=("hypervisor" in flags) if flags else None,
+    )
+
+
+def software(*, threads: int, deterministic: bool = True, precision: str = "fp32") -> Software:
+    """The versions installed, read from their metadata without importing them."""
+    return Software(
+        repro=_version("repro"),
+        python=platform.python_version(),
+        torch=_version("torch"),
+        numpy=_version("numpy"),
+        scipy=_version("scipy"),
+        numba=_version("numba"),
+        threads=threads,
+        deterministic=deterministic,
+        precision=precision,
+    )
+
+
+def source(root: Path) -> Source:
+    """The git commit of `root`, and whether tracked files differ from it."""
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    if commit is None:
+        return Source(commit=None, dirty=None)
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return Source(commit=commit, dirty=None if changed is None else bool(changed))
+
+
+def device_class(device: str) -> str:
+    """What a result on this device is comparable with: "cpu x86_64 AVX512", or the GPU's name."""
+    here = machine()
+    if device == "cuda":
+        return here.gpu or "cuda"
+    if device == "cpu":
+        return f"cpu {here.arch} {here.isa}".rstrip()
+    return f"{device} {here.cpu}"
+
+
+@cache
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu(info: Path = Path("/proc/cpuinfo")) -> tuple[frozenset[str], str]:
+    """The processor's feature flags (none where the system does not list them) and its model name."""
+    try:
+        lines = info.read_text().splitlines()
+    except OSError:
+        lines = []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    flags = frozenset((facts.get("flags") or facts.get("Features") or "").split())
+    return flags, facts.get("model name") or platform.processor() or platform.machine()
+
+
+def _isa(flags: frozenset[str], arch: str) -> str:
+    for flag, name in {"avx512f": "AVX512", "avx2": "AVX2", "avx": "AVX", "sve": "SVE", "asimd": "NEON"}.items():
+        if flag in flags:
+            return name
+    return "NEON" if arch in ("arm64", "aarch64") else ""  # every 64-bit ARM has it
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

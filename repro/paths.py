@@ -1,0 +1,61 @@
+"""Where things lie: the project, the caches, the records and the datasets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def project_root() -> Path:
+    """The nearest folder at or above the current one that holds claims, else the one that holds this package."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if _is_project(folder):
+            return folder
+    return PACKAGE.parent
+
+
+def cache_dir() -> Path:
+    """Where trials, downloads and parsed datasets are kept: REPRO_CACHE, or .repro/cache in the project."""
+    return _from_environment("REPRO_CACHE") or _home() / "cache"
+
+
+def store_dir() -> Path:
+    """Where records are written: REPRO_STORE, or .repro/store in the project."""
+    return _from_environment("REPRO_STORE") or _home() / "store"
+
+
+def published_dir() -> Path:
+    """Where the records that the project publishes lie, one folder for each paper."""
+    return project_root() / "leaderboard" / "records"
+
+
+def download_dir() -> Path:
+    """Where downloaded datasets are kept."""
+    return cache_dir() / "data"
+
+
+def data_dirs() -> tuple[Path, ...]:
+    """Where datasets are looked for: the folder REPRO_DATA, if it is set, then what was downloaded."""
+    own = _from_environment("REPRO_DATA")
+    return (own, download_dir()) if own is not None else (download_dir(),)
+
+
+def _is_project(folder: Path) -> bool:
+    return (folder / "claims").is_dir() and (folder / "pyproject.toml").is_file()
+
+
+def _from_environment(name: str) -> Path | None:
+    value = os.environ.get(name, "")
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _home() -> Path:
+    root = project_root()
+    if _is_project(root):
+        return root / ".repro"
+    import platformdirs  # an installed package without a clone: nothing is written beside it
+
+    return Path(platformdirs.user_data_dir("repro"))

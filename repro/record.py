@@ -1,0 +1,294 @@
+"""Records: a verdict with its raw samples and its provenance, as strictly checked JSON named by its own hash.
+
+A record is never edited, only superseded. `python -m repro.record` prints the JSON schema of the format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from repro.criterion import Criterion
+from repro.errors import ReproError
+from repro.machine import Machine, Software, Source
+from repro.measurement import Sample
+from repro.paper import Reported
+from repro.telemetry import Usage
+from repro.verdict import Evidence, Verdict, Word
+
+SCHEMA = 1
+LARGEST = 32 << 20  # bytes of a record file
+
+Key = Annotated[str, msgspec.Meta(pattern="^[a-z]+[12][0-9]{3}[a-z]?$")]
+Hash = Annotated[str, msgspec.Meta(pattern="^(sha256:)?[0-9a-f]{64}$")]
+Id = Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]
+Time = Annotated[
+    str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$", description="UTC, ISO 8601")
+]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Numbers = tuple[float | None | tuple[float | None, ...], ...]
+"""Numbers, or rows of numbers; None where a value is not finite."""
+
+
+class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a record: unknown keys are refused."""
+
+
+class ClaimPart(Strict, frozen=True):
+    """What was claimed, as it stood when the record was made.
+
+    Attributes:
+        id: "key/name@version", with "[row]" for a row of a table.
+        digest: hash of everything that defines the claim.
+        says: the statement, in our words.
+        place: where the paper says it.
+        expected_refuted: the source that shows the claim not to hold, for a finding.
+    """
+
+    id: str
+    name: str
+    row: str | None = None
+    version: int
+    digest: Hash
+    says: str
+    place: str
+    criterion: Criterion
+    reported: tuple[Reported, ...] = ()
+    tier: Literal["cpu", "gpu", "cluster"]
+    evidence: Evidence
+    expected_refuted: str | None = None
+
+
+class ImplementationPart(Strict, frozen=True):
+    """What answered the claim.
+
+    Attributes:
+        source: sha256 of its source and of the project code it is built on.
+        division: of a submission: "closed" (the paper's protocol) or "open"; None for all others.
+        deviations: how many numbered deviations from the paper it declares.
+    """
+
+    kind: Literal["reference", "control", "submission"]
+    name: str
+    key: Key
+    source: Hash
+    division: Literal["closed", "open"] | None = None
+    deviations: Count = 0
+
+
+class SamplePart(Strict, frozen=True):
+    """Raw values per seed of one measurement of one arm.
+
+    Attributes:
+        values: a number for each seed, or a row of numbers for each; None where a run diverged.
+        x: the grid that the rows run over.
+        expected: what exact reasoning demands.
+    """
+
+    arm: str
+    measurement: str
+    unit: str
+    seeds: tuple[int, ...]
+    values: Numbers
+    x: tuple[float | None, ...] | None = None
+    x_unit: str = ""
+    expected: float | tuple[float | None, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.seeds) != len(self.values):
+            raise ValueError(f"{len(self.seeds)} seeds but {len(self.values)} values")
+
+
+class ControlPart(Strict, frozen=True):
+    """A sabotaged implementation under the same claim.
+
+    Attributes:
+        says: the one stated difference from the reference.
+        rejected: whether the criterion told it from the reference.
+    """
+
+    name: str
+    says: str
+    rejected: bool
+    verdict: Verdict
+
+
+class TrialPart(Strict, frozen=True):
+    """One arm at one seed.
+
+    Attributes:
+        key: sha256 of everything that can change its result.
+        config: the implementation's resolved config, as JSON.
+        data: the dataset's name.
+        cached: whether the result came from the cache, so that `usage` was measured earlier.
+    """
+
+    key: Hash
+    arm: str
+    seed: int
+    preset: str
+    config: dict[str, Any]
+    data: str | None = None
+    usage: Usage
+    cached: bool
+
+
+class Record(Strict, frozen=True):
+    """A verdict, what it rests on and where it came from.
+
+    Attributes:
+        id: hash of all the rest; "" before `seal`.
+        created: when, in UTC.
+        paper: key of the paper.
+        word: what people read, such as "supported".
+        powerless: a control could not be told from the reference, so the verdict counts as inconclusive.
+        flag: what a reviewer should look at, such as "better than the reference band"; "" for nothing.
+        data: sha256 by name, of every dataset used.
+        runner: who vouches: "self-reported", or "verified" by a rerun of the project.
+        supersedes: id of the record that this one replaces.
+        command: what reruns it.
+    """
+
+    schema: Literal[1] = SCHEMA
+    id: Id | Literal[""] = ""
+    created: Time
+    paper: Key
+    claim: ClaimPart
+    implementation: ImplementationPart
+    samples: tuple[SamplePart, ...]
+    verdict: Verdict
+    word: Word
+    controls: tuple[ControlPart, ...] = ()
+    powerless: bool = False
+    flag: str = ""
+    trials: tuple[TrialPart, ...] = ()
+    data: dict[str, Hash] = {}  # noqa: RUF012 -- msgspec copies it
+    machine: Machine
+    software: Software
+    source: Source
+    runner: Literal["self-reported", "verified"] = "self-reported"
+    supersedes: Id | None = None
+    command: str
+
+
+class _Head(msgspec.Struct):
+    schema: int
+
+
+def seal(record: Record) -> Record:
+    """The record with its id: the sha256 of its canonical JSON without the id.
+
+    Raises:
+        ReproError: if the record holds what its format does not admit, such as NaN, with the place.
+    """
+    plain = msgspec.to_builtins(record)
+    try:
+        loose = msgspec.json.decode(_canonical(plain | {"id": ""}), type=Record)  # a whole number may stand for a float
+    except (ValueError, RecursionError) as error:
+        raise ReproError(f"The record cannot be written: {error}") from error
+    return msgspec.structs.replace(loose, id=_identity(loose))
+
+
+def encode(record: Record) -> bytes:
+    """Canonical JSON in UTF-8: sorted keys, no spaces, one line.
+
+    Raises:
+        ReproError: if the record holds NaN or infinities.
+    """
+    try:
+        return _canonical(msgspec.to_builtins(record)) + b"\n"
+    except ValueError as error:
+        raise ReproError(f"The record cannot be written: {error}") from error
+
+
+def decode(data: bytes) -> Record:
+    """The record in a file's bytes, checked against the format and against its own hash.
+
+    Raises:
+        ReproError: for the first thing that is wrong: size, JSON, schema version, keys, types, numbers, hash.
+    """
+    if len(data) > LARGEST:
+        raise ReproError(f"The record has {len(data):,} bytes, more than {LARGEST:,}")
+    try:
+        version = msgspec.json.decode(data, type=_Head).schema
+        if version != SCHEMA:
+            raise ReproError(f"The record has schema {version}, this is software for {SCHEMA}", "Update repro.")
+        record = msgspec.json.decode(data, type=Record)
+        canonical = encode(record)
+    except (ValueError, RecursionError) as error:  # msgspec names the place, as in "... at `$.claim.id`"
+        raise ReproError(f"The record is not valid: {error}", "A record is never edited; run the claim again.") from error
+    if record.id != _identity(record):
+        raise ReproError(
+            f"The record's content does not have the hash {record.id[:23]} that it states",
+            "A record is never edited; run the claim again.",
+        )
+    if canonical != data:
+        raise ReproError("The record is not in canonical form", "A record is never edited; run the claim again.")
+    return record
+
+
+def file_name(record: Record) -> str:
+    """The name of its file: the first 16 digits of its hash."""
+    return record.id.removeprefix("sha256:")[:16] + ".json"
+
+
+def json_schema() -> dict[str, Any]:
+    """The format as a JSON schema (2020-12)."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Record)}
+
+
+def sample_part(sample: Sample) -> SamplePart:
+    """A sample as records keep it."""
+    return SamplePart(
+        arm=sample.arm,
+        measurement=sample.measurement,
+        unit=sample.unit,
+        seeds=sample.seeds,
+        values=_numbers(sample.values),
+        x=None if sample.x is None else _numbers(sample.x),
+        x_unit=sample.x_unit,
+        expected=None if sample.expected is None else _numbers(sample.expected),
+    )
+
+
+def as_sample(part: SamplePart) -> Sample:
+    """The sample that a record keeps, ready to be judged again."""
+    return Sample(
+        arm=part.arm,
+        measurement=part.measurement,
+        unit=part.unit,
+        seeds=part.seeds,
+        values=np.asarray(part.values, dtype=float),  # None becomes NaN
+        x=None if part.x is None else np.asarray(part.x, dtype=float),
+        x_unit=part.x_unit,
+        expected=None if part.expected is None else np.asarray(part.expected, dtype=float),
+    )
+
+
+def _canonical(plain: Any) -> bytes:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def _identity(record: Record) -> str:
+    plain = msgspec.to_builtins(record)
+    del plain["id"]
+    return "sha256:" + hashlib.sha256(_canonical(plain)).hexdigest()
+
+
+def _numbers(values: Any) -> Any:
+    """Nested tuples with None where a number is not finite, or one number."""
+    array = np.asarray(values, dtype=float)
+    if array.ndim == 0:
+        return float(array) if np.isfinite(array) else None
+    return tuple(_numbers(row) if array.ndim > 1 else (float(row) if np.isfinite(row) else None) for row in array)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2, sort_keys=True) + "\n")

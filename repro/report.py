@@ -1,0 +1,111 @@
+"""The terminal's side of a session: progress while it runs, the verdict table at its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from repro.paths import cache_dir, store_dir
+from repro.progress import beats
+from repro.text import duration
+
+QUIET_S = 5.0  # nothing is said of a claim that takes less
+EVERY_S = 10.0  # and then one line at most this often
+COLOURS = {"reproduced": "green", "supported": "green", "finding": "cyan", "rejected": "dim", "skipped": "yellow"}
+
+
+class Board:
+    """Collects the rows of all processes; registered as a plugin in the process that owns the terminal."""
+
+    def __init__(self, config: pytest.Config, progress: Path) -> None:
+        self._config = config
+        self._progress = progress
+        self._rows: list[dict[str, Any]] = []
+        self._stop = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    def pytest_sessionstart(self) -> None:
+        """Begin to watch for claims that take long."""
+        if self._config.get_verbosity() >= 0:
+            self._watcher = threading.Thread(target=self._watch, daemon=True)
+            self._watcher.start()
+
+    def pytest_sessionfinish(self) -> None:
+        """Stop watching."""
+        self._stop.set()
+        if self._watcher is not None:
+            self._watcher.join(timeout=2)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the row of a judged claim."""
+        row = getattr(report, "repro", None)
+        if row is not None:
+            self._rows.append(row)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the verdict table, and where the records are."""
+        if not self._rows:
+            return
+        terminalreporter.section("verdicts", "=")
+        terminalreporter.write_line(render(self._rows, terminalreporter._tw.fullwidth))
+        for line in footnotes(self._rows):
+            terminalreporter.write_line(line)
+        if any(row.get("record") for row in self._rows):
+            terminalreporter.write_line(f"Records: {self._config.option.store or store_dir()}")
+            terminalreporter.write_line(
+                "Trials:  " + ("not kept" if self._config.option.no_cache else str(cache_dir()))
+            )
+
+    def _watch(self) -> None:
+        said: dict[str, float] = {}
+        while not self._stop.wait(1.0):
+            now = time.time()
+            for beat in beats(self._progress):
+                if now - beat.since > QUIET_S and now - said.get(beat.worker, 0.0) > EVERY_S:
+                    said[beat.worker] = now
+                    self._say(f"… {beat.what}: trial {beat.done + 1} of {beat.total}, {now - beat.since:.0f} s")
+
+    def _say(self, line: str) -> None:
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line("")
+            reporter.write_line(line)
+
+
+def render(rows: list[dict[str, Any]], width: int) -> str:
+    """The verdict table; controls are counted, and listed only where one was not rejected."""
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    for name in ("claim", "published", "measured", "n", "evidence", "controls", "verdict", "time"):
+        table.add_column(name, justify="right" if name in ("n", "time") else "left", overflow="fold")
+    for row in sorted(rows, key=lambda r: r["claim"]):
+        if row["outcome"] == "rejected":
+            continue
+        colour = COLOURS.get(row["outcome"], "red")
+        name = row["claim"] if row["implementation"] in ("reference",) else f"{row['claim']} {row['implementation']}"
+        cells = [name, row["published"], row["measured"], str(row.get("n", "")), row["evidence"]]
+        cells += [row.get("controls", ""), row["outcome"], duration(row["wall_s"])]
+        styled = [escape(cell) for cell in cells]
+        styled[6] = f"[{colour}]{styled[6]}[/]"
+        table.add_row(*styled)
+    console = Console(file=StringIO(), width=max(width, 100), color_system=None)
+    console.print(table)
+    return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
+
+
+def footnotes(rows: list[dict[str, Any]]) -> list[str]:
+    """Counts, one line for each kind of outcome that needs a word."""
+    counts = Counter(row["outcome"] for row in rows)
+    rejected, accepted = counts.pop("rejected", 0), counts.pop("accepted", 0)
+    lines = ["", ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items()))]
+    if rejected or accepted:
+        lines.append(f"controls: {rejected} of {rejected + accepted} sabotaged implementations rejected")
+    return [line for line in lines if line or line == ""]

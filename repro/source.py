@@ -1,0 +1,167 @@
+"""Digests of source code: what a cached result depends on, and nothing else.
+
+A trial must be recomputed when code that can change its result changes, and only then. For files that is the
+file and what it imports within the project; for a function it is its own body and, recursively, the project's
+functions, classes and constants that it names. Docstrings, comments and layout never count.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from repro.errors import ReproError
+
+PROJECT = ("repro", "reference", "claims", "tests")
+
+
+def digest(text: str) -> str:
+    """The sha256 of a text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def normalised(source: str, where: str = "<source>") -> str:
+    """The syntax tree of `source` without docstrings, as text: equal for code that differs in layout only.
+
+    Raises:
+        ReproError: if `source` is not valid Python.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(source))
+    except SyntaxError as error:
+        raise ReproError(f"{where} is not valid Python: line {error.lineno}: {error.msg}") from error
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list = [d for d in node.decorator_list if not _is_claim(d)]
+    return ast.dump(tree)
+
+
+def file_closure(path: Path, root: Path) -> str:
+    """Digest of a Python file and of the project's own files that it imports, recursively."""
+    seen: dict[Path, str] = {}
+    todo = [path.resolve()]
+    while todo:
+        current = todo.pop()
+        if current not in seen:
+            text = current.read_text()
+            seen[current] = normalised(text, current.name)
+            todo += _imported_files(ast.parse(text), root)
+    return digest("\n".join(sorted(seen.values())))
+
+
+def object_closure(obj: Any) -> str:
+    """Digest of a function, or of a dataclass instance with its class, and of the project code it names."""
+    return digest("\n".join(sorted(part for part, _ in walk(obj))))
+
+
+def walk(obj: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (text, object) for everything of the project that `obj` can reach by name."""
+    seen: set[int] = set()
+    todo = [obj]
+    while todo:
+        current = todo.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        text, named = _describe(current)
+        yield text, current
+        todo += named
+
+
+def _describe(obj: Any) -> tuple[str, list[Any]]:
+    if isinstance(obj, partial):
+        return f"partial {obj.args!r} {sorted(obj.keywords.items())!r}", [obj.func]
+    if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
+        return f"{type(obj).__name__} {obj!r}", [type(obj)]
+    if isinstance(obj, ModuleType):
+        return f"module {obj.__name__} {_module_text(obj)}", []
+    function = inspect.unwrap(getattr(obj, "py_func", obj)) if callable(obj) else obj
+    if isinstance(function, type) and _ours(function.__module__):
+        methods = [m for m in map(_function_of, vars(function).values()) if m is not None]
+        bases = [b for b in function.__bases__ if _ours(b.__module__)]
+        return normalised(_text_of(function)), methods + bases
+    if inspect.isfunction(function) and _ours(function.__module__):
+        scope = inspect.getclosurevars(function).nonlocals
+        names = [function.__globals__[n] for n in _names(function.__code__) if n in function.__globals__]
+        named = [v for v in [*names, *scope.values()] if not _foreign(v)]
+        return normalised(_text_of(function)), named
+    if callable(obj) or _foreign(obj):
+        return f"external {getattr(obj, '__module__', '')}.{getattr(obj, '__qualname__', type(obj).__name__)}", []
+    return f"constant {obj!r}", []
+
+
+def _text_of(obj: Any) -> str:
+    """The lines that define a class or function in its file as it was imported."""
+    try:
+        return inspect.getsource(obj)
+    except OSError as error:
+        raise ReproError(f"The source of {obj.__qualname__} cannot be read", "Define it in a file.") from error
+
+
+def _function_of(member: Any) -> Callable[..., Any] | None:
+    function = inspect.unwrap(getattr(member, "__func__", getattr(member, "fget", member)))
+    if not inspect.isfunction(function) or function.__code__.co_filename.startswith("<"):
+        return None  # what @dataclass generates has no file
+    return function
+
+
+def _names(code: CodeType) -> list[str]:
+    nested = [name for c in code.co_consts if isinstance(c, CodeType) for name in _names(c)]
+    return [*code.co_names, *nested]
+
+
+def _ours(module: str | None) -> bool:
+    return (module or "").split(".")[0] in PROJECT or (module or "").startswith("test_")
+
+
+def _foreign(value: Any) -> bool:
+    if isinstance(value, ModuleType):
+        return not _ours(value.__name__)
+    if callable(value):
+        return not _ours(getattr(inspect.unwrap(getattr(value, "py_func", value)), "__module__", None))
+    return False
+
+
+@cache
+def _module_text(module: ModuleType) -> str:
+    path = getattr(module, "__file__", None)
+    return normalised(Path(path).read_text(), module.__name__) if path else ""
+
+
+def _imported_files(tree: ast.Module, root: Path) -> list[Path]:
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    files = [_find(name, root) for name in names if name.split(".")[0] in ("repro", "reference")]
+    return [file for file in files if file is not None]
+
+
+def _find(name: str, root: Path) -> Path | None:
+    if name.startswith("repro"):
+        package = sys.modules["repro"].__file__
+        base = Path(package or "").parent.parent
+    else:
+        base = root
+    candidate = base.joinpath(*name.split(".")).with_suffix(".py")
+    return candidate.resolve() if candidate.is_file() else None
+
+
+def _is_claim(decorator: ast.expr) -> bool:
+    call = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(call, ast.Name) and call.id == "claim"

@@ -1,0 +1,206 @@
+"""The suite: draws a claim's samples from trials and judges them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from repro import data
+from repro.cache import Cache
+from repro.claim import Arm, Claim, Drawn, Draws
+from repro.errors import ReproError, Unavailable
+from repro.implementation import Implementation, control
+from repro.machine import machine
+from repro.measurement import Sample
+from repro.task import Device
+from repro.trial import Outcome, Trial, compute
+from repro.verdict import Status, Verdict
+
+Samples = Sample | tuple["Samples", ...]
+Notify = Callable[[int, int, str], None]
+"""Told (trials done, trials in all, what is being computed)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A claim judged on one implementation."""
+
+    claim: Claim
+    implementation: Implementation
+    verdict: Verdict
+    samples: tuple[Sample, ...]
+    trials: tuple[tuple[Trial, Outcome], ...]
+    wall_s: float
+
+    @property
+    def rejected(self) -> bool:
+        """For a control: whether the criterion told it from the reference.
+
+        A control of a claim that should hold must be refuted; the control of a finding must hold. Inconclusive
+        is neither: a criterion that cannot tell the sabotage has no power.
+        """
+        wanted: Status = "holds" if self.claim.finding else "refuted"
+        return self.verdict.status == wanted
+
+
+class Suite:
+    """Judges claims, with one cache and one device.
+
+    Args:
+        cache: where trials are kept.
+        device: what trials run on.
+        notify: told of progress, trial by trial.
+    """
+
+    def __init__(self, cache: Cache, device: Device = "cpu", notify: Notify | None = None) -> None:
+        self.cache = cache
+        self.device: Device = device
+        self._notify = notify or (lambda done, total, what: None)
+        self._judged: dict[tuple[str, str, tuple[int, ...]], Judged] = {}
+
+    def judge(self, claim: Claim, implementation: Implementation, seeds: Sequence[int] | None = None) -> Judged:
+        """Run the trials that the claim's arms need, at its seeds or the given ones, and judge the samples.
+
+        Raises:
+            Unavailable: if this machine lacks what the claim needs.
+            ReproError: if a trial fails or returns what the claim cannot use.
+        """
+        drawn_at = tuple(seeds) if seeds is not None else tuple(range(claim.seeds))
+        key = (claim.digest(), implementation.source, drawn_at)
+        if key not in self._judged:
+            require(claim, self.device)
+            self._judged[key] = self._judge(claim, implementation, drawn_at)
+        return self._judged[key]
+
+    def controls(self, claim: Claim, seeds: Sequence[int] | None = None) -> list[Judged]:
+        """The claim judged on each of its controls."""
+        return [self.judge(claim, control(claim.paper.key, name), seeds) for name in claim.controls]
+
+    def _judge(self, claim: Claim, implementation: Implementation, seeds: tuple[int, ...]) -> Judged:
+        started = time.perf_counter()
+        draws = claim.draws()
+        trials = _trials(draws, implementation, seeds, self.device)
+        outcomes = self._perform(trials)
+        samples = _samples(draws, trials, outcomes, seeds)
+        verdict = claim.criterion.judge(samples if isinstance(samples, tuple) else (samples,))
+        return Judged(
+            claim,
+            implementation,
+            verdict,
+            tuple(_flat(samples)),
+            tuple((trial, outcomes[trial.key]) for trial in _unique(trials)),
+            time.perf_counter() - started,
+        )
+
+    def _perform(self, trials: dict[tuple[int, int], Trial]) -> dict[str, Outcome]:
+        """Every trial once; those that another process is computing are left for last and waited for."""
+        todo = _unique(trials)
+        total, wait = len(todo), 0.0
+        outcomes: dict[str, Outcome] = {}
+        while todo:
+            left: list[Trial] = []
+            for trial in todo:
+                self._notify(len(outcomes), total, str(trial))
+                outcome = compute(trial, self.cache, wait=wait)
+                if outcome is None:
+                    left.append(trial)
+                else:
+                    outcomes[trial.key] = outcome
+            wait = 1.0 if len(left) == len(todo) else 0.0
+            todo = left
+        self._notify(total, total, "judging")
+        return outcomes
+
+
+def resolve_device(asked: str) -> Device:
+    """The device trials run on; "auto" takes a GPU if there is one.
+
+    Raises:
+        ReproError: if the asked device is not there.
+    """
+    if asked == "auto":
+        return "cuda" if machine().gpu is not None and _torch_sees(asked="cuda") else "cpu"
+    if asked in ("cuda", "mps") and not _torch_sees(asked):
+        found = machine().gpu or "no GPU"
+        raise ReproError(f"--device {asked} was asked for, but torch sees none here ({found})", "Run `repro doctor`.")
+    return asked  # type: ignore[return-value] -- argparse admits only devices
+
+
+def _torch_sees(asked: str) -> bool:
+    import torch
+
+    return torch.cuda.is_available() if asked == "cuda" else torch.backends.mps.is_available()
+
+
+def require(claim: Claim, device: Device) -> None:
+    """Check that this machine can run the claim.
+
+    Raises:
+        Unavailable: naming what is missing, how to get it, and what the claim would cost.
+    """
+    cost = f"It would cost {claim.cost}." if claim.cost else ""
+    if claim.tier == "gpu" and device != "cuda":
+        raise Unavailable("needs a GPU and this run is on the CPU", f"Use --device cuda on such a machine. {cost}")
+    if claim.tier == "cluster" and (device != "cuda" or machine().gpu is None):
+        raise Unavailable("needs one or more GPUs for days", f"Use --device cuda on such a machine. {cost}")
+    for name in sorted({arm.data for arm in arms(claim.draws()) if arm.data}):
+        if not data.available(name):
+            raise Unavailable(f"needs the dataset {name}, which is not here", f"{data.how_to_get(name)} {cost}")
+
+
+def arms(draws: Draws) -> list[Arm]:
+    """The arms that a claim's draws name, each once."""
+    return list({id(drawn.arm): drawn.arm for drawn in _flat(draws)}.values())
+
+
+def _flat(tree: object) -> list:
+    return [leaf for branch in tree for leaf in _flat(branch)] if isinstance(tree, tuple) else [tree]
+
+
+def _trials(
+    draws: Draws, implementation: Implementation, seeds: tuple[int, ...], device: Device
+) -> dict[tuple[int, int], Trial]:
+    """Trials by (arm's identity, seed)."""
+    return {(id(arm), seed): Trial(arm, implementation, seed, device) for arm in arms(draws) for seed in seeds}
+
+
+def _unique(trials: dict[tuple[int, int], Trial]) -> list[Trial]:
+    return list({trial.key: trial for trial in trials.values()}.values())
+
+
+def _samples(
+    draws: Draws, trials: dict[tuple[int, int], Trial], outcomes: dict[str, Outcome], seeds: tuple[int, ...]
+) -> Samples:
+    if isinstance(draws, tuple):
+        return tuple(_samples(part, trials, outcomes, seeds) for part in draws)
+    return _sample(draws, [outcomes[trials[id(draws.arm), seed].key] for seed in seeds], seeds)
+
+
+def _sample(drawn: Drawn, outcomes: list[Outcome], seeds: tuple[int, ...]) -> Sample:
+    name = drawn.measurement
+    for outcome in outcomes:
+        if name not in outcome.measurements:
+            known = ", ".join(sorted(outcome.measurements))
+            raise ReproError(f"Arm {drawn.arm.label!r} has no measurement {name!r}", f"It measures {known}.")
+    found = [outcome.measurements[name] for outcome in outcomes]
+    first = found[0]
+    shapes = {np.shape(m.value) for m in found}
+    if len(shapes) > 1 or any(not _same(m.x, first.x) or m.unit != first.unit for m in found):
+        raise ReproError(f"Measurement {name!r} of {drawn.arm.label!r} differs in shape, grid or unit between seeds")
+    return Sample(
+        arm=drawn.arm.label,
+        measurement=name,
+        unit=first.unit,
+        seeds=seeds,
+        values=np.asarray([m.value for m in found], dtype=float),
+        x=first.x,
+        x_unit=first.x_unit,
+        expected=None if first.expected is None else np.asarray(first.expected, dtype=float),
+    )
+
+
+def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))

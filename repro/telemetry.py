@@ -1,0 +1,260 @@
+"""What a trial costs: time, memory and energy, each measured or absent with a reason, never estimated."""
+
+from __future__ import annotations
+
+import base64
+import os
+import resource
+import sys
+import threading
+import time
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import psutil
+
+from repro import nvml
+from repro.errors import ReproError
+from repro.rapl import Rapl
+
+INTERVAL_S = 0.5
+SHORTEST_S = 1.0  # shorter trials keep no series
+POINTS = 500  # a longer series is thinned to at most this many
+COUNTER_S = 0.2  # the GPU's energy counter moves every 20 to 100 ms: a shorter window says nothing
+LARGEST_SERIES = 1 << 20  # bytes of JSON
+
+Column = tuple[float | None, ...]
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Samples over a trial, one column each, all as long as `t_s`; None where a reading failed.
+
+    The GPU's columns are empty for a trial on a CPU. Memory and utilisation of the GPU count all its processes.
+    """
+
+    t_s: Column
+    rss_bytes: Column
+    cpu_percent: Column  # of one core
+    gpu_percent: Column = ()
+    gpu_memory_bytes: Column = ()
+    power_w: Column = ()
+    temperature_c: Column = ()
+    clock_mhz: Column = ()
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one trial used.
+
+    Attributes:
+        wall_s: seconds from start to end, the GPU's queue included.
+        cpu_s: CPU seconds of this process and of the children it has waited for.
+        peak_rss_bytes: the most memory this process held during the trial. Exact where it was the most the
+            process ever held; else the largest of the samples taken twice a second, which may miss a spike.
+        gpu_peak_bytes: the most GPU memory held, or None.
+        gpu_peak_method: how that was measured.
+        energy_j: joules, or None.
+        energy_method: how they were measured, or why not.
+        series: the sampled series, packed; None for trials under a second. `unpack` reads it.
+    """
+
+    wall_s: float
+    cpu_s: float
+    peak_rss_bytes: int
+    gpu_peak_bytes: int | None = None
+    gpu_peak_method: str = ""
+    energy_j: float | None = None
+    energy_method: str
+    series: str | None = None
+
+
+class Meter:
+    """Measures what happens inside it: `with Meter("cuda") as meter: ...`, then `meter.usage`.
+
+    Args:
+        device: what the trial runs on; "cuda" is the current GPU of torch, or the first visible one.
+        rapl: where the kernel lists its power zones.
+    """
+
+    usage: Usage
+
+    def __init__(self, device: str, *, rapl: Path = Path("/sys/class/powercap")) -> None:
+        self._gpu = _current_gpu() if device == "cuda" else None
+        self._device = device
+        self._rapl = Rapl(rapl) if device != "cuda" else None
+        self._process = psutil.Process()
+        self._rows: list[tuple[float | None, ...]] = []
+        self._every = 1
+        self._over = threading.Event()
+
+    def __enter__(self) -> Meter:
+        _wait_for_gpu()
+        self._torch_memory = _reset_torch_peak() if self._device == "cuda" else False
+        self._energy_before = self._gpu.energy_mj()[0] if self._gpu else None
+        self._others = (self._gpu.processes() or 0) if self._gpu else 0
+        self._most_ever, self._peak = _most_rss_ever(), self._process.memory_info().rss
+        self._thread = threading.Thread(target=self._sample, name="telemetry", daemon=True)
+        self._cpu, self._start = _cpu_seconds(), time.perf_counter()
+        if self._rapl:
+            self._rapl.start()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            _wait_for_gpu()
+        except RuntimeError:  # a kernel failed; the error on its way out, if any, is the one to show
+            if error is None:
+                raise
+        finally:
+            wall, cpu = time.perf_counter() - self._start, _cpu_seconds() - self._cpu
+            energy, method = self._energy(wall)
+            self._over.set()
+            self._thread.join()
+        peak, peak_method = self._gpu_peak()
+        self.usage = Usage(
+            wall_s=wall,
+            cpu_s=cpu,
+            peak_rss_bytes=self._peak_rss(),
+            gpu_peak_bytes=peak,
+            gpu_peak_method=peak_method,
+            energy_j=energy,
+            energy_method=method,
+            series=pack(_columns(self._rows)) if wall >= SHORTEST_S and self._rows else None,
+        )
+
+    def _sample(self) -> None:
+        self._process.cpu_percent()  # the first call only sets the mark that the next one counts from
+        tick = 0
+        while not self._over.wait(INTERVAL_S):
+            tick += 1
+            self._peak = max(self._peak, self._process.memory_info().rss)
+            if self._rapl:
+                self._rapl.advance()
+            if tick % self._every == 0:
+                self._rows.append(self._row())
+            if len(self._rows) >= 2 * POINTS:  # a trial of days is sampled more and more sparsely
+                del self._rows[::2]
+                self._every *= 2
+
+    def _row(self) -> tuple[float | None, ...]:
+        now = round(time.perf_counter() - self._start, 3)
+        row = (now, self._process.memory_info().rss, self._process.cpu_percent())
+        if self._gpu is None:
+            return row
+        gpu = self._gpu
+        return (*row, gpu.utilisation(), gpu.memory_used(), gpu.power_w(), gpu.temperature_c(), gpu.clock_mhz())
+
+    def _energy(self, wall: float) -> tuple[float | None, str]:
+        if self._rapl:
+            return self._rapl.joules()
+        if self._gpu is None:
+            return None, f"none: {nvml.why_absent() or 'no GPU is visible'}"
+        now = _gpu_of_torch()
+        if now is not None and now.uuid != self._gpu.uuid:
+            return None, "none: the trial began on one GPU and ended on another"
+        if self._gpu.mig:
+            return None, "none: the energy counter is of the whole GPU, and the trial had a MIG slice of it"
+        after, reason = self._gpu.energy_mj()
+        if after is None or self._energy_before is None:
+            return None, f"none: {reason or 'the energy counter could not be read at the start'}"
+        if wall < COUNTER_S or after == self._energy_before:
+            return None, f"none: {wall:.2g} s are too short for the energy counter"
+        if after < self._energy_before:
+            return None, "none: the energy counter was reset"
+        several = max(self._others, self._gpu.processes() or 0)
+        shared = f", which {several} processes shared" if several > 1 else ""
+        return (after - self._energy_before) / 1000, f"NVML energy counter of the whole GPU{shared}"
+
+    def _peak_rss(self) -> int:
+        ever = _most_rss_ever()
+        if ever > self._most_ever:  # the process held more than ever before, so it was now
+            return ever
+        return max(self._peak, self._process.memory_info().rss)
+
+    def _gpu_peak(self) -> tuple[int | None, str]:
+        if self._device != "cuda":
+            return None, ""
+        torch = _torch_on_cuda()
+        if torch is not None:
+            since = "" if self._torch_memory else ", since torch was loaded"
+            return int(torch.cuda.max_memory_allocated()), f"torch's allocator{since}"
+        used = [row[4] for row in self._rows if len(row) > 4 and row[4] is not None]
+        return (int(max(used)), "NVML samples, all processes") if used else (None, "none: nothing was sampled")
+
+
+def pack(series: Series) -> str:
+    """A series as a short text: base64 of deflated JSON."""
+    return base64.b64encode(zlib.compress(msgspec.json.encode(series), 9)).decode()
+
+
+def unpack(text: str) -> Series:
+    """The series that `pack` wrote.
+
+    Raises:
+        ReproError: if the text is not one.
+    """
+    try:
+        inflate = zlib.decompressobj()
+        data = inflate.decompress(base64.b64decode(text, validate=True), LARGEST_SERIES)
+        if not inflate.eof:
+            raise ValueError("it is cut short or too long")
+        return msgspec.json.decode(data, type=Series)
+    except (ValueError, zlib.error, msgspec.DecodeError) as error:
+        raise ReproError(f"A telemetry series cannot be read: {error}") from error
+
+
+def _columns(rows: list[tuple[float | None, ...]]) -> Series:
+    step = -(-len(rows) // POINTS)
+    return Series(**dict(zip(Series.__struct_fields__, zip(*rows[::step], strict=True), strict=False)))
+
+
+def _current_gpu() -> nvml.Gpu | None:
+    """The GPU torch is using; before torch has started one, the first visible GPU."""
+    found = _gpu_of_torch()
+    if found is None:
+        gpus = nvml.visible()
+        found = gpus[0] if gpus else None
+    return found
+
+
+def _gpu_of_torch() -> nvml.Gpu | None:
+    """The GPU torch is using, matched by UUID; None before it has started one."""
+    torch = _torch_on_cuda()
+    if torch is None:
+        return None
+    uuid = getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "uuid", None)
+    return nvml.by_uuid(str(uuid)) if uuid is not None else None
+
+
+def _torch_on_cuda() -> Any:
+    """The torch module if it has been imported and has a GPU in use, else None. Starts nothing by itself."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized() else None
+
+
+def _wait_for_gpu() -> None:
+    torch = _torch_on_cuda()
+    if torch is not None:
+        torch.cuda.synchronize()
+
+
+def _reset_torch_peak() -> bool:
+    torch = _torch_on_cuda()
+    if torch is not None:
+        torch.cuda.reset_peak_memory_stats()
+    return torch is not None
+
+
+def _most_rss_ever() -> int:
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

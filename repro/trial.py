@@ -1,0 +1,174 @@
+"""Trials: one arm of a claim at one seed, computed once and kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from repro import data
+from repro.cache import Cache
+from repro.claim import Arm
+from repro.determinism import THREADS, prepare
+from repro.errors import ReproError
+from repro.experiment import Setting
+from repro.implementation import Implementation
+from repro.machine import device_class, software
+from repro.measurement import Array, Measurement, Measurements
+from repro.source import digest, object_closure
+from repro.task import Device
+from repro.telemetry import Meter, Usage
+
+FORMAT = 1  # of cached payloads; raising it makes every trial be computed again
+
+
+class TrialFailed(ReproError):
+    """The implementation or the experiment raised."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a trial gave, and whether it came from the cache."""
+
+    measurements: Measurements
+    usage: Usage
+    cached: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """An arm, an implementation, a seed and a device."""
+
+    arm: Arm
+    implementation: Implementation
+    seed: int
+    device: Device
+
+    @cached_property
+    def config(self) -> Any:
+        """The implementation's config of this arm."""
+        return self.implementation.config(self.arm.preset, self.arm.overrides)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """Everything that can change the result, as JSON data."""
+        versions = msgspec.to_builtins(software(threads=THREADS))
+        del versions["repro"]  # the suite's code that matters is in the experiment's closure
+        return {
+            "format": FORMAT,
+            "experiment": object_closure(self.arm.experiment),
+            "implementation": self.implementation.source,
+            "config": self.settings(),
+            "data": data.digest(self.arm.data) if self.arm.data else None,
+            "seed": self.seed,
+            "device": device_class(self.device),
+            "software": versions,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """The sha256 of `facts`."""
+        return digest(msgspec.json.encode(self.facts, order="deterministic").decode())
+
+    def settings(self) -> dict[str, Any]:
+        """The config as JSON data."""
+        return msgspec.to_builtins(dataclasses.asdict(self.config), enc_hook=repr)
+
+    def run(self) -> Outcome:
+        """Compute the trial, metered.
+
+        Raises:
+            TrialFailed: if the implementation or the experiment raises, with its last line.
+        """
+        dataset = data.load(self.arm.data) if self.arm.data else None
+        setting = Setting(config=self.config, seed=self.seed, device=self.device, data=dataset)
+        prepare(self.seed, self.device)
+        try:
+            with Meter(self.device) as meter:
+                measurements = self.arm.experiment(self.implementation.names, setting)
+        except ReproError:
+            raise
+        except Exception as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            raise TrialFailed(
+                f"{self} raised {type(error).__name__}: {error} ({frame.name}, line {frame.lineno})",
+                "The traceback is above; nothing was recorded.",
+            ) from error
+        return Outcome(_checked(measurements, self), meter.usage, cached=False)
+
+    def __str__(self) -> str:
+        return (
+            f"trial {self.arm.label!r} of {self.implementation.paper} ({self.implementation.label}), seed {self.seed}"
+        )
+
+
+def lookup(trial: Trial, cache: Cache) -> Outcome | None:
+    """The cached outcome of a trial, if there is one."""
+    payload = cache.get(trial.key)
+    if payload is None:
+        return None
+    measurements = {name: _measurement(fields) for name, fields in payload["measurements"].items()}
+    return Outcome(measurements, msgspec.convert(payload["usage"], Usage), cached=True)
+
+
+def compute(trial: Trial, cache: Cache, *, wait: float) -> Outcome | None:
+    """The outcome, cached or computed; None if another process has been computing it for all of `wait` seconds."""
+    found = lookup(trial, cache)
+    if found is not None:
+        return found
+    with cache.lock(trial.key, wait=wait) as mine:
+        if not mine:
+            return None
+        found = lookup(trial, cache)  # another process may have finished it meanwhile
+        if found is not None:
+            return found
+        outcome = trial.run()
+        measurements = {name: _builtins(m) for name, m in outcome.measurements.items()}
+        usage = msgspec.to_builtins(outcome.usage)
+        cache.put(trial.key, {"measurements": measurements, "usage": usage, "facts": trial.facts})
+        return outcome
+
+
+def _checked(measurements: Measurements, trial: Trial) -> Measurements:
+    for name, measurement in measurements.items():
+        if not isinstance(measurement, Measurement):
+            raise TrialFailed(f"{trial} returned {name!r} as {type(measurement).__name__}", "Return Measurements.")
+    return measurements
+
+
+def _builtins(measurement: Measurement) -> dict[str, Any]:
+    return {
+        "value": _numbers(measurement.value),
+        "unit": measurement.unit,
+        "x": None if measurement.x is None else _numbers(measurement.x),
+        "x_unit": measurement.x_unit,
+        "expected": None if measurement.expected is None else _numbers(measurement.expected),
+    }
+
+
+def _measurement(fields: dict[str, Any]) -> Measurement:
+    value = _array(fields["value"])
+    return Measurement(
+        value=value if value.ndim else float(value),
+        unit=fields["unit"],
+        x=None if fields["x"] is None else _array(fields["x"]),
+        x_unit=fields["x_unit"],
+        expected=None if fields["expected"] is None else _array(fields["expected"]),
+    )
+
+
+def _numbers(value: float | Array) -> Any:
+    """Nested lists with None where a number is not finite: JSON has no NaN."""
+    array = np.asarray(value, dtype=float)
+    exact = array.astype(object)
+    exact[~np.isfinite(array)] = None
+    return exact.tolist()
+
+
+def _array(value: Any) -> Array:
+    return np.asarray(value, dtype=object).astype(float) if value is not None else np.asarray(np.nan)

@@ -1,0 +1,156 @@
+"""No circular evidence: the battery runs over every statistical claim, by discovery, and catches planted ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from repro import Paper, Reported, Setting, at_most, claim, curve, higher, matches, scalar
+from repro import data as datasets
+from repro.cache import Cache
+from repro.calibration import FIRST_SEED
+from repro.catalogue import Catalogue
+from repro.claim import Claim
+from repro.classification import Classification
+from repro.implementation import reference
+from repro.paths import cache_dir
+from repro.suite import Suite, arms
+from tests.battery import circular, facts_of, survivors
+
+CATALOGUE = Catalogue()
+STATISTICAL = [c for c in CATALOGUE.claims if c.statistical]
+HERE = [c for c in STATISTICAL if c.tier == "cpu"]
+
+PAPER = Paper(key="planted2020", title="Planted", authors=("N. N.",), year=2020)
+PUBLISHED = Reported(82.75, "m", "Table 1")
+
+
+@pytest.fixture(scope="module")
+def suite() -> Suite:
+    """One suite for the module: claims share trials."""
+    return Suite(Cache(cache_dir() / "trials"))
+
+
+def ids(claims: list[Claim]) -> list[str]:
+    """Test ids."""
+    return [c.id for c in claims]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("found", HERE, ids=ids(HERE))
+def test_nothing_holds_on_a_null(found, suite):
+    """Noise, a constant and training on permuted labels satisfy no statistical claim."""
+    assert survivors(found, reference(found.paper.key), suite) == []
+
+
+@pytest.mark.parametrize("found", STATISTICAL, ids=ids(STATISTICAL))
+def test_no_published_value_is_data(found):
+    """No experiment of a statistical claim can reach a published number."""
+    assert circular(found, facts_of(CATALOGUE.modules[found.paper.key])) == []
+
+
+@pytest.mark.parametrize("found", STATISTICAL, ids=ids(STATISTICAL))
+def test_no_seed_twice(found):
+    """Within a claim an arm meets a seed once, and the seeds of calibration lie far above those of claims."""
+    labels = [arm.label for arm in arms(found.draws())]
+    assert len(set(labels)) == len(labels)
+    assert found.seeds < FIRST_SEED
+
+
+@pytest.mark.parametrize("name", datasets.names())
+def test_splits_are_disjoint(name):
+    """No image is in both splits of a dataset that is held in memory."""
+    if not datasets.available(name):
+        pytest.skip(f"{name} is not here: {datasets.how_to_get(name)}")
+    dataset = datasets.load(name)
+    train, test = ({np.asarray(image).tobytes() for image in split.images} for split in (dataset.train, dataset.test))
+    assert not train & test
+
+
+class Watched:
+    """A classifier that remembers what it was asked to predict."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+
+    def predict(self, images: Any, *, views: int = 1) -> np.ndarray:
+        """Scores [N, 10], all equal."""
+        self.seen += [image.tobytes() for image in images]
+        return np.zeros((len(images), 10), np.float32)
+
+    def train(self, config: Any, data: Any, **_: Any) -> Any:
+        """Yield itself, untrained."""
+        yield 1, self
+
+
+def test_every_item_of_a_split_is_evaluated_once():
+    """The classification experiment predicts exactly the items of both splits."""
+    watched, digits = Watched(), datasets.load("digits")
+    Classification()(watched, Setting(config=None, seed=0, device="cpu", data=digits))
+    wanted = [image.tobytes() for split in (digits.train, digits.test) for image in split.images]
+    assert sorted(watched.seen) == sorted(wanted)
+
+
+# The battery itself must be able to fail.
+
+
+def published_as_data(simulator: Any, setting: Setting) -> dict[str, Any]:
+    """A planted circular experiment: what it measures is what was published."""
+    return {"distance": scalar(PUBLISHED.value + 1e-3 * setting.seed, "m")}
+
+
+def copied_number(simulator: Any, setting: Setting) -> dict[str, Any]:
+    """The same, with the number typed again."""
+    return {"distance": scalar(82.75 + 1e-3 * setting.seed, "m")}
+
+
+def spread(simulator: Any, setting: Setting) -> dict[str, Any]:
+    """A measurement that noise satisfies: how alike two halves of a run are."""
+    states = simulator.simulate(setting.config, range(0, 400, 100), seed=setting.seed).astype(float)
+    return {
+        "difference": scalar(abs(states[0].mean() - states[-1].mean()), "1"),
+        "all": curve([0], [0], unit="1", x_unit="1"),
+    }
+
+
+@claim("reads-the-answer", matches(PUBLISHED, within=1.0), seeds=3, controls=["none"])
+def test_reads_the_answer(run):
+    """Table 1: planted."""
+    return run(published_as_data, "interacting")["distance"]
+
+
+@claim("types-the-answer", matches(PUBLISHED, within=1.0), seeds=3, controls=["none"])
+def test_types_the_answer(run):
+    """Table 1: planted."""
+    return run(copied_number, "interacting")["distance"]
+
+
+@claim("cannot-fail", at_most(0.5), seeds=3, controls=["none"])
+def test_cannot_fail(run):
+    """Table 1: planted."""
+    return run(spread, "interacting")["difference"]
+
+
+@claim("compares-itself", higher(by=-1.0), seeds=3, controls=["none"])
+def test_compares_itself(run):
+    """Table 1: planted."""
+    return run(spread, "interacting")["difference"], run(spread, "interacting", arm="again")["difference"]
+
+
+PLANTED = [f.claims[0] for f in (test_reads_the_answer, test_types_the_answer, test_cannot_fail, test_compares_itself)]
+for planted in (test_reads_the_answer, test_types_the_answer, test_cannot_fail, test_compares_itself):
+    planted.__test__ = False  # they are claims for the battery, not tests to collect
+
+
+def test_the_battery_catches_planted_claims(suite):
+    """Claims that read or repeat the published value, or that noise satisfies, are all reported."""
+    reads, types, cannot_fail, itself = PLANTED
+    assert "reaches" in circular(reads, [PUBLISHED])[0]
+    assert "contains 82.75" in circular(types, [PUBLISHED])[0]
+    automaton = dataclasses.replace(reference("aaronson2014"), paper="planted2020")
+    for planted_claim in (cannot_fail, itself):
+        assert any("holds on noise" in line for line in survivors(planted_claim, automaton, suite))
+    assert circular(cannot_fail, [PUBLISHED]) == []

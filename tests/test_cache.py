@@ -1,0 +1,95 @@
+"""The trial cache: whole entries or none, damage found, one computation at a time."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+
+import pytest
+
+from repro.cache import Cache, CacheWarning
+from repro.errors import ReproError
+
+KEY = "ab" + "0" * 62
+
+
+def test_round_trip(tmp_path):
+    """What was put is what is got, and an absent key is None."""
+    cache = Cache(tmp_path)
+    assert cache.get(KEY) is None
+    cache.put(KEY, {"a": [1.5, None]})
+    assert cache.get(KEY) == {"a": [1.5, None]}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("1.5", "1.6"),
+        lambda text: text.replace(KEY, "cd" + KEY[2:]),
+        lambda text: "",
+        lambda text: "[]",
+    ],
+    ids=["truncated", "edited", "moved", "empty", "not an entry"],
+)
+def test_damage_is_said_and_counts_as_absent(tmp_path, damage):
+    """A damaged entry is never returned: it warns, is removed and can be written again."""
+    cache = Cache(tmp_path)
+    cache.put(KEY, {"a": 1.5})
+    path = cache.path(KEY)
+    path.write_text(damage(path.read_text()))
+    with pytest.warns(CacheWarning, match="damaged; the trial is computed again"):
+        assert cache.get(KEY) is None
+    assert not path.exists()
+    cache.put(KEY, {"a": 1.5})
+    assert cache.get(KEY) == {"a": 1.5}
+
+
+def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    """A full disk gives one error that says what to do, and no file."""
+
+    def full(fd):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ReproError, match=r"is full\. Free space or set REPRO_CACHE"):
+        Cache(tmp_path).put(KEY, {"a": 1})
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_unwritable_folder_says_what_to_do(tmp_path):
+    """A folder that cannot be made (a file is in its place) names REPRO_CACHE and --no-cache."""
+    (tmp_path / "file").write_text("")
+    cache = Cache(tmp_path / "file")
+    with pytest.raises(ReproError, match=r"REPRO_CACHE .*--no-cache"):
+        cache.put(KEY, {})
+    with pytest.raises(ReproError, match="REPRO_CACHE"), cache.lock(KEY, wait=0):
+        pytest.fail("the lock was given")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere; run as another user to test permissions")
+def test_read_only_folder(tmp_path):
+    """A read-only folder gives the same error to people who are not root."""
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    with pytest.raises(ReproError, match="cannot be written"):
+        Cache(tmp_path).put(KEY, {})
+
+
+def test_entries_are_json_without_nan(tmp_path):
+    """NaN cannot slip into an entry: it is refused when written."""
+    cache = Cache(tmp_path)
+    with pytest.raises(ValueError, match="Out of range float"):
+        cache.put(KEY, {"a": float("nan")})
+    cache.put(KEY, {"a": None})
+    assert json.loads(cache.path(KEY).read_text())["payload"] == {"a": None}
+
+
+def test_lock_is_exclusive(tmp_path):
+    """A second holder is refused, and gets its turn once the first is done."""
+    one, other = Cache(tmp_path), Cache(tmp_path)
+    with one.lock(KEY, wait=0) as first, other.lock(KEY, wait=0) as second:
+        assert (first, second) == (True, False)
+    with other.lock(KEY, wait=0) as third:
+        assert third

@@ -23,7 +23,7 @@ from repro.criterion import (
 )
 from repro.errors import ReproError, Unavailable
 from repro.experiment import Setting
-from repro.implementation import sabotage
+from repro.implementation import reconfigure, sabotage
 from repro.measurement import Measurement, Measurements, cases, curve, scalar
 from repro.paper import Paper, Reported
 
@@ -52,6 +52,7 @@ __all__ = [
     "monotone",
     "ordered",
     "power_law",
+    "reconfigure",
     "refuted",
     "sabotage",
     "scalar",

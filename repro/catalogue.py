@@ -61,5 +61,10 @@ def claims_in(module: ModuleType) -> list[Claim]:
 
 
 def matches(claim: Claim, name: str) -> bool:
-    """Whether `name` selects the claim: any leading part of its id that ends at a boundary."""
-    return claim.id == name or bool(re.match(re.escape(name) + r"[/@\[]", claim.id))
+    """Whether `name` selects the claim."""
+    return matches_id(claim.id, name)
+
+
+def matches_id(claim: str, name: str) -> bool:
+    """Whether `name` is a claim's id, or a leading part of it that ends at a boundary."""
+    return claim == name or bool(re.match(re.escape(name) + r"[/@\[]", claim))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,7 @@ class Classification:
     checkpoints: tuple[int, ...] = ()
     views: int = 1
     splits: tuple[Literal["train", "test"], ...] = ("train", "test")
+    passes_config_on: ClassVar[bool] = True  # so a control that only changes configs shares the reference's trials
 
     def __call__(self, implementation: Any, setting: Setting) -> dict[str, Measurement]:
         """Train one classifier at `setting.seed` and measure it.

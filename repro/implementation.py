@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
+import inspect
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +33,7 @@ class Implementation:
         source: sha256 of its source and of the project code it is built on.
         says: a control's one stated difference, else "".
         deviations: how many numbered deviations from the paper its header lists.
+        original: for a control that only changes configs, the reference that it hands them to.
     """
 
     kind: Kind
@@ -40,6 +43,7 @@ class Implementation:
     source: str
     says: str = ""
     deviations: int = 0
+    original: Implementation | None = None
 
     @property
     def label(self) -> str:
@@ -76,6 +80,39 @@ def sabotage(reference: Any, **replaced: Any) -> SimpleNamespace:
     return SimpleNamespace(**{**names, **replaced})
 
 
+class Reconfigured(SimpleNamespace):
+    """An implementation that changes every config and then is the original: see `reconfigure`."""
+
+    change: Callable[[Any], Any]
+
+
+def reconfigure(reference: Any, change: Callable[[Any], Any]) -> Reconfigured:
+    """An implementation that is `reference` with `change` applied to every config it is given.
+
+    A trial whose experiment passes the config on untouched is then the same trial as one of the reference with the
+    changed config, and is computed once for both. `change` must leave a changed config as it is.
+    """
+    names = {name: value for name, value in vars(reference).items() if not name.startswith("__")}
+    changed = {name: _with_changed_config(f, change) for name, f in names.items() if _takes_config(f)}
+    return Reconfigured(**{**names, **changed, "change": change})
+
+
+def _takes_config(value: Any) -> bool:
+    return inspect.isfunction(value) and "config" in inspect.signature(value).parameters
+
+
+def _with_changed_config(function: Callable[..., Any], change: Callable[[Any], Any]) -> Callable[..., Any]:
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def changed(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.arguments["config"] = change(bound.arguments["config"])
+        return function(*bound.args, **bound.kwargs)
+
+    return changed
+
+
 def reference(paper: str, root: Path | None = None) -> Implementation:
     """The reference implementation of a paper, from `reference/<key>.py`."""
     base = root or project_root()
@@ -104,14 +141,16 @@ def control(paper: str, name: str, root: Path | None = None) -> Implementation:
     if build is None or not callable(build):
         raise unknown(f"control of {paper}", name, (n for n in vars(module) if not n.startswith("_")))
     original = reference(paper, root)
+    names = build(original.names)
     return Implementation(
         kind="control",
         paper=paper,
         name=name,
-        names=build(original.names),
+        names=names,
         source=digest(original.source + object_closure(build)),
         says=" ".join((build.__doc__ or "").split()),
         deviations=original.deviations,
+        original=original if isinstance(names, Reconfigured) else None,
     )
 
 

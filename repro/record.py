@@ -16,12 +16,13 @@ from repro.criterion import Criterion
 from repro.errors import ReproError
 from repro.machine import Machine, Software, Source
 from repro.measurement import Sample
-from repro.paper import Reported
+from repro.paper import Paper, Reported
 from repro.telemetry import Usage
 from repro.verdict import Evidence, Verdict, Word
 
 SCHEMA = 1
 LARGEST = 32 << 20  # bytes of a record file
+UNSEALED = "sha256:" + "0" * 64
 
 Key = Annotated[str, msgspec.Meta(pattern="^[a-z]+[12][0-9]{3}[a-z]?$")]
 Hash = Annotated[str, msgspec.Meta(pattern="^(sha256:)?[0-9a-f]{64}$")]
@@ -30,7 +31,7 @@ Time = Annotated[
     str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$", description="UTC, ISO 8601")
 ]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-Numbers = tuple[float | None | tuple[float | None, ...], ...]
+Numbers = tuple[float | tuple[float | None, ...] | None, ...]
 """Numbers, or rows of numbers; None where a value is not finite."""
 
 
@@ -38,7 +39,7 @@ class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A part of a record: unknown keys are refused."""
 
 
-class ClaimPart(Strict, frozen=True):
+class ClaimPart(Strict, frozen=True, kw_only=True):
     """What was claimed, as it stood when the record was made.
 
     Attributes:
@@ -63,7 +64,7 @@ class ClaimPart(Strict, frozen=True):
     expected_refuted: str | None = None
 
 
-class ImplementationPart(Strict, frozen=True):
+class ImplementationPart(Strict, frozen=True, kw_only=True):
     """What answered the claim.
 
     Attributes:
@@ -80,7 +81,7 @@ class ImplementationPart(Strict, frozen=True):
     deviations: Count = 0
 
 
-class SamplePart(Strict, frozen=True):
+class SamplePart(Strict, frozen=True, kw_only=True):
     """Raw values per seed of one measurement of one arm.
 
     Attributes:
@@ -103,7 +104,7 @@ class SamplePart(Strict, frozen=True):
             raise ValueError(f"{len(self.seeds)} seeds but {len(self.values)} values")
 
 
-class ControlPart(Strict, frozen=True):
+class ControlPart(Strict, frozen=True, kw_only=True):
     """A sabotaged implementation under the same claim.
 
     Attributes:
@@ -117,7 +118,7 @@ class ControlPart(Strict, frozen=True):
     verdict: Verdict
 
 
-class TrialPart(Strict, frozen=True):
+class TrialPart(Strict, frozen=True, kw_only=True):
     """One arm at one seed.
 
     Attributes:
@@ -137,13 +138,13 @@ class TrialPart(Strict, frozen=True):
     cached: bool
 
 
-class Record(Strict, frozen=True):
+class Record(Strict, frozen=True, kw_only=True):
     """A verdict, what it rests on and where it came from.
 
     Attributes:
-        id: hash of all the rest; "" before `seal`.
+        id: hash of all the rest; zeros before `seal`.
         created: when, in UTC.
-        paper: key of the paper.
+        paper: the publication with its facts and story, so that a record can be read without the project.
         word: what people read, such as "supported".
         powerless: a control could not be told from the reference, so the verdict counts as inconclusive.
         flag: what a reviewer should look at, such as "better than the reference band"; "" for nothing.
@@ -154,9 +155,9 @@ class Record(Strict, frozen=True):
     """
 
     schema: Literal[1] = SCHEMA
-    id: Id | Literal[""] = ""
+    id: Id = UNSEALED
     created: Time
-    paper: Key
+    paper: Paper
     claim: ClaimPart
     implementation: ImplementationPart
     samples: tuple[SamplePart, ...]
@@ -166,7 +167,7 @@ class Record(Strict, frozen=True):
     powerless: bool = False
     flag: str = ""
     trials: tuple[TrialPart, ...] = ()
-    data: dict[str, Hash] = {}  # noqa: RUF012 -- msgspec copies it
+    data: dict[str, Hash] = {}
     machine: Machine
     software: Software
     source: Source
@@ -185,9 +186,9 @@ def seal(record: Record) -> Record:
     Raises:
         ReproError: if the record holds what its format does not admit, such as NaN, with the place.
     """
-    plain = msgspec.to_builtins(record)
+    plain = msgspec.to_builtins(record) | {"id": UNSEALED}
     try:
-        loose = msgspec.json.decode(_canonical(plain | {"id": ""}), type=Record)  # a whole number may stand for a float
+        loose = msgspec.json.decode(_canonical(plain), type=Record)  # in memory 8 may stand for 8.0, in a file not
     except (ValueError, RecursionError) as error:
         raise ReproError(f"The record cannot be written: {error}") from error
     return msgspec.structs.replace(loose, id=_identity(loose))
@@ -220,14 +221,11 @@ def decode(data: bytes) -> Record:
         record = msgspec.json.decode(data, type=Record)
         canonical = encode(record)
     except (ValueError, RecursionError) as error:  # msgspec names the place, as in "... at `$.claim.id`"
-        raise ReproError(f"The record is not valid: {error}", "A record is never edited; run the claim again.") from error
+        raise _unsound(f"is not valid: {error}") from error
     if record.id != _identity(record):
-        raise ReproError(
-            f"The record's content does not have the hash {record.id[:23]} that it states",
-            "A record is never edited; run the claim again.",
-        )
+        raise _unsound(f"states the hash {record.id[:23]}, which its content does not have")
     if canonical != data:
-        raise ReproError("The record is not in canonical form", "A record is never edited; run the claim again.")
+        raise _unsound("is not in canonical form")
     return record
 
 
@@ -267,6 +265,10 @@ def as_sample(part: SamplePart) -> Sample:
         x_unit=part.x_unit,
         expected=None if part.expected is None else np.asarray(part.expected, dtype=float),
     )
+
+
+def _unsound(why: str) -> ReproError:
+    return ReproError(f"The record {why}", "A record is never edited; run the claim again.")
 
 
 def _canonical(plain: Any) -> bytes:

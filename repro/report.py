@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from collections import Counter
@@ -20,6 +22,7 @@ from repro.text import duration
 
 QUIET_S = 5.0  # nothing is said of a claim that takes less
 EVERY_S = 10.0  # and then one line at most this often
+WIDE = 160  # where output goes to a file
 COLOURS = {"reproduced": "green", "supported": "green", "finding": "cyan", "rejected": "dim", "skipped": "yellow"}
 
 
@@ -32,6 +35,7 @@ class Board:
         self._rows: list[dict[str, Any]] = []
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
+        self._terminal = os.dup(1)  # pytest captures output while a test runs, but not yet
 
     def pytest_sessionstart(self) -> None:
         """Begin to watch for claims that take long."""
@@ -44,6 +48,7 @@ class Board:
         self._stop.set()
         if self._watcher is not None:
             self._watcher.join(timeout=2)
+        os.close(self._terminal)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the row of a judged claim."""
@@ -56,7 +61,8 @@ class Board:
         if not self._rows:
             return
         terminalreporter.section("verdicts", "=")
-        terminalreporter.write_line(render(self._rows, terminalreporter._tw.fullwidth))
+        width = terminalreporter._tw.fullwidth
+        terminalreporter.write_line(render(self._rows, width if terminalreporter.isatty else max(width, WIDE)))
         for line in footnotes(self._rows):
             terminalreporter.write_line(line)
         if any(row.get("record") for row in self._rows):
@@ -75,17 +81,16 @@ class Board:
                     self._say(f"… {beat.what}: trial {beat.done + 1} of {beat.total}, {now - beat.since:.0f} s")
 
     def _say(self, line: str) -> None:
-        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            reporter.write_line("")
-            reporter.write_line(line)
+        with contextlib.suppress(OSError):
+            os.write(self._terminal, f"\n{line}\n".encode())
 
 
 def render(rows: list[dict[str, Any]], width: int) -> str:
-    """The verdict table; controls are counted, and listed only where one was not rejected."""
+    """The verdict table `width` columns wide; controls are counted, and listed only where one was not rejected."""
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     for name in ("claim", "published", "measured", "n", "evidence", "controls", "verdict", "time"):
-        table.add_column(name, justify="right" if name in ("n", "time") else "left", overflow="fold")
+        justify, whole = "right" if name in ("n", "time") else "left", name in ("claim", "verdict", "time")
+        table.add_column(name, justify=justify, no_wrap=whole, overflow="fold")  # type: ignore[arg-type]
     for row in sorted(rows, key=lambda r: r["claim"]):
         if row["outcome"] == "rejected":
             continue
@@ -96,7 +101,7 @@ def render(rows: list[dict[str, Any]], width: int) -> str:
         styled = [escape(cell) for cell in cells]
         styled[6] = f"[{colour}]{styled[6]}[/]"
         table.add_row(*styled)
-    console = Console(file=StringIO(), width=max(width, 100), color_system=None)
+    console = Console(file=StringIO(), width=width, color_system=None)
     console.print(table)
     return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
@@ -108,4 +113,4 @@ def footnotes(rows: list[dict[str, Any]]) -> list[str]:
     lines = ["", ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items()))]
     if rejected or accepted:
         lines.append(f"controls: {rejected} of {rejected + accepted} sabotaged implementations rejected")
-    return [line for line in lines if line or line == ""]
+    return lines + [f"skipped {row['claim']}: {row['reason']}" for row in rows if row["outcome"] == "skipped"]

@@ -128,8 +128,8 @@ class Session:
                 return _control_row(judged)
             controls = self.suite.controls(case.claim, self._seeds) if self._with_controls else []
             record = record_of(judged, controls, self.suite.device, self.root)
-            path = save(self.store, record)
-            return _row(judged, controls) | {"record": record.id, "file": str(path)}
+            kept, path = save(self.store, record)
+            return _row(judged, controls) | {"record": kept.id, "file": str(path)}
 
     def skipped(self, case: Case, missing: ReproError) -> Row:
         """The row of a claim that this machine cannot run."""

@@ -249,10 +249,10 @@ def power_law(x: ArrayLike, y: ArrayLike) -> PowerLawFit:
     u, v, k = np.log(grid), np.log(curves).mean(axis=0), len(grid)
     centred = u - u.mean()
     sxx = float(centred @ centred)
-    slope = float(centred @ (v - v.mean())) / sxx
+    rounding = float(_ULPS) * (1 + float(np.abs(v).max()))
+    slope = float(centred @ (v - v.mean())) / sxx if np.ptp(v) > rounding else 0.0
     residuals = v - v.mean() - slope * centred
     sse = float(residuals @ residuals)
-    rounding = float(_ULPS) * (1 + float(np.abs(v).max()))
     exact = float(np.abs(residuals).max()) <= rounding
     se = 0.0 if exact else math.sqrt(sse / (k - 2) / sxx)
     w = (u - u.min()) / np.ptp(u)

@@ -11,6 +11,7 @@ import numpy as np
 from repro import data
 from repro.cache import Cache
 from repro.claim import Arm, Claim, Drawn, Draws
+from repro.criterion import Criterion
 from repro.errors import ReproError, Unavailable
 from repro.implementation import Implementation, control
 from repro.machine import machine
@@ -85,7 +86,7 @@ class Suite:
         trials = _trials(draws, implementation, seeds, self.device)
         outcomes = self._perform(trials)
         samples = _samples(draws, trials, outcomes, seeds)
-        verdict = claim.criterion.judge(samples if isinstance(samples, tuple) else (samples,))
+        verdict = judge(claim.criterion, samples)
         return Judged(
             claim,
             implementation,
@@ -200,6 +201,11 @@ def _sample(drawn: Drawn, outcomes: list[Outcome], seeds: tuple[int, ...]) -> Sa
         x_unit=first.x_unit,
         expected=None if first.expected is None else np.asarray(first.expected, dtype=float),
     )
+
+
+def judge(criterion: Criterion, samples: Samples) -> Verdict:
+    """The criterion's verdict on what a claim's body drew: one sample, or as many as the criterion takes."""
+    return criterion.judge(samples if isinstance(samples, tuple) else (samples,))  # type: ignore[arg-type]
 
 
 def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:

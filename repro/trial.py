@@ -51,8 +51,16 @@ class Trial:
 
     @cached_property
     def config(self) -> Any:
-        """The implementation's config of this arm."""
-        return self.implementation.config(self.arm.preset, self.arm.overrides)
+        """The config that the implementation is given."""
+        config = self.implementation.config(self.arm.preset, self.arm.overrides)
+        return config if self.subject is self.implementation else self.implementation.names.change(config)
+
+    @cached_property
+    def subject(self) -> Implementation:
+        """What runs: the implementation, or the reference where the implementation only changes the config."""
+        original = self.implementation.original
+        untouched = getattr(self.arm.experiment, "passes_config_on", False)
+        return original if original is not None and untouched else self.implementation
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -62,7 +70,7 @@ class Trial:
         return {
             "format": FORMAT,
             "experiment": object_closure(self.arm.experiment),
-            "implementation": self.implementation.source,
+            "implementation": self.subject.source,
             "config": self.settings(),
             "data": data.digest(self.arm.data) if self.arm.data else None,
             "seed": self.seed,
@@ -90,7 +98,7 @@ class Trial:
         prepare(self.seed, self.device)
         try:
             with Meter(self.device) as meter:
-                measurements = self.arm.experiment(self.implementation.names, setting)
+                measurements = self.arm.experiment(self.subject.names, setting)
         except ReproError:
             raise
         except Exception as error:

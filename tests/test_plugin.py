@@ -135,7 +135,7 @@ def test_refuted_and_inconclusive_fail_in_one_line(project):
     result = pytest_in(project, "--claim", "toy2020/drift-carries")
     assert result.returncode == 1
     assert "test_toy2020.py R" in result.stdout
-    lines = [line for line in result.stdout.splitlines() if line.startswith("REFUTED")]
+    lines = [line for line in result.stdout.splitlines() if line.startswith("REFUTED: ")]
     assert len(lines) == 1
     assert "must exceed 80" in lines[0]
     assert "n=4" in lines[0]

@@ -51,7 +51,7 @@ def module(tmp_path: Path, text: str, name: str) -> ModuleType:
         ('{"a": 1}', '{"a": 2}', True),
         ('"""Docstring."""', '"""Another."""', False),
         ("def unrelated(x):\n    return x", "def unrelated(x):\n    return -x", False),
-        ("return helper(1)", "return  helper( 1 )  # a comment\\\n", False),
+        ("    return helper(1)", "    # a comment\n    return  helper( 1 )", False),
     ],
     ids=["helper", "constant", "table", "docstring", "unrelated", "layout"],
 )

@@ -16,9 +16,8 @@ def list_() -> None:
     from repro import data as datasets
 
     for name in datasets.names():
-        click.echo(
-            f"{name:<10} {'here' if datasets.available(name) else '-':<5} {datasets.describe(name).says}; {datasets.describe(name).url}"
-        )
+        facts, here = datasets.describe(name), "here" if datasets.available(name) else "-"
+        click.echo(f"{name:<10} {here:<5} {facts.says}; {facts.url}")
 
 
 @data.command()

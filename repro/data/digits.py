@@ -9,6 +9,7 @@ the training split and the other 397 the test split.
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,10 @@ def load() -> Dataset:
     """
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()  # images [1797, 8, 8] in 0..16
+    bunch: Any = load_digits()  # images [1797, 8, 8] in 0..16
     images = np.rint(bunch["images"] * 255 / 16).astype(np.uint8)[..., None]
     labels = np.asarray(bunch["target"], dtype=np.int64)
-    order = np.random.RandomState(0).permutation(len(labels))  # noqa: NPY002 -- frozen for ever, unlike Generator's
+    order = np.random.RandomState(0).permutation(len(labels))
     train, test = _split(images, labels, order[:TRAIN]), _split(images, labels, order[TRAIN:])
     found = arrays_digest(train, test)
     if found != DIGEST:

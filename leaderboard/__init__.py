@@ -1,0 +1,1 @@
+"""The leaderboard: the published records and the local store, as pages. It reads and never writes."""

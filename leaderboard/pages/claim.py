@@ -1,0 +1,114 @@
+"""A claim: ?claim=key/name, with &row=, &implementation= and &record= where they matter."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from leaderboard import blocks, cached, charts, queries, style
+from repro.record import Record, encode, file_name
+from repro.text import duration
+
+DIGITS = 16  # of a record's id in an address
+
+
+def show() -> None:
+    """The page."""
+    asked = st.query_params
+    version, name, row = cached.version(), asked.get("claim", ""), asked.get("row") or None
+    records = cached.history(version, name, row) if "/" in name else []
+    if not records:
+        _missing(version, name)
+        return
+    record = _chosen(records, asked.get("implementation", "reference"), asked.get("record", ""))
+    st.set_page_config(page_title=f"{record.claim.id} · Repro")
+    st.html(blocks.claim_head(record))
+    if record.id != records[0].id and asked.get("record"):
+        st.info("An earlier or other record of this claim is shown.", icon="🕑")
+    st.html(blocks.verdict(record))
+    st.html(blocks.sides(record))
+    _heading("Criterion")
+    st.html(blocks.criterion(record))
+    _samples(record)
+    known, trouble = queries.calibration(record)
+    _heading("Controls")
+    st.html(blocks.controls(record, known))
+    _heading("Calibration")
+    st.html(blocks.calibration(known, trouble, record))
+    _heading("Run it again")
+    st.code(record.command, language="bash", wrap_lines=True)
+    _heading("History")
+    st.html(blocks.history(records, record))
+    _heading("Trials")
+    _trials(record)
+    _heading("Provenance")
+    st.html(blocks.provenance(record))
+    st.download_button(
+        "Download the record (JSON)", encode(record), file_name(record), "application/json", on_click="ignore"
+    )
+
+
+def _chosen(records: list[Record], implementation: str, digits: str) -> Record:
+    """The record asked for by the first digits of its id, else the newest of the implementation, else the newest."""
+    named = [r for r in records if digits and r.id.removeprefix("sha256:").startswith(digits.lower()[:DIGITS])]
+    same = [r for r in records if queries.label(r) == implementation]
+    return (named or same or records)[0]
+
+
+def _missing(version: str, name: str) -> None:
+    """No such claim, or a claim that is a table and no row was named."""
+    rows = cached.rows(version, name) if "/" in name else []
+    if rows:
+        st.html(blocks.rows(name, rows))
+    else:
+        st.html(blocks.unknown(name))
+
+
+def _heading(text: str) -> None:
+    st.html(style.wrap(f"<h3>{text}</h3>"))
+
+
+def _samples(record: Record) -> None:
+    few = charts.few_cases(record)
+    if not record.samples:
+        return
+    _heading("Samples")
+    if few:
+        st.html(blocks.found_cases(few))
+    for picture in charts.pictures(record):
+        st.altair_chart(picture.chart, width="stretch", alt=picture.alt)
+
+
+def _trials(record: Record) -> None:
+    """Time, memory and energy of each trial; how energy was measured, or why not, stands below."""
+    if not record.trials:
+        st.caption("This record names no trials.")
+        return
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        [
+            {
+                "arm": trial.arm,
+                "seed": trial.seed,
+                "preset": trial.preset,
+                "data": trial.data or "generated",
+                "wall (s)": trial.usage.wall_s,
+                "CPU (s)": trial.usage.cpu_s,
+                "memory (MiB)": trial.usage.peak_rss_bytes / 2**20,
+                "GPU memory (MiB)": (trial.usage.gpu_peak_bytes or 0) / 2**20 or None,
+                "energy (J)": trial.usage.energy_j,
+                "from cache": trial.cached,
+            }
+            for trial in record.trials
+        ]
+    ).dropna(axis="columns", how="all")
+    number = st.column_config.NumberColumn(format="%.2f")
+    shown = {name: number for name in ("wall (s)", "CPU (s)", "energy (J)") if name in frame}
+    whole = {name: st.column_config.NumberColumn(format="%.0f") for name in frame if name.endswith("(MiB)")}
+    st.dataframe(frame, hide_index=True, column_config=shown | whole, height=min(36 * len(frame) + 40, 360))
+    total = duration(sum(trial.usage.wall_s for trial in record.trials))
+    methods = sorted({trial.usage.energy_method for trial in record.trials})
+    st.text(f"{len(record.trials)} trials, {total} of wall time together. Energy: {'; '.join(methods)}.")
+
+
+show()

@@ -1,0 +1,25 @@
+"""Findings: what papers say that does not hold, and who showed it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from leaderboard import blocks, cached, queries, style
+
+
+def show() -> None:
+    """The page."""
+    lines = [line for line in cached.board(cached.version()) if line.known]
+    st.html(
+        style.wrap(
+            '<h1>Findings</h1><p class="lead">Claims that later literature, their own authors or plain arithmetic '
+            "contradict. Each is judged as the paper states it, and is expected to be refuted.</p>"
+        )
+    )
+    for section in queries.sections(lines):
+        st.html(blocks.findings(section))
+    if not lines:
+        st.html(style.wrap('<div class="empty"><h3>No findings yet</h3><p><a href="./">The board</a></p></div>'))
+
+
+show()

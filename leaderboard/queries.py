@@ -1,0 +1,309 @@
+"""From the stores to what the pages show. No Streamlit here, and nothing that is not read from records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from repro.criterion import AllOf, Criterion, Equivalent, Higher, Holds, Lower, Matches, Ordered
+from repro.paper import Paper, Reported
+from repro.paths import project_root, published_dir, store_dir
+from repro.record import Record
+from repro.store import Store, Union
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TIERS = ("cpu", "gpu", "cluster")
+EVIDENCE = ("exact", "reduced", "original")
+HISTORY = 50  # records of one claim that its page goes through
+Key = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the board: the newest record of a claim and an implementation, without its samples.
+
+    Attributes:
+        record: id of the record.
+        claim: "key/name", without version and row.
+        outcome: the record's word, or "powerless".
+        estimate: what the criterion looks at, in `unit`; `low` and `high` are its interval.
+        what: what the estimate is, such as "difference".
+        n: seeds per arm, or cases of an exact claim.
+        rejected: how many of the `controls` sabotaged implementations the criterion rejected.
+        known: the source that shows the claim not to hold, for a finding.
+    """
+
+    record: str
+    paper: Paper
+    claim: str
+    name: str
+    row: str | None
+    version: int
+    says: str
+    place: str
+    tier: str
+    evidence: str
+    outcome: str
+    reported: tuple[Reported, ...]
+    estimate: float | None
+    low: float | None
+    high: float | None
+    bound: float | None
+    unit: str
+    what: str
+    n: int
+    exact: bool
+    reason: str
+    rejected: int
+    controls: int
+    known: str
+    implementation: str
+    created: str
+    machine: str
+    commit: str
+    runner: str
+
+    @property
+    def key(self) -> Key:
+        """What makes two records answers to the same question, whatever the claim's version."""
+        return (self.paper.key, self.name, self.row or "", self.implementation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A paper and its lines."""
+
+    paper: Paper
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What of the board is asked for; "" and () admit everything."""
+
+    paper: str = ""
+    verdict: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    tier: tuple[str, ...] = ()
+    q: str = ""
+
+    def admits(self, line: Line) -> bool:
+        """Whether a line is asked for; every word of the search text must occur in it."""
+        text = " ".join((line.claim, line.row or "", line.says, line.place, line.paper.title, *line.paper.authors))
+        return (
+            self.paper in ("", line.paper.key)
+            and (not self.verdict or line.outcome in self.verdict)
+            and (not self.evidence or line.evidence in self.evidence)
+            and (not self.tier or line.tier in self.tier)
+            and all(part in text.casefold() for part in self.q.casefold().split())
+        )
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """How often something happened on fresh seeds, with its 95 % interval."""
+
+    hits: int
+    of: int
+    low: float
+    high: float
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """What the page of a claim shows of its calibration; the file holds more."""
+
+    digest: str
+    created: str
+    passed: Rate
+    rejected: dict[str, Rate]
+
+
+def open_stores() -> Union:
+    """The published records and the local store, read as one. Cheap; open them anew for each use."""
+    return Union((Store(published_dir().parent, read_only=True), Store(store_dir(), read_only=True)))
+
+
+def line(record: Record) -> Line:
+    """A record as a line of the board."""
+    claim, verdict, bounds = record.claim, record.verdict, record.verdict.interval
+    return Line(
+        record=record.id,
+        paper=record.paper,
+        claim=f"{record.paper.key}/{claim.name}",
+        name=claim.name,
+        row=claim.row,
+        version=claim.version,
+        says=claim.says,
+        place=claim.place,
+        tier=claim.tier,
+        evidence=claim.evidence,
+        outcome="powerless" if record.powerless else record.word,
+        reported=claim.reported,
+        estimate=verdict.estimate,
+        low=bounds[0] if bounds else None,
+        high=bounds[1] if bounds else None,
+        bound=verdict.bound,
+        unit=verdict.unit,
+        what=estimated(claim.criterion),
+        n=verdict.n,
+        exact=not claim.criterion.statistical,
+        reason=verdict.reason,
+        rejected=sum(control.rejected for control in record.controls),
+        controls=len(record.controls),
+        known=claim.expected_refuted or "",
+        implementation=label(record),
+        created=record.created,
+        machine=machine_name(record),
+        commit=(record.source.commit or "")[:10],
+        runner=record.runner,
+    )
+
+
+def label(record: Record) -> str:
+    """What people read: "reference", or the kind and the name."""
+    kind, name = record.implementation.kind, record.implementation.name
+    return kind if kind == "reference" else f"{kind}:{name}"
+
+
+def machine_name(record: Record) -> str:
+    """The hardware in a few words: the GPU where a claim needs one, else cores and instruction set."""
+    machine = record.machine
+    if record.claim.tier != "cpu" and machine.gpu:
+        return machine.gpu
+    return f"{machine.cores} cores {machine.arch} {machine.isa}".strip()
+
+
+def estimated(rule: Criterion) -> str:
+    """What a criterion's estimate is, in a word or two."""
+    if isinstance(rule, AllOf):
+        return f"weakest of {len(rule.parts)} parts" if len(rule.parts) > 1 else estimated(rule.parts[0])
+    if isinstance(rule, Holds):
+        return "violations"
+    if isinstance(rule, Lower | Higher | Equivalent | Matches) and rule.log:
+        return "log ratio"
+    if isinstance(rule, Lower | Higher | Equivalent | Ordered):
+        return "difference"
+    return {"PowerLaw": "exponent", "InteriorPeak": "fall after the peak", "Monotone": "trend"}.get(
+        type(rule).__name__, "mean"
+    )
+
+
+def board(stores: Union) -> tuple[Line, ...]:
+    """The newest line of each claim and implementation, of the claim's highest version; in the order of the page."""
+    best: dict[Key, Line] = {}
+    for store in stores.stores:
+        for found in map(line, store.newest()):
+            seen = best.get(found.key)
+            if seen is None or (found.version, found.created) > (seen.version, seen.created):
+                best[found.key] = found
+    return tuple(sorted(best.values(), key=_place_on_page))
+
+
+def sections(lines: Iterable[Line]) -> list[Section]:
+    """Lines by paper; the paper's facts are those of its newest record."""
+    grouped: dict[str, list[Line]] = {}
+    for one in lines:
+        grouped.setdefault(one.paper.key, []).append(one)
+    return [
+        Section(paper=max(found, key=lambda one: one.created).paper, lines=tuple(found)) for found in grouped.values()
+    ]
+
+
+def counts(lines: Iterable[Line]) -> Counter[str]:
+    """How many lines have each outcome."""
+    return Counter(one.outcome for one in lines)
+
+
+def history(stores: Union, claim: str, row: str | None) -> list[Record]:
+    """The records of a claim "key/name" and row, of every version and implementation, the newest first."""
+    key, _, name = claim.partition("/")
+    rows = [found for found in stores.rows(paper=key) if (found.name, found.row) == (name, row)]
+    rows.sort(key=lambda found: (found.version, found.created), reverse=True)
+    return [stores.get(found.id) for found in rows[:HISTORY]]
+
+
+def rows_of(stores: Union, claim: str) -> list[str]:
+    """The rows that a claim "key/name" has records of."""
+    key, _, name = claim.partition("/")
+    return sorted({found.row for found in stores.rows(paper=key) if found.name == name and found.row}, key=_natural)
+
+
+def problems(stores: Union) -> list[tuple[str, str]]:
+    """Files that are not records: (file, what is wrong with it)."""
+    return [(problem.path, problem.reason) for problem in stores.problems()]
+
+
+def calibration(record: Record, root: Path | None = None) -> tuple[Calibration | None, str]:
+    """The calibration kept for a record's claim, and what is wrong with the file if it cannot be read."""
+    path = (root or project_root()) / "claims" / "calibration" / f"{record.paper.key}.json"
+    try:
+        raw = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw]).get(record.claim.id)
+        return (msgspec.json.decode(raw, type=Calibration) if raw is not None else None), ""
+    except FileNotFoundError:
+        return None, ""
+    except (OSError, msgspec.MsgspecError) as error:
+        return None, f"{path.name} cannot be read: {error}"
+
+
+def table(lines: Sequence[Line]) -> pd.DataFrame:
+    """Lines as a frame, one column a field, for downloads."""
+    import pandas as pd
+
+    flat = [
+        {
+            "paper": one.paper.key,
+            "claim": one.claim,
+            "row": one.row or "",
+            "version": one.version,
+            "statement": one.says,
+            "place": one.place,
+            "verdict": one.outcome,
+            "evidence": one.evidence,
+            "tier": one.tier,
+            "published": "; ".join(f"{r.value:g} {r.unit} ({r.place})" for r in one.reported),
+            "estimate": one.estimate,
+            "low": one.low,
+            "high": one.high,
+            "unit": one.unit,
+            "n": one.n,
+            "controls_rejected": one.rejected,
+            "controls": one.controls,
+            "implementation": one.implementation,
+            "created": one.created,
+            "machine": one.machine,
+            "commit": one.commit,
+            "record": one.record,
+        }
+        for one in lines
+    ]
+    return pd.DataFrame(flat)
+
+
+def csv(lines: Sequence[Line]) -> str:
+    """Lines as CSV; a cell that a spreadsheet would run as a formula is quoted with an apostrophe."""
+    frame = table(lines)
+    for column in frame.select_dtypes(exclude="number"):
+        frame[column] = ["'" + v if isinstance(v, str) and v[:1] in "=+-@\t\r" and v else v for v in frame[column]]
+    return frame.to_csv(index=False)
+
+
+def _place_on_page(one: Line) -> tuple[object, ...]:
+    return (
+        one.paper.key,
+        EVIDENCE.index(one.evidence),
+        TIERS.index(one.tier),
+        one.name,
+        _natural(one.row or ""),
+        one.implementation,
+    )
+
+
+def _natural(text: str) -> tuple[object, ...]:
+    digits = "".join(c if c.isdigit() else " " for c in text).split()
+    return (tuple(int(d) for d in digits), text)

@@ -1,0 +1,157 @@
+"""How verdicts, numbers and texts look. Whatever comes out of a record is escaped here before it becomes HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from repro.paper import Paper, Reported
+from repro.text import interval, number
+
+SHEET = Path(__file__).with_name("style.css")
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A verdict as people see it: a letter, a word and a colour class; hollow where the evidence is less than full."""
+
+    letter: str
+    word: str
+    meaning: str
+    hollow: bool = False
+
+
+BADGES = {
+    "reproduced": Badge("R", "reproduced", "holds, exactly or at the paper's own scale"),
+    "supported": Badge("S", "supported", "holds at reduced scale", hollow=True),
+    "refuted": Badge("X", "refuted", "does not hold here"),
+    "inconclusive": Badge("I", "inconclusive", "too few seeds to tell", hollow=True),
+    "finding": Badge("F", "finding", "known not to hold, and refuted here"),
+    "powerless": Badge("P", "powerless", "a sabotage got through, so the check proves nothing", hollow=True),
+    "unexpected": Badge("U", "unexpected", "known not to hold, yet it held here"),
+}
+ALWAYS = ("reproduced", "supported", "refuted", "inconclusive", "finding", "powerless")
+
+EVIDENCE = {
+    "exact": "exact reasoning over cases",
+    "reduced": "reduced scale",
+    "original": "the paper's own data and schedule",
+}
+
+
+def wrap(body: str) -> str:
+    """A piece of a page, under the style sheet."""
+    return f'<div class="r">{body}</div>'
+
+
+def badge(outcome: str, *, large: bool = False) -> str:
+    """The badge of an outcome; its letter carries the meaning where colour cannot."""
+    look = BADGES[outcome]
+    classes = " ".join(["badge", outcome, *["hollow"] * look.hollow, *["large"] * large])
+    title = f"{look.word}: {look.meaning}"
+    return f'<span class="{classes}" title="{title}"><i aria-hidden="true">{look.letter}</i><span>{look.word}</span></span>'
+
+
+def mark(text: str, *, good: bool) -> str:
+    """A tick or a cross with its word."""
+    return f'<span class="badge {"reproduced" if good else "refuted"}"><i aria-hidden="true">{"✓" if good else "✗"}</i>{text}</span>'
+
+
+def legend(present: Iterable[str] = ()) -> str:
+    """What the letters mean; "unexpected" only where it occurs."""
+    shown = [*ALWAYS, *(o for o in BADGES if o not in ALWAYS and o in set(present))]
+    items = [f'<li>{badge(o)}<span class="soft">{BADGES[o].meaning}</span></li>' for o in shown]
+    return f'<ul class="legend" aria-label="What the badges mean">{"".join(items)}</ul>'
+
+
+def unit(name: str) -> str:
+    """A unit as it follows a number: nothing for a pure number, no space before a percent sign."""
+    return "" if name in ("1", "") else name if name == "%" else f" {name}"
+
+
+def amount(value: float | None, name: str = "1") -> str:
+    """A number with its unit, as HTML."""
+    return escape(f"{number(value)}{unit(name)}")
+
+
+def span(low: float | None, high: float | None) -> str:
+    """An interval in brackets, as HTML; "" where there is none."""
+    return escape(interval((low, high))) if low is not None and high is not None else ""
+
+
+def reported(fact: Reported) -> str:
+    """A published number, its place below it, as HTML."""
+    mark = "" if fact.verified else ", not read in the paper itself"
+    return f'<span class="value">{amount(fact.value, fact.unit)}</span><span class="sub">{escape(fact.place + mark)}</span>'
+
+
+def forest(estimate: float | None, low: float | None, high: float | None, bound: float | None, outcome: str) -> str:
+    """An interval against its bound, drawn to its own scale; "" unless there is an interval and a bound."""
+    if estimate is None or low is None or high is None or bound is None:
+        return ""
+    start, end = min(low, bound), max(high, bound)
+    if not end > start:
+        return ""
+    start, end = start - 0.06 * (end - start), end + 0.06 * (end - start)
+    left, right, dot, mark = (100 * (x - start) / (end - start) for x in (low, high, estimate, bound))
+    return (
+        f'<div class="forest {outcome}" title="interval against the bound {escape(number(bound))}" aria-hidden="true">'
+        f'<span class="axis"></span><span class="bound" style="left:{mark:.1f}%"></span>'
+        f'<span class="span" style="left:{left:.1f}%;width:{right - left:.1f}%"></span>'
+        f'<span class="dot" style="left:{dot:.1f}%"></span></div>'
+    )
+
+
+def paragraphs(text: str) -> str:
+    """A text with blank lines between its paragraphs, as HTML."""
+    parts = [part.strip() for part in text.replace("\r\n", "\n").split("\n\n")]
+    return "".join(f"<p>{escape(part)}</p>" for part in parts if part)
+
+
+def authors(paper: Paper, most: int = 6) -> str:
+    """The authors, the first ones where there are many, as HTML."""
+    shown = ", ".join(paper.authors[:most]) + (" and others" if len(paper.authors) > most else "")
+    return escape(shown)
+
+
+def source_link(paper: Paper) -> str:
+    """A link to the paper, where it states an arXiv number or a web address."""
+    if paper.arxiv:
+        return f'<a href="https://arxiv.org/abs/{escape(paper.arxiv)}">arXiv:{escape(paper.arxiv)}</a>'
+    if paper.url.startswith(("https://", "http://")):
+        return f'<a href="{escape(paper.url)}">the paper</a>'
+    return ""
+
+
+def memory(size: float | None) -> str:
+    """Bytes as people read them."""
+    if size is None:
+        return "–"
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def day(created: str) -> str:
+    """The date of a record's time."""
+    return created[:10]
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> str:
+    """A list of named facts; the values are HTML, and empty ones are left out."""
+    items = [f"<dt>{escape(name)}</dt><dd>{value}</dd>" for name, value in pairs if value]
+    return f'<dl class="facts">{"".join(items)}</dl>'
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]], *, stack: bool = True) -> str:
+    """A table whose cells are HTML; on a phone each row becomes a list with the heads as labels."""
+    heads = list(heads)
+    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in heads)
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td data-label="{escape(h)}"><div>{c}</div></td>' for h, c in zip(heads, row, strict=True))
+        + "</tr>"
+        for row in rows
+    )
+    kind = "stack" if stack else "plain"
+    return f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

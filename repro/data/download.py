@@ -1,0 +1,103 @@
+"""Downloads: retried, checked, and put in place whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from repro.errors import ReproError
+
+RETRIES = 3
+TIMEOUT_S = 30.0
+CHUNK = 1 << 16
+
+
+class _Bar:
+    """What pooch takes for a progress bar, handing on (bytes so far, bytes in all)."""
+
+    def __init__(self, report: Callable[[int, int], None]) -> None:
+        self._report = report
+        self._done = 0
+        self.total = 0
+
+    def update(self, count: int) -> None:
+        self._done = min(self._done + count, self.total)
+        self._report(self._done, self.total)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        self._done = 0  # a retry begins again
+
+
+def download(url: str, target: Path, *, known_hash: str, progress: Callable[[int, int], None] | None = None) -> Path:
+    """Fetch `url` to `target` and check it; a file that is there and right is left alone.
+
+    The bytes go to a temporary name in the same folder first, so an interrupted download leaves nothing that
+    could be taken for the file.
+
+    Args:
+        url: where the file is published.
+        target: where it is to lie.
+        known_hash: "sha256:..." or "md5:...", as its makers publish it.
+        progress: told (bytes so far, bytes in all).
+
+    Raises:
+        ReproError: saying whether the network, the server, the checksum or the disk was at fault.
+    """
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel(logging.ERROR)
+    store = pooch.create(
+        path=target.parent,
+        base_url="",
+        registry={target.name: known_hash},
+        urls={target.name: url},
+        retry_if_failed=RETRIES,
+    )
+    bar: Any = _Bar(progress) if progress else False
+    downloader: Any = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=TIMEOUT_S)
+    try:
+        store.fetch(target.name, downloader=downloader)
+    except requests.HTTPError as error:
+        problem = f"{error}".rstrip(".")  # such as "404 Client Error: Not Found for url: ..."
+        raise ReproError(f"{problem} ({RETRIES + 1} times)", f"Try again later. {_by_hand(target)}") from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise ReproError(
+            f"The download of {target.name} was cut short, {RETRIES + 1} times", f"Try again. {_by_hand(target)}"
+        ) from error
+    except requests.RequestException as error:
+        raise ReproError(f"{url} cannot be reached", f"Check the network. {_by_hand(target)}") from error
+    except ValueError as error:
+        raise _mismatch(target, known_hash, error) from error
+    except OSError as error:
+        raise unwritable(target.parent, error) from error
+    return target
+
+
+def unwritable(folder: Path, error: OSError) -> ReproError:
+    """The error for a data folder that cannot be written, with what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ReproError(f"The disk of {folder} is full", "Free space or set REPRO_CACHE elsewhere.")
+    return ReproError(
+        f"{folder} cannot be written ({error.strerror or error})", "Set REPRO_CACHE to a folder that can be."
+    )
+
+
+def _by_hand(target: Path) -> str:
+    return f"Or fetch {target.name} by hand and set REPRO_DATA to the folder above {target.parent.name}/."
+
+
+def _mismatch(target: Path, known_hash: str, error: ValueError) -> ReproError:
+    got = re.search(r"but got ([0-9a-f]+)", str(error))
+    algorithm, _, expected = known_hash.rpartition(":")
+    return ReproError(
+        f"{target.name} has the wrong checksum: expected {algorithm} {expected}, got {got.group(1) if got else error}",
+        f"The file was not kept. {_by_hand(target)}",
+    )

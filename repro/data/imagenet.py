@@ -1,0 +1,109 @@
+"""ImageNet (ILSVRC 2012) as a folder of JPEG files: `imagenet/{train,val}/<wnid>/*.JPEG` below REPRO_DATA.
+
+It may not be passed on, so it is never downloaded. Images are given as paths, to be decoded where they are used.
+Classes are the sorted names of the folders (WordNet ids), as everybody numbers them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from repro.data.dataset import Dataset, Description, Split
+from repro.errors import ReproError, Unavailable
+from repro.paths import data_dirs
+
+FULL = (1000, 1_281_167, 50_000)  # classes, training and validation images
+
+
+def load() -> Dataset:
+    """Paths and labels of the training split, and of the validation split as the test split.
+
+    Raises:
+        Unavailable: if the folder is not on this machine.
+        ReproError: if the two splits do not have the same classes, or one has no images.
+    """
+    root = _root()
+    if root is None:
+        raise Unavailable("The dataset imagenet is not on this machine", describe().how_to_get)
+    listing = _listing(root)
+    classes = {split: sorted({path.split("/")[1] for path, _ in files}) for split, files in listing.items()}
+    if not classes["train"] or classes["train"] != classes["val"]:
+        raise ReproError(
+            f"imagenet has {len(classes['train'])} classes in train/ and {len(classes['val'])} in val/, not the same",
+            "Each needs a folder for each WordNet id with .JPEG files in it.",
+        )
+    train, test = (_split(root, listing[split], classes["train"]) for split in ("train", "val"))
+    size = (train.classes, len(train), len(test))
+    note = "" if size == FULL else f"not the full set: {size[0]} classes, {size[1]} training and {size[2]} test images"
+    return Dataset(name="imagenet", train=train, test=test, digest=digest(), note=note)
+
+
+def digest() -> str:
+    """The sha256 of the sorted listing with each file's size; the images themselves are not read.
+
+    Raises:
+        Unavailable: if the folder is not on this machine.
+    """
+    root = _root()
+    if root is None:
+        raise Unavailable("The dataset imagenet is not on this machine", describe().how_to_get)
+    total = hashlib.sha256()
+    for files in _listing(root).values():
+        for path, size in files:
+            total.update(f"{path} {size}\n".encode())
+    return total.hexdigest()
+
+
+def available() -> bool:
+    """Whether both splits are on this machine."""
+    return _root() is not None
+
+
+def describe() -> Description:
+    """What the dataset is."""
+    return Description(
+        says="photographs of 1,000 classes, 1,281,167 for training and 50,000 for validation, used as the test",
+        url="https://www.image-net.org/challenges/LSVRC/2012/",
+        size_bytes=155_000_000_000,
+        licence="non-commercial research and education; access on request",
+        embedded=False,
+        how_to_get=(
+            "Ask for access at image-net.org, unpack it as imagenet/train/<wnid>/*.JPEG and "
+            "imagenet/val/<wnid>/*.JPEG, and set REPRO_DATA to the folder above imagenet/."
+        ),
+    )
+
+
+def _root() -> Path | None:
+    folders = (root / "imagenet" for root in data_dirs())
+    return next((f for f in folders if (f / "train").is_dir() and (f / "val").is_dir()), None)
+
+
+@lru_cache(maxsize=4)
+def _listing(root: Path) -> dict[str, list[tuple[str, int]]]:
+    """Per split, every image's path below `root` and its size, sorted; listed once in a process."""
+    return {split: sorted(_images(root, split)) for split in ("train", "val")}
+
+
+def _images(root: Path, split: str) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    for folder in os.scandir(root / split):
+        if folder.is_dir():
+            with os.scandir(folder.path) as entries:
+                found += [
+                    (f"{split}/{folder.name}/{entry.name}", entry.stat().st_size)
+                    for entry in entries
+                    if entry.name.upper().endswith((".JPEG", ".JPG"))
+                ]
+    return found
+
+
+def _split(root: Path, files: list[tuple[str, int]], classes: list[str]) -> Split:
+    index = {wnid: number for number, wnid in enumerate(classes)}
+    labels = np.fromiter((index[path.split("/")[1]] for path, _ in files), dtype=np.int64, count=len(files))
+    return Split(images=[f"{root}/{path}" for path, _ in files], labels=labels, classes=len(classes))

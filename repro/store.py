@@ -1,0 +1,349 @@
+"""The store: record files, which are the truth, and a database index that is derived from them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock
+from sqlalchemy import exc
+
+from repro.errors import ReproError
+from repro.index import Found, Index, Problem, Row, Stamp, local, shared, snapshot
+from repro.record import LARGEST, Record, decode, encode, file_name
+
+__all__ = ["Problem", "Row", "Store", "Union", "newest"]
+
+
+class Store:
+    """Records below a folder: `records/<paper>/<first digits of the hash>.json`.
+
+    Nothing is made before it is first used. Several processes may use a store at once.
+
+    Args:
+        root: the folder.
+        index: URL of a database that several stores share; by default SQLite in the folder.
+        read_only: never write anything; a folder that is missing is an empty store.
+    """
+
+    def __init__(self, root: Path, index: str | None = None, *, read_only: bool = False) -> None:
+        self.root = root
+        self.read_only = read_only
+        self._url = index
+
+    def add(self, record: Record) -> Path:
+        """Write a sealed record whole or not at all, and index it. Adding it again changes nothing.
+
+        Raises:
+            ReproError: if the store is read-only or its disk is full, with what to do; or if the record is not sound.
+        """
+        if self.read_only:
+            raise ReproError(f"The store {self.root} was opened for reading only", "Open another one.")
+        data = encode(record)
+        decode(data)
+        path = self.path(record)
+        if not path.is_file() or path.read_bytes() != data:
+            self._write(path, data)
+        found = Found(self._relative(path), self._stamp(path), record, data.decode())
+        with self._explained():
+            self._index.update([found])
+        return path
+
+    def path(self, record: Record) -> Path:
+        """Where the file of a record lies."""
+        return self.root / "records" / record.paper.key / file_name(record)
+
+    def get(self, name: str) -> Record:
+        """The record with this id, or the only one whose id begins so ("sha256:" may be left out).
+
+        Raises:
+            ReproError: if there is none, or more than one.
+        """
+        found = self._named(name)
+        if len(found) == 1:
+            return next(self._open(found))
+        if found:
+            raise ReproError(f"{len(found)} records begin with {name!r}", "Give more digits.")
+        raise ReproError(f"The store has no record {name!r}", "Give the first digits of an id.")
+
+    def find(self, name: str) -> Record | None:
+        """As `get`, but None if there is none.
+
+        Raises:
+            ReproError: if more than one record begins so.
+        """
+        return self.get(name) if self._named(name) else None
+
+    def rows(
+        self,
+        *,
+        paper: str | None = None,
+        claim: str | None = None,
+        kind: str | None = None,
+        implementation: str | None = None,
+    ) -> list[Row]:
+        """What the index knows of the records with these properties, oldest first, without opening them."""
+        where = {"paper": paper, "claim": claim, "kind": kind, "implementation": implementation}
+        with self._explained():
+            return self._index.rows(where)
+
+    def records(
+        self,
+        *,
+        paper: str | None = None,
+        claim: str | None = None,
+        kind: str | None = None,
+        implementation: str | None = None,
+    ) -> Iterator[Record]:
+        """The records with these properties, oldest first."""
+        return self._open(self.rows(paper=paper, claim=claim, kind=kind, implementation=implementation))
+
+    def newest(
+        self,
+        *,
+        paper: str | None = None,
+        claim: str | None = None,
+        kind: str | None = None,
+        implementation: str | None = None,
+    ) -> Iterator[Record]:
+        """The newest record of each claim (a row of a table is one) and implementation."""
+        return self._open(newest(self.rows(paper=paper, claim=claim, kind=kind, implementation=implementation)))
+
+    def latest(self, *, claim: str, kind: str = "reference", implementation: str | None = None) -> Record | None:
+        """The newest record of one claim, or None."""
+        rows = self.rows(claim=claim, kind=kind, implementation=implementation)
+        return next(self._open(rows[-1:]), None)
+
+    def problems(self) -> list[Problem]:
+        """Files below `records` that are no sound records, and why."""
+        with self._explained():
+            return self._index.problems()
+
+    def version(self) -> str:
+        """A short text that changes whenever the content does; costs a listing of the files."""
+        total = hashlib.sha256()
+        for path, stamp in sorted(self._listing().items()):
+            total.update(f"{path} {stamp.size} {stamp.mtime_ns}\n".encode())
+        if self._url is not None:
+            with self._explained():
+                total.update(self._index.changes().encode())
+        return total.hexdigest()[:16]
+
+    def sync(self) -> None:
+        """Bring the index up to date with the files; done on opening, and cheap when nothing has changed.
+
+        A shared index keeps rows whose file is not here, since another machine may have it.
+        """
+        with self._explained():
+            self._sync(self._index)
+
+    def rebuild(self) -> None:
+        """Build the index anew from the files; of a shared index, the part that these files are of.
+
+        Raises:
+            ReproError: if the store is read-only.
+        """
+        if self.read_only:
+            raise ReproError(f"The store {self.root} was opened for reading only", "Open it for writing.")
+        with self._explained():
+            if self._url is None:
+                self._index.replace([self._read(path) for path in self._listing()])
+            else:
+                self._index.update([self._read(path) for path in self._listing()])
+
+    @cached_property
+    def _index(self) -> Index:
+        if self.read_only:
+            index = Index(shared(self._url) if self._url else snapshot(self.root / "index.sqlite"))
+            if self._url is None:
+                index.prepare()  # in memory
+            elif not index.exists():
+                raise ReproError("The shared index has no tables", "Open it once for writing.")
+        elif self._url is not None:
+            index = Index(shared(self._url))
+            index.prepare()
+        else:
+            index = self._own_index()
+        if not self.read_only or self._url is None:
+            self._sync(index)
+        return index
+
+    def _own_index(self) -> Index:
+        """The SQLite file of this store; one that is damaged is made anew."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        path = self.root / "index.sqlite"
+        with FileLock(self.root / "index.lock"):
+            index = Index(local(path))
+            try:
+                index.prepare()
+            except exc.DatabaseError as error:
+                if isinstance(error, exc.OperationalError):  # locked, full or read-only: not damaged
+                    raise
+                for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+                    file.unlink(missing_ok=True)
+                index = Index(local(path))
+                index.prepare()
+        return index
+
+    def _sync(self, index: Index) -> None:
+        # The index is asked before the files are listed: a file written in between is new, never gone.
+        known = index.stamps()
+        listing = self._listing()
+        changed = [path for path, stamp in listing.items() if known.get(path) != stamp]
+        gone = [path for path in known if path not in listing] if self._url is None else []
+        if changed or gone:
+            index.update([self._read(path) for path in changed], gone)
+
+    def _listing(self) -> dict[str, Stamp]:
+        """All record files, by path in the store."""
+        found: dict[str, Stamp] = {}
+        for folder in _scan(self.root / "records"):
+            if folder.is_dir():
+                for entry in _scan(Path(folder.path)):
+                    if entry.name.endswith(".json"):
+                        path = Path(entry.path)
+                        with contextlib.suppress(OSError):  # removed since it was listed, or a broken link
+                            found[self._relative(path)] = self._stamp(path)
+        return found
+
+    def _read(self, path: str) -> Found:
+        """A file of the store, decoded; whatever is wrong with it is a problem to be shown, never an error."""
+        file = self.root / path
+        stamp = Stamp(0, 0)
+        try:
+            stamp = self._stamp(file)
+            if stamp.size > LARGEST:
+                raise ReproError(f"The record has {stamp.size:,} bytes, more than {LARGEST:,}")
+            data = file.read_bytes()
+            record = decode(data)
+            expected = self._relative(self.path(record))
+            if path != expected:
+                raise ReproError(f"The record belongs at {expected}", "Move it there.")
+        except (ReproError, OSError) as error:
+            return Found(path, stamp, None, error.problem if isinstance(error, ReproError) else f"{error.strerror}")
+        return Found(path, stamp, record, data.decode())
+
+    def _stamp(self, path: Path) -> Stamp:
+        facts = path.stat()
+        return Stamp(facts.st_size, 0 if self._url is not None else facts.st_mtime_ns)
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _named(self, name: str) -> list[Row]:
+        with self._explained():
+            return self._index.with_prefix("sha256:" + name.removeprefix("sha256:"))
+
+    def _open(self, rows: Sequence[Row]) -> Iterator[Record]:
+        for start in range(0, len(rows), 100):
+            some = rows[start : start + 100]
+            with self._explained():
+                texts = self._index.texts([row.id for row in some])
+            for row in some:
+                if row.id in texts:
+                    yield msgspec.json.decode(texts[row.id], type=Record)  # checked when it was taken in
+
+    def _write(self, path: Path, data: bytes) -> None:
+        temporary = None
+        with self._explained():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.chmod(temporary, 0o644)  # noqa: PTH101 -- mkstemp's files are for their owner only
+                os.replace(temporary, path)
+            except OSError:
+                if temporary is not None:
+                    with contextlib.suppress(OSError):
+                        os.unlink(temporary)
+                raise
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the disk or the database refuses into an error that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ReproError(
+                    f"The disk of the store {self.root} is full", "Free space or set REPRO_STORE elsewhere."
+                ) from error
+            raise ReproError(
+                f"The store {self.root} cannot be used ({error.strerror or error})",
+                "Set REPRO_STORE to a folder that can be written.",
+            ) from error
+        except exc.DBAPIError as error:
+            cause = str(error.orig).strip().partition("\n")[0]
+            remedy = (
+                "Check that the database is there." if self._url else "Set REPRO_STORE to a folder on a local disk."
+            )
+            raise ReproError(f"The index of the store {self.root} cannot be used ({cause})", remedy) from error
+
+
+class Union:
+    """Several stores read as one, such as the published records and the local ones; a record counts once.
+
+    Args:
+        stores: in order of precedence for files, though equal ids have equal content.
+    """
+
+    def __init__(self, stores: Iterable[Store]) -> None:
+        self.stores = tuple(stores)
+
+    def rows(self, *, paper: str | None = None, claim: str | None = None, kind: str | None = None) -> list[Row]:
+        """As `Store.rows`, over all stores."""
+        found = {row.id: row for store in self.stores for row in store.rows(paper=paper, claim=claim, kind=kind)}
+        return sorted(found.values(), key=lambda row: (row.created, row.id))
+
+    def newest(self, *, paper: str | None = None, claim: str | None = None, kind: str | None = None) -> list[Row]:
+        """The newest row of each claim and implementation, over all stores."""
+        return newest(self.rows(paper=paper, claim=claim, kind=kind))
+
+    def get(self, name: str) -> Record:
+        """As `Store.get`, over all stores.
+
+        Raises:
+            ReproError: if there is no such record, or more than one.
+        """
+        found = {record.id: record for store in self.stores if (record := store.find(name)) is not None}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if found:
+            raise ReproError(f"{len(found)} records begin with {name!r}", "Give more digits.")
+        raise ReproError(f"No store has a record {name!r}", "Give the first digits of an id.")
+
+    def problems(self) -> list[Problem]:
+        """The problems of all stores."""
+        return [problem for store in self.stores for problem in store.problems()]
+
+    def version(self) -> str:
+        """A text that changes whenever the content of a store does."""
+        return "-".join(store.version() for store in self.stores)
+
+    def sync(self) -> None:
+        """Bring every index up to date with its files."""
+        for store in self.stores:
+            store.sync()
+
+
+def newest(rows: Iterable[Row]) -> list[Row]:
+    """The last row of each claim and implementation, of rows that are ordered by age."""
+    return list({(row.claim, row.kind, row.implementation): row for row in rows}.values())
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from urllib.parse import urlencode
 
+import numpy as np
+
 from leaderboard import style
 from leaderboard.queries import Calibration, Line, Rate, Section, counts, label, line, machine_name
 from repro.criterion import AllOf
@@ -69,27 +71,15 @@ def _row(one: Line) -> str:
     place = escape(f"{one.place} · {one.name}@{one.version}")
     link = claim_link(one.claim, one.row, one.implementation)
     tier = f'<span class="tag">{escape(one.tier)}</span>' if one.tier != "cpu" else ""
-    ratio = f"{one.rejected} of {one.controls}" if one.controls else "–"
-    cells = (
-        ("", f'<a class="statement" href="{link}">{tag}{escape(one.says)}</a>{other}<span class="sub">{place}</span>'),
-        (HEADS[1], f'{style.badge(one.outcome)}<span class="sub">{style.EVIDENCE[one.evidence]} {tier}</span>'),
-        (HEADS[2], published(one)),
-        (HEADS[3], measured(one)),
-        (
-            HEADS[4],
-            f'<span class="value">{ratio}</span>' + ('<span class="sub">rejected</span>' if one.controls else ""),
-        ),
-        (
-            HEADS[5],
-            f'<span class="value">{style.day(one.created)}</span><span class="sub">{escape(one.machine)}</span>',
-        ),
-    )
+    ratio = f"{one.rejected} of {one.controls}" if one.controls else "&ndash;"
+    rejected = f'<span class="value">{ratio}</span>' + ('<span class="sub">rejected</span>' if one.controls else "")
+    checked = f'<span class="value">{style.day(one.created)}</span><span class="sub">{escape(one.machine)}</span>'
+    outcome = f'{style.badge(one.outcome)}<span class="sub">{style.EVIDENCE[one.evidence]} {tier}</span>'
+    cells = zip(HEADS[1:], (outcome, published(one), measured(one), rejected, checked), strict=True)
     return (
-        "<tr>"
-        + "".join(
-            f'<td data-label="{head}"><div>{body}</div></td>' if head else f'<td class="whole">{body}</td>'
-            for head, body in cells
-        )
+        f'<tr><td class="whole"><a class="statement" href="{link}">{tag}{escape(one.says)}</a>{other}'
+        f'<span class="sub">{place}</span></td>'
+        + "".join(f'<td class="{h.lower()}" data-label="{h}"><div>{cell}</div></td>' for h, cell in cells)
         + "</tr>"
     )
 
@@ -124,16 +114,19 @@ def _size(one: Line) -> str:
     return f"{one.n:,} {kind}{'' if one.n == 1 else 's'}"
 
 
+def notice(title: str, body: str) -> str:
+    """A page or a part of it that has nothing to show, and what to do about it."""
+    return style.wrap(f'<div class="empty"><h3>{title}</h3><p class="soft">{body}</p></div>')
+
+
 def empty(*, filtered: bool) -> str:
-    """What stands where there is nothing to show, and what to do about it."""
+    """What stands where there are no claims."""
     if filtered:
-        return style.wrap(
-            '<div class="empty"><h3>Nothing matches these filters</h3><p class="soft">Widen the search, or '
-            '<a href="./">show everything</a>.</p></div>'
-        )
-    return style.wrap(
-        '<div class="empty"><h3>No records yet</h3><p class="soft">Run <code>make claims</code> (or <code>pytest claims/ '
-        "--controls</code>): it takes about two minutes, needs no download, and its records appear here.</p></div>"
+        return notice("Nothing matches these filters", 'Widen the search, or <a href="./">show everything</a>.')
+    return notice(
+        "No records yet",
+        "Run <code>make claims</code>, or <code>pytest claims/ --controls</code>. It takes about two minutes and needs "
+        "no download; its records appear here.",
     )
 
 
@@ -148,7 +141,7 @@ def claim_head(record: Record) -> str:
     claim, about = record.claim, record.paper
     row = f'<span class="tag">{escape(claim.row)}</span> ' if claim.row else ""
     return style.wrap(
-        f'<div class="crumbs"><a href="./">Board</a> <span class="soft">›</span> '
+        f'<div class="crumbs"><a href="./">Board</a> <span class="soft">/</span> '
         f'<a href="./?paper={escape(about.key)}">{escape(about.title)}</a></div>'
         f'<h1>{row}{escape(claim.says)}</h1><div class="soft">{escape(claim.place)} of {style.authors(about, 2)}, '
         f'{about.year} · {style.source_link(about)} · <span class="mono">{escape(claim.id)}</span></div>'
@@ -167,10 +160,10 @@ def verdict(record: Record) -> str:
     if record.flag:
         notes.append(f"<p><b>For review:</b> {escape(record.flag)}</p>")
     who = "" if one.implementation == "reference" else f' <span class="tag">{escape(one.implementation)}</span>'
-    tier = f"{style.EVIDENCE[one.evidence]} · tier {one.tier} · {style.day(one.created)} · {one.runner}"
+    facts = f"evidence {one.evidence} · tier {one.tier} · {style.day(one.created)} · {one.runner}"
     return style.wrap(
-        f'<div class="verdict {one.outcome}">{style.badge(one.outcome, large=True)}{who}'
-        f'<div class="soft small">{style.BADGES[one.outcome].meaning} · {escape(tier)}</div>{"".join(notes)}</div>'
+        f'<div class="panel {one.outcome}">{style.badge(one.outcome, large=True)}{who}'
+        f'<div class="soft small">{style.BADGES[one.outcome].meaning} · {escape(facts)}</div>{"".join(notes)}</div>'
     )
 
 
@@ -190,7 +183,11 @@ def sides(record: Record) -> str:
         else "no spread, so no smallest detectable effect"
     )
     level = f"level {number(found.level)} a side, p = {number(found.p)}" if found.p is not None else ""
-    cards = (("Published", stated), ("Measured", measured(one)), ("Must reach", _bound(bound, least, level)))
+    cards = (
+        ("Published", stated),
+        ("Measured", measured(one)),
+        ("Bound of the criterion", _bound(bound, least, level)),
+    )
     return style.wrap(
         '<div class="sides">'
         + "".join(f'<div class="side"><b>{head}</b>{body}</div>' for head, body in cards)
@@ -203,19 +200,18 @@ def _bound(bound: str, least: str, level: str) -> str:
 
 
 def criterion(record: Record) -> str:
-    """The criterion in words; of a compound one, each part with its own verdict."""
-    rule, found = record.claim.criterion, record.verdict
-    body = f"<p>{escape(rule.says())}</p>"
-    if not found.parts:
-        return style.wrap(body)
+    """The criterion in words; where it has parts, each with its own verdict."""
+    rule, parts = record.claim.criterion, record.verdict.parts
     says = [part.says() for part in rule.parts] if isinstance(rule, AllOf) else []
-    named = says if len(says) == len(found.parts) else [f"part {i + 1}" for i in range(len(found.parts))]
+    if len(says) != len(parts) or not says:  # a rule whose parts have no words of their own
+        rows = [(escape(part.status), _estimate(part), escape(part.reason)) for part in parts]
+        table = style.table(("Part", "Measured", "In numbers"), rows) if rows else ""
+        return style.wrap(f"<p>{escape(rule.says())}</p>{table}")
     rows = [
         (escape(words), escape(part.status), _estimate(part), escape(part.reason))
-        for words, part in zip(named, found.parts, strict=True)
+        for words, part in zip(says, parts, strict=True)
     ]
-    intro = "" if says else body
-    return style.wrap(intro + style.table(("Part", "Verdict", "Measured", "In numbers"), rows))
+    return style.wrap(style.table(("All of these", "Verdict", "Measured", "In numbers"), rows))
 
 
 def _estimate(found: Verdict) -> str:
@@ -225,16 +221,31 @@ def _estimate(found: Verdict) -> str:
     )
 
 
-def found_cases(samples: Iterable[Sample]) -> str:
-    """Exact cases that are few: found against demanded."""
-    rows = []
+def found_cases(samples: Iterable[Sample], few: int) -> str:
+    """Exact samples: found against demanded, case by case where there are at most `few`, else by their extremes."""
+    rows: list[tuple[str, ...]] = []
     for sample in samples:
-        wanted = sample.values * 0 + sample.expected
-        for i, (found, need) in enumerate(zip(sample.values.ravel(), wanted.ravel(), strict=True)):
-            named = f"{sample.arm}, {sample.measurement.replace('_', ' ')}"
-            values = (style.amount(float(v), sample.unit) if v == v else "diverged" for v in (found, need))
-            rows.append((escape(named), str(i + 1), *values, escape(number(float(found - need)))))
+        found = sample.values.ravel()
+        wanted = np.broadcast_to(np.asarray(sample.expected, dtype=float), sample.values.shape).ravel()
+        name = escape(f"{sample.arm}, {sample.measurement.replace('_', ' ')}")
+        if found.size <= few:
+            cases = enumerate(zip(found, wanted, strict=True), start=1)
+            rows += [(name, str(i), _value(f, sample), _value(w, sample), _value(f - w)) for i, (f, w) in cases]
+        else:
+            worst = np.abs(np.where(found == wanted, 0.0, found - wanted)).max()
+            rows.append((name, f"{found.size:,}", _extremes(found, sample), _extremes(wanted, sample), _value(worst)))
     return style.wrap(style.table(("Measurement", "Case", "Found", "Demanded", "Difference"), rows))
+
+
+def _value(value: float, sample: Sample | None = None) -> str:
+    if not np.isfinite(value):
+        return "diverged"
+    return style.amount(float(value), sample.unit if sample else "1")
+
+
+def _extremes(values: np.ndarray, sample: Sample) -> str:
+    low, high = values.min(), values.max()
+    return _value(low, sample) if low == high else f"{_value(low)} to {_value(high, sample)}"
 
 
 def controls(record: Record, known: Calibration | None) -> str:
@@ -272,13 +283,15 @@ def calibration(found: Calibration | None, trouble: str, record: Record) -> str:
     )
     return style.wrap(
         f'<dl class="facts"><dt>reference</dt><dd>{share(found.passed)} judged as expected</dd>{rejected}</dl>'
-        f'<p class="soft small">On fresh seeds, {style.day(escape(found.created))}; 95 % Clopper-Pearson intervals.{stale}</p>'
+        f'<p class="soft small">On fresh seeds, {escape(style.day(found.created))}; 95 % Clopper-Pearson intervals.'
+        f"{stale}</p>"
     )
 
 
 def share(rate: Rate) -> str:
     """A rate with its interval."""
-    return f'<span class="value">{rate.hits} of {rate.of}</span> <span class="soft">[{rate.low:.1%}, {rate.high:.1%}]</span>'
+    ends = f"[{rate.low:.1%}, {rate.high:.1%}]"
+    return f'<span class="value">{rate.hits} of {rate.of}</span> <span class="soft">{ends}</span>'
 
 
 def history(records: Iterable[Record], current: Record) -> str:
@@ -287,12 +300,12 @@ def history(records: Iterable[Record], current: Record) -> str:
     for record in records:
         one = line(record)
         link = claim_link(one.claim, one.row, one.implementation, one.record)
-        here = " (shown)" if record.id == current.id else ""
+        at = f"{one.created[11:19]} UTC{' (shown)' if record.id == current.id else ''}"
         dirty = " with changes" if record.source.dirty else ""
         commit = f'<span class="mono">{escape(one.commit)}</span>{dirty}' if one.commit else "no commit"
         rows.append(
             (
-                f'<a href="{link}">{style.day(one.created)}</a><span class="sub">{escape(one.created[11:19])} UTC{here}</span>',
+                f'<a href="{link}">{style.day(one.created)}</a><span class="sub">{at}</span>',
                 style.badge(one.outcome),
                 measured(one),
                 f'@{one.version}<span class="sub">{escape(one.implementation)}</span>',
@@ -306,7 +319,7 @@ def history(records: Iterable[Record], current: Record) -> str:
 def provenance(record: Record) -> str:
     """What ran it, from which source, on which data."""
     machine, software, source = record.machine, record.software, record.source
-    gpu = f"{machine.gpus} × {machine.gpu}, driver {machine.driver or 'unknown'}" if machine.gpu else ""
+    gpu = f"{machine.gpus} x {machine.gpu}, driver {machine.driver or 'unknown'}" if machine.gpu else ""
     versions = {"torch": software.torch, "numpy": software.numpy, "scipy": software.scipy, "numba": software.numba}
     packages = ", ".join(f"{name} {found}" for name, found in versions.items() if found)
     data = "".join(
@@ -345,21 +358,20 @@ def provenance(record: Record) -> str:
 
 def finding(one: Line) -> str:
     """A claim that does not hold, with the source that shows it."""
+    link = claim_link(one.claim, one.row, one.implementation)
     return (
-        f'<div class="verdict {one.outcome}">{style.badge(one.outcome)}'
-        f'<p><a class="statement" href="{claim_link(one.claim, one.row, one.implementation)}">{escape(one.says)}</a></p>'
+        f'<div class="panel {one.outcome}">{style.badge(one.outcome)}'
+        f'<p><a class="statement" href="{link}">{escape(one.says)}</a></p>'
         f'<p class="soft small">{escape(one.place)} · {escape(one.name)}@{one.version}</p>'
-        f"<p><b>Source.</b> {escape(one.known)}</p><p class='num small'>{escape(one.reason)}</p></div>"
+        f'<p><b>Source.</b> {escape(one.known)}</p><p class="num small">{escape(one.reason)}</p></div>'
     )
 
 
 def findings(section: Section) -> str:
     """The findings of one paper."""
-    about = section.paper
-    body = "".join(finding(one) for one in section.lines)
-    return style.wrap(
-        f'<section class="paper"><h2>{escape(about.title)}</h2><div class="soft">{style.authors(about)} · {about.year}</div>{body}</section>'
-    )
+    about, body = section.paper, "".join(finding(one) for one in section.lines)
+    facts = f'<h2>{escape(about.title)}</h2><div class="soft">{style.authors(about)} · {about.year}</div>'
+    return style.wrap(f'<section class="paper">{facts}{body}</section>')
 
 
 def rows(claim: str, found: Iterable[str]) -> str:
@@ -372,8 +384,12 @@ def rows(claim: str, found: Iterable[str]) -> str:
 
 def unknown(claim: str) -> str:
     """No such claim among the records."""
-    what = f"There is no record of “{escape(claim)}”" if claim else "No claim is named in this address"
-    return style.wrap(
-        f'<div class="empty"><h3>{what}</h3><p class="soft">See <a href="./">the board</a> for what has been judged, or '
-        "run <code>repro claims</code> for what can be.</p></div>"
+    return notice(
+        f"There is no record of {escape(claim)}" if claim else "No claim is named in this address",
+        'See <a href="./">the board</a> for what has been judged, or run <code>repro claims</code> for what can be.',
     )
+
+
+def footnote(text: str) -> str:
+    """A line of small print."""
+    return style.wrap(f'<div class="soft small">{escape(text)}</div>')

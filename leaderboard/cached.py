@@ -20,7 +20,7 @@ def version() -> str:
     except ReproError as error:
         st.error(error.problem, icon="⚠️")
         st.caption(error.remedy)
-        st.stop()
+    st.stop()
 
 
 @st.cache_data(show_spinner="Reading the records …", max_entries=8)

@@ -18,43 +18,53 @@ from repro.text import number
 POINTS = 500  # of a curve or of a set of cases that are drawn
 FEW = 12  # cases up to this many are easier to read as a table
 INK = "#8b8f97"  # rules and labels: readable on light and on dark ground
-PALETTE = ["#2a9d8f", "#e07a3f", "#7a6fd0", "#c2a200", "#3d8fd1", "#c55a8a", "#7f8c8d"]  # told apart by most eyes
+PALETTE = ["#2a9d8f", "#e07a3f", "#8f83e3", "#c2a200", "#3d8fd1", "#c55a8a", "#7f8c8d"]  # told apart by most eyes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """A chart with what it shows in words, for people who cannot see it."""
 
-    title: str
     chart: alt.LayerChart
     alt: str
 
 
 def pictures(record: Record) -> list[Picture]:
-    """One chart for each measurement of a record: its arms and seeds, with the published value where units agree."""
-    grouped: dict[tuple[str, str, str], list[Sample]] = {}
-    for part in record.samples:
-        sample = as_sample(part)
-        grouped.setdefault((sample.measurement, sample.unit, _kind(sample)), []).append(sample)
-    drawn = []
-    for (name, unit, kind), samples in grouped.items():
-        samples = _unique(samples)
-        if kind == "scalar":
-            chart = points(samples, _rules(record, unit))
-        elif kind == "curve":
-            chart = curves(samples, _published(record, unit), log_y=isinstance(record.claim.criterion, PowerLaw))
-        elif sum(sample.values.size for sample in samples) > FEW:
-            chart = cases(samples)
-        else:
+    """One chart for each unit of a record's samples: arms and seeds, with the published value where units agree."""
+    grouped: dict[tuple[str, ...], list[Sample]] = {}
+    for sample in samples_of(record):
+        exact = sample.expected is not None
+        if exact and not _worth_drawing(sample):
             continue
-        drawn.append(Picture(title=title(name, unit), chart=chart, alt=_words(name, unit, samples)))
+        kind = "cases" if exact else "points" if sample.values.ndim == 1 else "curves"
+        key = (kind, sample.unit, sample.x_unit, sample.measurement if exact else "")
+        grouped.setdefault(key, []).append(sample)
+    drawn = []
+    for (kind, unit, *_), samples in grouped.items():
+        if kind == "points":
+            chart = points(samples, _rules(record, unit))
+        elif kind == "curves":
+            chart = curves(samples, _published(record, unit), log_y=isinstance(record.claim.criterion, PowerLaw))
+        else:
+            chart = cases(samples)
+        drawn.append(Picture(chart=chart, alt=_words(samples)))
     return drawn
 
 
-def few_cases(record: Record) -> list[Sample]:
-    """Exact samples of so few cases that a table shows them best."""
-    samples = [as_sample(part) for part in record.samples if part.expected is not None]
-    return [sample for sample in samples if sample.values.size <= FEW]
+def samples_of(record: Record) -> list[Sample]:
+    """The samples of a record, each once: parts of a compound criterion often judge the same one."""
+    samples = [as_sample(part) for part in record.samples]
+    return list({(s.arm, s.measurement, s.unit, s.x_unit, s.seeds): s for s in samples}.values())
+
+
+def exact_samples(record: Record) -> list[Sample]:
+    """The samples of which exact reasoning says what they must be."""
+    return [sample for sample in samples_of(record) if sample.expected is not None]
+
+
+def _worth_drawing(sample: Sample) -> bool:
+    """Whether exact cases show more in a chart than in a line of a table: many, and not all the same."""
+    return sample.values.size > FEW and bool(np.ptp(np.asarray(sample.expected)) or np.ptp(sample.values))
 
 
 def title(measurement: str, unit: str) -> str:
@@ -64,41 +74,40 @@ def title(measurement: str, unit: str) -> str:
 
 def points(samples: list[Sample], rules: pd.DataFrame) -> alt.LayerChart:
     """Scalar samples [S]: a strip of seeds for each arm, its mean as a bar, published values as upright lines."""
-    frame = pd.DataFrame(
-        [
-            {"arm": s.arm, "seed": seed, "value": value}
-            for s in samples
-            for seed, value in zip(s.seeds, s.values, strict=True)
-            if np.isfinite(value)
-        ],
-        columns=["arm", "seed", "value"],
-    )
-    arms = [s.arm for s in samples]
-    row = alt.Y("arm:N", sort=arms, axis=None, scale=alt.Scale(domain=arms, paddingInner=0.3, paddingOuter=0.4))
+    columns = ["arm", "seed", "value"]
+    names = _names(samples)
+    named = list(zip(names, samples, strict=True))
+    drawn = [(name, seed, float(v)) for name, s in named for seed, v in zip(s.seeds, s.values, strict=True)]
+    frame = pd.DataFrame([one for one in drawn if np.isfinite(one[2])], columns=columns)
+    arms = list(dict.fromkeys(names))
+    bands = [*[" " * (i + 1) for i in range(len(rules) and 1)], *arms]  # a free band on top for the lines' labels
+    row = alt.Y("arm:N", axis=None, scale=alt.Scale(domain=bands, paddingInner=0.2, paddingOuter=0.25))
+    ends = _ends(pd.concat([frame["value"], rules["value"]]))
     across = alt.X(
         "value:Q",
-        title=title(samples[0].measurement, samples[0].unit),
-        scale=alt.Scale(zero=False, nice=True, padding=14),
+        title=_axis(samples),
+        scale=alt.Scale(domain=ends, nice=False, zero=False),
+        axis=alt.Axis(tickCount=6, labelFlush=True),
     )
     colour = alt.Color("arm:N", scale=alt.Scale(domain=arms, range=_range(arms)), legend=None)
     tip = [alt.Tooltip("arm:N"), alt.Tooltip("seed:Q"), alt.Tooltip("value:Q", format=".6~g")]
     base = alt.Chart(frame)
-    names = alt.Chart(pd.DataFrame({"arm": arms})).mark_text(
-        align="left", baseline="bottom", dy=-15, fontSize=12.5, color=INK
-    )
+    said = [{"arm": name, "text": f"{name}: mean {number(_mean(s))}{_diverged(s)}"} for name, s in named]
+    labels = alt.Chart(pd.DataFrame(said)).mark_text(align="left", baseline="bottom", dy=-14, fontSize=13, color=INK)
     layers: list[Any] = [
-        *_upright(rules, frame["value"]),
+        *_upright(rules, ends),
         base.mark_tick(thickness=2.5, size=26, opacity=0.9).encode(x=alt.X("mean(value):Q"), y=row, color=colour),
-        base.mark_circle(size=75, opacity=0.62).encode(x=across, y=row, color=colour, tooltip=tip),
-        names.encode(x=alt.value(2), y=row, text="arm:N"),
+        base.mark_circle(size=80, opacity=0.62).encode(x=across, y=row, color=colour, tooltip=tip),
+        labels.encode(x=alt.value(2), y=row, text="text:N"),
     ]
-    return _finish(alt.layer(*layers), height=62 * len(arms) + 74)
+    return _finish(alt.layer(*layers), height=74 * len(bands) + 60)
 
 
 def curves(samples: list[Sample], published: pd.DataFrame, *, log_y: bool = False) -> alt.LayerChart:
     """Curve samples [S, K]: every seed thin, the mean over seeds bold; published values as level lines."""
-    frame = pd.concat([_long(sample) for sample in samples], ignore_index=True)
-    arms = [s.arm for s in samples]
+    names = _names(samples)
+    frame = pd.concat([_long(name, s) for name, s in zip(names, samples, strict=True)], ignore_index=True)
+    arms = list(dict.fromkeys(names))
     xs = frame["x"]
     wide = len(xs) > 0 and xs.min() > 0 and xs.max() / xs.min() > 50
     log_y = log_y and len(frame) > 0 and bool((frame["value"] > 0).all())
@@ -111,8 +120,9 @@ def curves(samples: list[Sample], published: pd.DataFrame, *, log_y: bool = Fals
     )
     up = alt.Y(
         "value:Q",
-        title=title(first.measurement, first.unit),
-        scale=alt.Scale(type="log" if log_y else "linear", zero=False),
+        title=_axis(samples),
+        scale=alt.Scale(type="log" if log_y else "linear", zero=False, nice=not log_y),
+        axis=alt.Axis(tickCount=5),
     )
     colour = alt.Color("arm:N", scale=alt.Scale(domain=arms, range=_range(arms)), legend=_legend(arms))
     thin = alt.Chart(frame).mark_line(strokeWidth=1, opacity=0.35)
@@ -137,7 +147,7 @@ def curves(samples: list[Sample], published: pd.DataFrame, *, log_y: bool = Fals
 def cases(samples: list[Sample]) -> alt.LayerChart:
     """Exact samples: each case found against what exact reasoning demands; on the line they agree."""
     frame = pd.concat([_against(sample) for sample in samples], ignore_index=True)
-    arms = [s.arm for s in samples]
+    arms = list(dict.fromkeys(s.arm for s in samples))
     ends = pd.DataFrame({"end": [frame["expected"].min(), frame["expected"].max()]})
     colour = alt.Color("arm:N", scale=alt.Scale(domain=arms, range=_range(arms)), legend=_legend(arms))
     tip = [alt.Tooltip(f"{name}:Q", format=".8~g") for name in ("expected", "found")]
@@ -157,25 +167,29 @@ def _finish(chart: alt.LayerChart, *, height: int) -> alt.LayerChart:
     return chart.properties(height=height, width="container").configure_view(strokeWidth=0)
 
 
-def _kind(sample: Sample) -> str:
-    if sample.expected is not None:
-        return "cases"
-    return "scalar" if sample.values.ndim == 1 else "curve"
+def _names(samples: list[Sample]) -> list[str]:
+    """Samples by their arms, by their measurements where there is one arm, else by both."""
+    arms, measured = {s.arm for s in samples}, {s.measurement for s in samples}
+    if len(measured) == 1:
+        return [s.arm for s in samples]
+    quantities = [s.measurement.replace("_", " ") for s in samples]
+    return quantities if len(arms) == 1 else [f"{s.arm}, {q}" for s, q in zip(samples, quantities, strict=True)]
 
 
-def _unique(samples: list[Sample]) -> list[Sample]:
-    """Each arm once: parts of a compound criterion often judge the same sample."""
-    return list({(sample.arm, sample.seeds): sample for sample in samples}.values())
+def _axis(samples: list[Sample]) -> str:
+    """The title of the axis that samples of one unit share."""
+    names = list(dict.fromkeys(s.measurement for s in samples))
+    return title(names[0], samples[0].unit) if len(names) == 1 else samples[0].unit.replace("1", "value")
 
 
-def _long(sample: Sample) -> pd.DataFrame:
+def _long(name: str, sample: Sample) -> pd.DataFrame:
     width = sample.values.shape[1]
     x = np.arange(width, dtype=float) if sample.x is None else sample.x
     keep = np.unique(np.linspace(0, width - 1, min(width, POINTS)).round().astype(int))
     values = sample.values[:, keep]
     frame = pd.DataFrame(
         {
-            "arm": sample.arm,
+            "arm": name,
             "seed": np.repeat(np.asarray(sample.seeds), len(keep)),
             "x": np.tile(x[keep], len(sample.seeds)),
             "value": values.ravel(),
@@ -219,29 +233,31 @@ def _rules(record: Record, unit: str) -> pd.DataFrame:
     )
 
 
-def _upright(rules: pd.DataFrame, values: pd.Series) -> list[Any]:
+def _upright(rules: pd.DataFrame, ends: list[float]) -> list[Any]:
     """Upright lines: published values dashed, bounds dotted; their labels one below the other, on the inner side."""
-    if not len(rules):
-        return []
-    every = pd.concat([rules["value"], values])
-    middle = (every.min() + every.max()) / 2
     layers: list[Any] = []
-    for i, (_, fact) in enumerate(rules.iterrows()):
+    for i, (value, kind) in enumerate(zip(rules["value"], rules["kind"], strict=True)):
         one = alt.Chart(rules.iloc[[i]])
-        published = fact["kind"] == "published"
-        dash = [6, 4] if published else [2, 3]
-        side = "left" if fact["value"] <= middle else "right"
-        layers.append(
-            one.mark_rule(color=INK, strokeDash=dash, strokeWidth=1.8 if published else 1.4).encode(
-                x="value:Q", tooltip=[alt.Tooltip("text:N", title="line")]
-            )
-        )
-        layers.append(
-            one.mark_text(align=side, dx=5 if side == "left" else -5, color=INK, fontSize=12, baseline="top").encode(
-                x="value:Q", y=alt.value(2 + 15 * i), text="text:N"
-            )
-        )
+        dash, width = ([6, 4], 1.8) if kind == "published" else ([2, 3], 1.4)
+        side, step = ("left", 5) if value <= sum(ends) / 2 else ("right", -5)
+        line = one.mark_rule(color=INK, strokeDash=dash, strokeWidth=width)
+        name = one.mark_text(align=side, dx=step, color=INK, fontSize=12, baseline="top")
+        layers.append(line.encode(x="value:Q", tooltip=[alt.Tooltip("text:N", title="line")]))
+        layers.append(name.encode(x="value:Q", y=alt.value(2 + 15 * i), text="text:N"))
     return layers
+
+
+def _ends(values: pd.Series) -> list[float]:
+    """The ends of an axis around values, a little wider; it begins at zero rather than just below."""
+    if not len(values):
+        return [0.0, 1.0]
+    low, high = float(values.min()), float(values.max())
+    room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    return [0.0 if 0 <= low < 3 * room else low - room, high + room]
+
+
+def _diverged(sample: Sample) -> str:
+    return f", {sample.diverged} of {len(sample.seeds)} seeds diverged" if sample.diverged else ""
 
 
 def _legend(arms: list[str]) -> Any:
@@ -252,9 +268,11 @@ def _range(arms: list[str]) -> list[str]:
     return [PALETTE[i % len(PALETTE)] for i in range(len(arms))]
 
 
-def _words(name: str, unit: str, samples: list[Sample]) -> str:
-    parts = [f"{s.arm}: {len(s.seeds)} seeds, mean {number(_mean(s))}" for s in samples]
-    return f"{title(name, unit)}. " + "; ".join(parts)
+def _words(samples: list[Sample]) -> str:
+    parts = [
+        f"{n}: {len(s.seeds)} seeds, mean {number(_mean(s))}" for n, s in zip(_names(samples), samples, strict=True)
+    ]
+    return f"{_axis(samples)}. " + "; ".join(parts)
 
 
 def _mean(sample: Sample) -> float | None:

@@ -34,11 +34,7 @@ BADGES = {
 }
 ALWAYS = ("reproduced", "supported", "refuted", "inconclusive", "finding", "powerless")
 
-EVIDENCE = {
-    "exact": "exact reasoning over cases",
-    "reduced": "reduced scale",
-    "original": "the paper's own data and schedule",
-}
+EVIDENCE = {"exact": "exact cases", "reduced": "reduced scale", "original": "original setting"}
 
 
 def wrap(body: str) -> str:
@@ -50,13 +46,14 @@ def badge(outcome: str, *, large: bool = False) -> str:
     """The badge of an outcome; its letter carries the meaning where colour cannot."""
     look = BADGES[outcome]
     classes = " ".join(["badge", outcome, *["hollow"] * look.hollow, *["large"] * large])
-    title = f"{look.word}: {look.meaning}"
-    return f'<span class="{classes}" title="{title}"><i aria-hidden="true">{look.letter}</i><span>{look.word}</span></span>'
+    title, letter = f"{look.word}: {look.meaning}", f'<i aria-hidden="true">{look.letter}</i>'
+    return f'<span class="{classes}" title="{title}">{letter}<span>{look.word}</span></span>'
 
 
 def mark(text: str, *, good: bool) -> str:
     """A tick or a cross with its word."""
-    return f'<span class="badge {"reproduced" if good else "refuted"}"><i aria-hidden="true">{"✓" if good else "✗"}</i>{text}</span>'
+    look, sign = ("reproduced", "✓") if good else ("refuted", "✗")
+    return f'<span class="badge {look}"><i aria-hidden="true">{sign}</i>{text}</span>'
 
 
 def legend(present: Iterable[str] = ()) -> str:
@@ -83,8 +80,8 @@ def span(low: float | None, high: float | None) -> str:
 
 def reported(fact: Reported) -> str:
     """A published number, its place below it, as HTML."""
-    mark = "" if fact.verified else ", not read in the paper itself"
-    return f'<span class="value">{amount(fact.value, fact.unit)}</span><span class="sub">{escape(fact.place + mark)}</span>'
+    place = fact.place if fact.verified else f"{fact.place}, not read in the paper itself"
+    return f'<span class="value">{amount(fact.value, fact.unit)}</span><span class="sub">{escape(place)}</span>'
 
 
 def forest(estimate: float | None, low: float | None, high: float | None, bound: float | None, outcome: str) -> str:
@@ -128,7 +125,7 @@ def source_link(paper: Paper) -> str:
 def memory(size: float | None) -> str:
     """Bytes as people read them."""
     if size is None:
-        return "–"
+        return "&ndash;"
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 

@@ -49,6 +49,7 @@ class Config:
     depth: int = 20  # layers with weights on the main path
     residual: bool = True  # False: the plain counterpart, without shortcuts
     shortcut: Literal["A", "B", "C"] = "A"  # zero padding; projections where sizes change; projections everywhere
+    scale: float = 1.0  # of the shortcut; eq. (1) adds all of x
     bottleneck: bool = False  # Figure 5 (right)
     stem: Literal["cifar", "imagenet"] = "cifar"
     widths: tuple[int, ...] = (16, 32, 64)  # filters of each stage
@@ -121,7 +122,7 @@ class Block(nn.Module):
 
     def __init__(self, config: Config, inputs: int, width: int, stride: int) -> None:
         super().__init__()
-        self.outputs = 4 * width if config.bottleneck else width
+        self.outputs, self.scale = 4 * width if config.bottleneck else width, config.scale
         units = [conv_norm(*unit) for unit in self.units(config, inputs, width, stride)]
         self.body = nn.Sequential(*units[0], *(m for unit in units[1:] for m in (nn.ReLU(inplace=True), *unit)))
         changes = stride > 1 or inputs != self.outputs
@@ -144,7 +145,7 @@ class Block(nn.Module):
         """The block's output."""
         y_BCHW = self.body(x_BCHW)
         if self.shortcut is not None:
-            y_BCHW += self.shortcut(x_BCHW)
+            y_BCHW.add_(self.shortcut(x_BCHW), alpha=self.scale)
         return F.relu_(y_BCHW)
 
 
@@ -192,22 +193,13 @@ def layers(config: Config) -> tuple[Layer, ...]:
 
 def trace(net: nn.Module, config: Config) -> tuple[Layer, ...]:
     """The layers of a network that lives on the meta device."""
-    kinds: dict[type, Literal["conv", "norm", "linear"]] = {
-        nn.Conv2d: "conv", nn.BatchNorm2d: "norm", nn.Linear: "linear"
-    }  # fmt: skip
+    kinds: dict[type, Any] = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm", nn.Linear: "linear"}
     found: list[Layer] = []
 
     def note(name: str, module: nn.Module, output: Tensor) -> None:
-        weights = tuple(tuple(p.shape) for p in module.parameters())
-        found.append(
-            Layer(
-                name=name,
-                kind=kinds[type(module)],
-                weights=weights,
-                output=tuple(output.shape[1:]),
-                shortcut=".shortcut." in name,
-            )
-        )
+        kind, shapes = kinds[type(module)], tuple(tuple(p.shape) for p in module.parameters())
+        where = ".shortcut." in name
+        found.append(Layer(name=name, kind=kind, weights=shapes, output=tuple(output.shape[1:]), shortcut=where))
 
     for name, module in net.named_modules():
         if type(module) in kinds:
@@ -262,7 +254,8 @@ class Stream:
     """Training images that are decoded on access, by worker processes: an indexable sequence of [H, W, C] bytes."""
 
     def __init__(self, config: Config, data: Images, device: Device, seed: int) -> None:
-        self.config, self.data, self.device = config, data, device
+        self.config, self.data = config, data
+        self.device: Device = device
         self.some = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(seed)).tolist()
         total_HWC, products_CC, pixels = 0.0, 0.0, 0
         for crops_BHWC in self._middles(MEAN_IMAGES):
@@ -349,7 +342,7 @@ class _Decoding:
         return self.decode(task)
 
 
-def _loader(decode: Any, tasks: Sequence[Sequence[Any]], device: Device) -> Iterable[Tensor]:
+def _loader(decode: Any, tasks: Sequence[list[Any]], device: Device) -> Iterable[Tensor]:
     """One stacked tensor for each list of tasks, in order; beside a GPU, decoded by other processes."""
     workers = min(16, os.cpu_count() or 1) if device == "cuda" else 0
     return DataLoader(
@@ -386,7 +379,7 @@ class Network:
         size = self.config.image
         if isinstance(images, np.ndarray) and images.shape[1:3] == (size, size) and views == 1:
             return (torch.from_numpy(images[s : s + CHUNK])[:, None] for s in range(0, len(images), CHUNK))
-        tasks = [range(s, min(s + 64, len(images))) for s in range(0, len(images), 64)]
+        tasks = [list(range(s, min(s + 64, len(images)))) for s in range(0, len(images), 64)]
         device: Device = "cuda" if self.mean_HWC.is_cuda else "cpu"
         return _loader(lambda index: views_of(images[index], size, views), tasks, device)
 
@@ -410,13 +403,8 @@ class Update:
         self.base, self.rate = torch.zeros((), device=device), torch.zeros((), device=device)
         self.warming = torch.full((), float(config.warmup), device=device)
         self.error = torch.ones((), device=device)
-        self.optimizer = torch.optim.SGD(
-            net.parameters(),
-            self.rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            fused=device != "mps",
-        )
+        rule = {"momentum": config.momentum, "weight_decay": config.weight_decay, "fused": device != "mps"}
+        self.optimizer = torch.optim.SGD(net.parameters(), self.rate, **rule)
         self.inputs: tuple[Tensor, ...] = ()
         self.engine, self.left = "eager", 3
         self.run = self._beside if device == "cuda" and world == 1 else self._update
@@ -508,7 +496,7 @@ def fit(
     if config.batch % world:
         raise ValueError(f"a batch of {config.batch} cannot be shared by {world} processes")
     initialise(net, weights_seed)
-    net.to(device, memory_format=torch.channels_last)
+    net.to(torch.device(device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     in_memory = isinstance(data.images, np.ndarray)
     feed = Memory(config, data, device) if in_memory else Stream(config, data, device, order_seed)
     update = Update(net, config, feed, device, world)
@@ -550,7 +538,7 @@ def deepen(predictor: Network, config: Config, *, seed: int) -> Network:
                 block.load_state_dict(known[index].state_dict())  # pyright: ignore[reportIndexIssue]
             else:
                 nn.init.zeros_(block.body[-1].weight)
-    net.to(predictor.mean_HWC.device, memory_format=torch.channels_last).eval()
+    net.to(predictor.mean_HWC.device, memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
     return Network(net, config, predictor.mean_HWC, predictor.engine)
 
 
@@ -566,7 +554,7 @@ def observe(net: Net, images: NDArray[np.uint8], labels: NDArray[np.int64], *, s
     blocks = {name: module for name, module in net.named_modules() if isinstance(module, Block)}
     outputs: dict[str, Tensor] = {}
     for name, block in blocks.items():
-        block.register_forward_hook(lambda _, __, output, name=name: outputs.update({name: output.detach().clone()}))
+        block.register_forward_hook(lambda _, __, y_NCHW, name=name: outputs.update({name: y_NCHW.detach().clone()}))  # pyright: ignore
     logits_NK = net.train()(standardise(images_NHWC, images_NHWC.float().mean(0)))
     F.cross_entropy(logits_NK, torch.from_numpy(labels)).backward()
     return tuple(

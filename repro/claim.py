@@ -182,12 +182,13 @@ def claim(
     evidence: Evidence | None = None,
     seeds: int = 1,
     expected: Expected | None = None,
-    reported: Sequence[Reported] = (),
+    reported: Sequence[Reported] | Mapping[str, Reported] = (),
     cost: str = "",
 ) -> Callable[[Callable[..., Draws]], Callable[..., Draws]]:
     """State a claim; the body below it names the arms. One criterion, or one for each row of a table.
 
-    The docstring is one sentence, "Place: statement", such as "Table 6: deeper residual networks err less".
+    `reported` is what the paper states, for readers; by row where there are rows. Where it is not given, it is what
+    the criterion compares with. The docstring is one sentence, "Place: statement", such as "Table 6: deeper residual networks err less".
 
     Raises:
         ValueError: where the statement is incomplete: no docstring with a place, no control, a name that
@@ -214,7 +215,7 @@ def claim(
                     seeds=seeds,
                     controls=tuple(controls),
                     expected=expected,
-                    reported=tuple(reported) or tuple(_reported_in(rule)),
+                    reported=_facts(reported, row) or tuple(_reported_in(rule)),
                     cost=cost,
                     body=body,
                 )
@@ -229,6 +230,12 @@ def claim(
 def _given(criterion: Criterion | None) -> Criterion:
     assert criterion is not None
     return criterion
+
+
+def _facts(reported: Sequence[Reported] | Mapping[str, Reported], row: str | None) -> tuple[Reported, ...]:
+    if isinstance(reported, Mapping):
+        return (reported[row],) if row in reported else ()
+    return tuple(reported)
 
 
 def _statement(body: Callable[..., Draws], name: str) -> tuple[str, str]:

@@ -69,9 +69,10 @@ class Classification:
         )
         losses: dict[int, float] = {}
         predictor: Predictor | None = None
-        for step, predictor in steps:
+        for step, latest in steps:
+            predictor = latest
             if step in self.checkpoints:
-                losses[step] = float(score(predictor, data["train"]).loss.mean())
+                losses[step] = float(score(latest, data["train"]).loss.mean())
         if predictor is None or sorted(losses) != sorted(set(self.checkpoints)):
             raise ReproError(f"Training gave predictors at updates {sorted(losses)}, not {sorted(self.checkpoints)}")
         found: dict[str, Measurement] = {}
@@ -110,14 +111,14 @@ def score(predictor: Predictor, split: Split, *, views: int = 1) -> Scored:
     return Scored(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _scored(scores: NDArray[np.floating], labels: NDArray[np.int64], split: Split) -> Sequence[NDArray[Any]]:
+def _scored(scores: NDArray[Any], labels: NDArray[np.int64], split: Split) -> Sequence[NDArray[Any]]:
     if np.shape(scores) != (len(labels), split.classes):
         raise ReproError(
             f"Scores of {len(labels)} images over {split.classes} classes came with shape {np.shape(scores)}",
             "predict must return one row per image and one column per class.",
         )
     exact = np.asarray(scores, dtype=np.float64)
-    finite = np.isfinite(exact).all(axis=1)
+    finite = np.asarray(np.isfinite(exact).all(axis=1))
     exact = np.where(finite[:, None], exact, np.nan)
     own = exact[np.arange(len(labels)), labels]
     shifted = exact - exact.max(axis=1, keepdims=True)

@@ -177,8 +177,8 @@ def load_file(path: Path, name: str) -> ModuleType:
     if known is not None and Path(known.__file__ or "").resolve() == path:
         return known
     root = str(path.parent.parent)
-    if root not in sys.path and (path.parent.name == "reference"):
-        sys.path.insert(0, root)  # a reference may build on another paper's
+    if root not in sys.path and path.parent.name in ("claims", "reference"):
+        sys.path.insert(0, root)  # a file may build on another of its folder
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ReproError(f"{path.name} cannot be imported", "It must be a Python file.")

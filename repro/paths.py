@@ -27,6 +27,11 @@ def store_dir() -> Path:
     return _from_environment("REPRO_STORE") or _home() / "store"
 
 
+def index_url() -> str | None:
+    """The database that indexes the store: REPRO_INDEX, such as a PostgreSQL URL; by default SQLite in the store."""
+    return os.environ.get("REPRO_INDEX") or None
+
+
 def published_dir() -> Path:
     """Where the records that the project publishes lie, one folder for each paper."""
     return project_root() / "leaderboard" / "records"

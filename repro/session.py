@@ -14,12 +14,12 @@ from repro.catalogue import matches
 from repro.claim import TIERS, Claim
 from repro.errors import ReproError, unknown
 from repro.implementation import Implementation, Kind
-from repro.paths import cache_dir, store_dir
+from repro.paths import cache_dir, index_url, store_dir
 from repro.progress import Heartbeat
 from repro.publish import record_of, save
 from repro.store import Store
 from repro.suite import Judged, Suite, resolve_device
-from repro.text import interval, number, published
+from repro.text import measured, published
 from repro.verdict import word
 
 Row = dict[str, Any]
@@ -113,7 +113,7 @@ class Session:
         heartbeat = Heartbeat(shared / "progress", worker)
         where = (shared if options.no_cache else cache_dir()) / "trials"
         suite = Suite(Cache(where), device, notify=heartbeat.beat)
-        return cls(suite, Store(options.store or store_dir()), root, options, heartbeat)
+        return cls(suite, Store(options.store or store_dir(), index_url()), root, options, heartbeat)
 
     def judge(self, case: Case) -> Row:
         """Judge a case; write a record unless it is a control.
@@ -185,9 +185,7 @@ def _control_row(judged: Judged) -> Row:
 def _numbers(judged: Judged) -> Row:
     verdict = judged.verdict
     return {
-        "measured": f"{number(verdict.estimate)} {interval(verdict.interval)} {verdict.unit}".replace(
-            "  ", " "
-        ).strip(),
+        "measured": measured(verdict, judged.samples, judged.claim.reported),
         "estimate": verdict.estimate,
         "low": verdict.interval[0] if verdict.interval else None,
         "high": verdict.interval[1] if verdict.interval else None,

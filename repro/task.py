@@ -54,8 +54,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
 class Predictor(Protocol):
     """A trained classifier."""
 
-    def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float32]:
-        """Class scores [N, K] for images [N, H, W, C] in 0..255; the same whatever else is in the batch.
+    def predict(self, images: Any, *, views: int = 1) -> NDArray[np.float32]:
+        """Class scores [N, K] of images as `Images.images` has them; the same whatever else is in the batch.
 
         `views` is the number of crops averaged per image: 1, or 10 for the standard ten-crop test.
         """
@@ -63,11 +63,22 @@ class Predictor(Protocol):
 
 
 class Images(Protocol):
-    """Labelled images, in memory or streamed from disk."""
+    """Labelled images, in memory or decoded from disk when they are asked for."""
 
-    images: Any  # [N, H, W, C] uint8, or a sequence of file paths for sets that do not fit in memory
-    labels: NDArray[np.int64]  # [N]
-    classes: int
+    @property
+    def images(self) -> Any:
+        """Bytes [N, H, W, C]; for sets that do not fit in memory, a sequence of N images [H, W, C] of any size."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The class of each image [N]."""
+        ...
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        ...
 
 
 class Classifier(Implementation, Protocol):

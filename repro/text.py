@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+
 from repro.claim import Claim
 from repro.paper import Reported
+from repro.verdict import Verdict
+
+
+class Drawn(Protocol):
+    """A sample, in memory or in a record."""
+
+    @property
+    def unit(self) -> str:
+        """Its unit."""
+        ...
+
+    @property
+    def values(self) -> Any:
+        """Its values per seed."""
+        ...
 
 
 def number(value: float | None) -> str:
@@ -31,7 +51,21 @@ def published(claim: Claim) -> str:
     """What the paper states, with its place; only the place where it states no number that can be read."""
     if not claim.reported:
         return claim.place
-    return "; ".join(reported(r) for r in claim.reported[:2]) + ("; …" if len(claim.reported) > 2 else "")
+    more = len(claim.reported) - 1
+    return reported(claim.reported[0]) + (f"; {more} more" if more else "")
+
+
+def measured(verdict: Verdict, samples: Iterable[Drawn], facts: Iterable[Reported]) -> str:
+    """The estimate with interval and unit; of an exact claim, the one value in the unit of the published one."""
+    if verdict.unit != "violations":
+        parts = (number(verdict.estimate), interval(verdict.interval), verdict.unit)
+        return " ".join(part for part in parts if part and part != "1")
+    unit = next((fact.unit for fact in facts), None)
+    values = [np.ravel(np.asarray(s.values, dtype=float)) for s in samples if s.unit == unit]
+    if values and values[0].size == 1:
+        return f"{number(float(values[0][0]))} {unit}"
+    cases = sum(part.n for part in verdict.parts) if verdict.parts else verdict.n
+    return f"{number(verdict.estimate)} violations in {cases:,} cases"
 
 
 def reported(fact: Reported) -> str:

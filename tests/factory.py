@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from repro.criterion import Criterion, all_of, at_most, higher, holds, interior_peak, lower, matches, power_law
+from repro.criterion import (
+    Criterion,
+    all_of,
+    at_least,
+    at_most,
+    higher,
+    holds,
+    interior_peak,
+    lower,
+    matches,
+    power_law,
+)
 from repro.machine import Machine, Software, Source
 from repro.measurement import Sample
 from repro.paper import Paper, Reported
@@ -142,21 +154,21 @@ def _trial(arm: str, seed: int) -> TrialPart:
     )
 
 
-def degrades(**changes: object) -> Record:
+def degrades(**changes: Any) -> Record:
     """A direction claim that is supported: error of a deep and a shallow plain network."""
     deep = sample("plain depth=42", "train_error", "%", [63.1, 71.4, 58.9, 66.0, 69.3])
     shallow = sample("plain depth=10", "train_error", "%", [1.1, 0.6, 1.9, 0.9, 1.4])
     cured = sample("plain depth=42", "train_error", "%", [0.2, 0.0, 0.4, 0.1, 0.1])
     control = ("residual_as_plain", "The shortcuts are left in.", [cured, shallow])
-    return make_record([deep, shallow], higher(by=20.0), **({"controls": [control]} | changes))  # type: ignore[arg-type]
+    return make_record([deep, shallow], higher(by=20.0), **({"controls": [control]} | changes))
 
 
-def parameters(**changes: object) -> Record:
+def parameters(**changes: Any) -> Record:
     """An exact claim that is reproduced: parameter counts of Table 6."""
     wanted = [0.27e6, 0.46e6, 0.66e6, 0.85e6, 1.7e6]
     found = sample("imagenet", "parameters", "parameters", [np.array(wanted) + 2600.0], expected=wanted)
     wrong = sample("imagenet", "parameters", "parameters", [np.array(wanted) * 1.1], expected=wanted)
-    facts = {
+    facts: dict[str, Any] = {
         "name": "parameters-as-printed",
         "place": "Table 6",
         "says": "The residual networks for CIFAR-10 have the parameters that the table prints.",
@@ -167,13 +179,13 @@ def parameters(**changes: object) -> Record:
         ),
         "controls": [("projection_everywhere", "Every shortcut is a projection.", [wrong])],
     }
-    return make_record([found], holds(tolerance=5000.0), **(facts | changes))  # type: ignore[arg-type]
+    return make_record([found], holds(tolerance=5000.0), **(facts | changes))
 
 
-def table_row(row: str, published: float, errors: Sequence[float], **changes: object) -> Record:
+def table_row(row: str, published: float, errors: Sequence[float], **changes: Any) -> Record:
     """A number claim of the GPU tier: one row of Table 6."""
     number = Reported(published, "%", f"Table 6, {row}")
-    facts = {
+    facts: dict[str, Any] = {
         "name": "table-6",
         "row": row,
         "place": "Table 6",
@@ -189,16 +201,16 @@ def table_row(row: str, published: float, errors: Sequence[float], **changes: ob
             )
         ],
     }
-    return make_record([sample(row, "test_error", "%", errors)], at_most(number, plus=0.5), **(facts | changes))  # type: ignore[arg-type]
+    return make_record([sample(row, "test_error", "%", errors)], at_most(number, plus=0.5), **(facts | changes))
 
 
-def rises_and_falls(**changes: object) -> Record:
+def rises_and_falls(**changes: Any) -> Record:
     """A direction claim on curves: complexity over time."""
     times = np.geomspace(1, 1e6, 24)
     bump = 60 + 120 * np.exp(-((np.log10(times) - 3.2) ** 2) / 1.6)
     noise = np.random.default_rng(0).normal(0, 3, size=(5, 24))
     frozen = sample("interacting n=60", "complexity", "bytes", 60 + 0 * bump + noise, x=times)
-    facts = {
+    facts: dict[str, Any] = {
         "paper": COFFEE,
         "name": "complexity-rises-and-falls",
         "place": "Figure 2",
@@ -207,14 +219,14 @@ def rises_and_falls(**changes: object) -> Record:
     }
     return make_record(
         [sample("interacting n=60", "complexity", "bytes", bump + noise, x=times)], interior_peak(), **(facts | changes)
-    )  # type: ignore[arg-type]
+    )
 
 
-def withdrawn(**changes: object) -> Record:
+def withdrawn(**changes: Any) -> Record:
     """A finding: the abstract's headline, which the author withdrew."""
     plain = sample("interacting n=60", "excess", "bytes", [-8.1, -4.0, -11.5, -6.2, -9.9])
     stirred = sample("stirred n=60", "excess", "bytes", [1291.0, 1302.5, 1288.0, 1279.4, 1310.1])
-    facts = {
+    facts: dict[str, Any] = {
         "paper": COFFEE,
         "name": "complexity-comparable-to-width",
         "place": "Abstract",
@@ -222,16 +234,14 @@ def withdrawn(**changes: object) -> Record:
         "finding": "S. Aaronson, blog update of 3 June 2014, after B. Werness: the bump came from border pixels.",
         "controls": [("stirred", "The cup is stirred with a sine shear as well.", [stirred])],
     }
-    from repro.criterion import at_least
-
-    return make_record([plain], at_least(375.0), **(facts | changes))  # type: ignore[arg-type]
+    return make_record([plain], at_least(375.0), **(facts | changes))
 
 
-def quadratic(**changes: object) -> Record:
+def quadratic(**changes: Any) -> Record:
     """A power law over sizes, one seed a row."""
     sizes = np.array([20, 28, 40, 57, 80])
     values = np.stack([sizes**2 / 8 * (1 + 0.004 * np.sin(sizes + s)) for s in range(4)])
-    facts = {
+    facts: dict[str, Any] = {
         "paper": COFFEE,
         "name": "entropy-quadratic",
         "place": "Figure 6",
@@ -245,16 +255,16 @@ def quadratic(**changes: object) -> Record:
             )
         ],
     }
-    return make_record([sample("cups", "entropy", "bytes", values, x=sizes)], power_law(1.9, 2.1), **(facts | changes))  # type: ignore[arg-type]
+    return make_record([sample("cups", "entropy", "bytes", values, x=sizes)], power_law(1.9, 2.1), **(facts | changes))
 
 
-def shortcut_cures(**changes: object) -> Record:
+def shortcut_cures(**changes: Any) -> Record:
     """A compound claim: the deep residual network is neither worse than the shallow one nor near the plain one."""
     deep = sample("residual depth=42", "train_error", "%", [0.4, 0.2, 0.9, 0.1, 0.3])
     shallow = sample("residual depth=10", "train_error", "%", [0.6, 0.9, 0.8, 0.5, 0.7])
     plain = sample("plain depth=42", "train_error", "%", [63.1, 71.4, 58.9, 66.0, 69.3])
     bad = sample("residual depth=42", "train_error", "%", [55.0, 61.0, 58.0, 63.0, 60.0])
-    facts = {
+    facts: dict[str, Any] = {
         "name": "shortcuts-cure",
         "place": "Figure 6 (middle)",
         "says": "With shortcuts the deeper network no longer has the higher training error.",
@@ -262,21 +272,21 @@ def shortcut_cures(**changes: object) -> Record:
         "controls": [("gated_shortcut", "The shortcut is scaled by one half.", [bad, shallow, bad, plain])],
     }
     rule = all_of(lower(by=-1.0), lower(times=0.1))
-    return make_record([deep, shallow, deep, plain], rule, **(facts | changes))  # type: ignore[arg-type]
+    return make_record([deep, shallow, deep, plain], rule, **(facts | changes))
 
 
-def powerless(**changes: object) -> Record:
+def powerless(**changes: Any) -> Record:
     """A claim whose sabotage got through, so that its verdict says nothing."""
     mean = sample("resnet-20", "test_error", "%", [8.7, 8.8, 8.6])
     near = ("label_smoothing", "Labels are smoothed.", [sample("resnet-20", "test_error", "%", [8.72, 8.78, 8.7])])
-    facts = {
+    facts: dict[str, Any] = {
         "name": "first-try",
         "says": "ResNet-20 reaches its published error.",
         "evidence": "original",
         "tier": "gpu",
     }
     rule = matches(Reported(8.75, "%", "Table 6, ResNet-20"), within=0.5)
-    return make_record([mean], rule, **({"controls": [near], "place": "Table 6"} | facts | changes))  # type: ignore[arg-type]
+    return make_record([mean], rule, **({"controls": [near], "place": "Table 6"} | facts | changes))
 
 
 def board() -> list[Record]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
 from repro import criterion
 from repro.measurement import Sample
 from repro.paper import Reported
+from tests.records import make_record
 
 UNIT = "error"
 
@@ -112,3 +114,24 @@ def criteria():
         lambda inner: st.lists(inner, min_size=1, max_size=3).map(lambda parts: criterion.all_of(*parts)),
         max_leaves=4,
     )
+
+
+def record_drafts():
+    """Records that are not sealed yet, with any text and any finite numbers where they are free."""
+    texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+    finite = st.floats(allow_nan=False, allow_infinity=False)
+    leaves = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), finite, texts)
+    configs = st.dictionaries(texts, st.one_of(leaves, st.lists(leaves, max_size=3)), max_size=4)
+
+    def build(flag, config, estimate, values, commit):
+        base = make_record()
+        trial = msgspec.structs.replace(base.trials[0], config=config)
+        sample = msgspec.structs.replace(base.samples[0], seeds=tuple(range(len(values))), values=tuple(values))
+        verdict = msgspec.structs.replace(base.verdict, estimate=estimate)
+        source = msgspec.structs.replace(base.source, commit=commit)
+        return msgspec.structs.replace(
+            base, flag=flag, trials=(trial,), samples=(sample,), verdict=verdict, source=source
+        )
+
+    numbers_or_none = st.one_of(st.none(), finite, st.integers(-1000, 1000))
+    return st.builds(build, texts, configs, numbers_or_none, st.lists(numbers_or_none, max_size=5), st.none() | texts)

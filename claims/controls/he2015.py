@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from repro import sabotage
+from repro import reconfigure, sabotage
 
 
 def strides_in_3x3(reference: Any) -> SimpleNamespace:
@@ -33,7 +33,7 @@ def convolutions_only(reference: Any) -> SimpleNamespace:
 
 def projections_at_size_changes(reference: Any) -> SimpleNamespace:
     """Shortcuts are projections wherever sizes change (option B) instead of padded with zeros (option A)."""
-    return _with_config(reference, shortcut="B")
+    return reconfigure(reference, lambda config: replace(config, shortcut="B"))
 
 
 def narrow_projections(reference: Any) -> SimpleNamespace:
@@ -47,16 +47,16 @@ def narrow_projections(reference: Any) -> SimpleNamespace:
                 pad = reference.Pad(1, self.outputs - width)
                 self.width, self.shortcut = width, reference.nn.Sequential(reference.Pad(stride, 0), *project, pad)
 
-        def forward(self, x_BCHW: Any) -> Any:
-            inner = x_BCHW[:, : self.width] if hasattr(self, "width") else x_BCHW
-            return (self.body(x_BCHW) + self.shortcut(inner)).relu()
+        def forward(self, x: Any) -> Any:
+            inner = x[:, : self.width] if hasattr(self, "width") else x
+            return (self.body(x) + self.shortcut(inner)).relu()
 
     return _with_block(reference, Narrow)
 
 
 def identities_without_shortcuts(reference: Any) -> SimpleNamespace:
     """The network that is deepened is a plain one, whose added blocks cannot be identities."""
-    return _with_config(reference, residual=False)
+    return reconfigure(reference, lambda config: replace(config, residual=False))
 
 
 def without_normalization(reference: Any) -> SimpleNamespace:
@@ -77,29 +77,22 @@ def without_normalization(reference: Any) -> SimpleNamespace:
 
 def residual_as_plain(reference: Any) -> SimpleNamespace:
     """Networks that are meant to be plain have shortcuts all the same."""
-    return _with_config(reference, residual=True)
+    return reconfigure(reference, lambda config: replace(config, residual=True))
 
 
 def plain_as_residual(reference: Any) -> SimpleNamespace:
     """Networks that are meant to be residual have no shortcuts."""
-    return _with_config(reference, residual=False)
+    return reconfigure(reference, lambda config: replace(config, residual=False))
 
 
 def halved_shortcuts(reference: Any) -> SimpleNamespace:
     """The shortcut carries half of the block's input rather than all of it."""
-
-    class Halved(reference.Block):
-        def forward(self, x_BCHW: Any) -> Any:
-            if self.shortcut is None:
-                return super().forward(x_BCHW)
-            return (self.body(x_BCHW) + 0.5 * self.shortcut(x_BCHW)).relu()
-
-    return _with_block(reference, Halved)
+    return reconfigure(reference, lambda config: replace(config, scale=0.5) if config.residual else config)
 
 
 def without_augmentation(reference: Any) -> SimpleNamespace:
     """Training images are neither shifted nor mirrored."""
-    return _with_config(reference, augment="none")
+    return reconfigure(reference, lambda config: replace(config, augment="none"))
 
 
 def one_crop(reference: Any) -> SimpleNamespace:
@@ -119,29 +112,6 @@ def one_crop(reference: Any) -> SimpleNamespace:
             yield step, Central(predictor)
 
     return sabotage(reference, train=train)
-
-
-def _with_config(reference: Any, **fields: Any) -> SimpleNamespace:
-    """Every function of the contract works with these fields of the config, whatever is asked for."""
-
-    def change(config: Any) -> Any:
-        return replace(config, **fields) if config.residual or "shortcut" not in fields else config
-
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
-        return reference.train(change(config), data, seed=seed, device=device, checkpoints=checkpoints)
-
-    def deepen(predictor: Any, config: Any, *, seed: int) -> Any:
-        return reference.deepen(predictor, change(config), seed=seed)
-
-    def probe(config: Any, images: Any, labels: Any, *, seed: int) -> Any:
-        return reference.probe(change(config), images, labels, seed=seed)
-
-    def layers(config: Any) -> Any:
-        return reference.layers(change(config))
-
-    return sabotage(reference, train=train, deepen=deepen, probe=probe, layers=layers)
 
 
 def _with_block(reference: Any, block: Callable[..., Any]) -> SimpleNamespace:

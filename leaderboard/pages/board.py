@@ -1,4 +1,4 @@
-"""The board: papers × claims, with filters that are part of the address."""
+"""The board: papers and their claims, with filters that are part of the address."""
 
 from __future__ import annotations
 

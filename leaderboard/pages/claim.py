@@ -68,12 +68,12 @@ def _heading(text: str) -> None:
 
 
 def _samples(record: Record) -> None:
-    few = charts.few_cases(record)
     if not record.samples:
         return
     _heading("Samples")
-    if few:
-        st.html(blocks.found_cases(few))
+    exact = charts.exact_samples(record)
+    if exact:
+        st.html(blocks.found_cases(exact, charts.FEW))
     for picture in charts.pictures(record):
         st.altair_chart(picture.chart, width="stretch", alt=picture.alt)
 
@@ -108,7 +108,8 @@ def _trials(record: Record) -> None:
     st.dataframe(frame, hide_index=True, column_config=shown | whole, height=min(36 * len(frame) + 40, 360))
     total = duration(sum(trial.usage.wall_s for trial in record.trials))
     methods = sorted({trial.usage.energy_method for trial in record.trials})
-    st.text(f"{len(record.trials)} trials, {total} of wall time together. Energy: {'; '.join(methods)}.")
+    many = "1 trial" if len(record.trials) == 1 else f"{len(record.trials)} trials"
+    st.html(blocks.footnote(f"{many}, {total} of wall time together. Energy: {'; '.join(methods)}."))
 
 
 show()

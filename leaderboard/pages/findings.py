@@ -19,7 +19,7 @@ def show() -> None:
     for section in queries.sections(lines):
         st.html(blocks.findings(section))
     if not lines:
-        st.html(style.wrap('<div class="empty"><h3>No findings yet</h3><p><a href="./">The board</a></p></div>'))
+        st.html(blocks.notice("No findings yet", 'Nothing on <a href="./">the board</a> is known not to hold.'))
 
 
 show()

@@ -11,6 +11,7 @@ from repro.cli.claims import claims
 from repro.cli.data import data
 from repro.cli.doctor import doctor
 from repro.cli.leaderboard import leaderboard
+from repro.cli.readme import readme
 from repro.cli.records import publish, show, verify
 from repro.cli.run import run
 from repro.errors import ReproError
@@ -22,7 +23,7 @@ def cli() -> None:
     """Reproduce the claims of the papers that made deep learning."""
 
 
-for command in (claims, run, show, verify, publish, calibrate, data, doctor, leaderboard):
+for command in (claims, run, show, verify, publish, calibrate, data, doctor, leaderboard, readme):
     cli.add_command(command)
 
 

@@ -13,8 +13,9 @@ from rich.table import Table
 from repro import implementation
 from repro.calibration import Calibration, calibration_of
 from repro.claim import Claim
+from repro.record import ControlPart, Record, SamplePart
 from repro.suite import arms
-from repro.text import interval, number, published, reported
+from repro.text import duration, measured, number, published, reported
 
 
 def console() -> Console:
@@ -62,9 +63,6 @@ def claim_facts(claim: Claim, root: Path) -> dict[str, Any]:
 def claim_sheet(claim: Claim, root: Path) -> Group:
     """One claim whole."""
     facts = claim_facts(claim, root)
-    sheet = Table(box=None, show_header=False, pad_edge=False)
-    sheet.add_column(style="bold")
-    sheet.add_column(overflow="fold")
     rows = [
         ("paper", f"{claim.paper.title} ({', '.join(claim.paper.authors)}, {claim.paper.year})"),
         (claim.place, claim.says),
@@ -80,9 +78,7 @@ def claim_sheet(claim: Claim, root: Path) -> Group:
     ]
     if claim.cost:
         rows.append(("cost", claim.cost))
-    for name, value in rows:
-        sheet.add_row(name, escape(value))
-    return Group(f"[bold]{escape(claim.id)}[/]", sheet, "")
+    return Group(f"[bold]{escape(claim.id)}[/]", _sheet(rows), "")
 
 
 def _calibration_line(found: Calibration | None) -> str:
@@ -94,6 +90,56 @@ def _calibration_line(found: Calibration | None) -> str:
     return "; ".join(lines) + f"; {found.created[:10]}{stale}"
 
 
-def verdict_line(estimate: float | None, bounds: tuple[float, float] | None, unit: str) -> str:
-    """An estimate with its interval and unit."""
-    return " ".join(part for part in (number(estimate), interval(bounds), unit) if part)
+def record_sheet(record: Record) -> Group:
+    """One record whole, but for its raw values at length and its telemetry series."""
+    verdict, made = record.verdict, record.machine
+    sheet = _sheet(
+        [
+            ("paper", f"{record.paper.title} ({record.paper.year})"),
+            (record.claim.place, record.claim.says),
+            ("published", "\n".join(reported(r) for r in record.claim.reported) or "a statement without a number"),
+            ("criterion", record.claim.criterion.says()),
+            ("verdict", f"{record.word} ({verdict.status}, {record.claim.evidence} evidence){_flags(record)}"),
+            ("measured", measured(verdict, record.samples, record.claim.reported)),
+            ("because", verdict.reason),
+            ("controls", "\n".join(_control_line(control) for control in record.controls) or "not run"),
+            ("samples", "\n".join(_sample_line(sample) for sample in record.samples)),
+            ("trials", _cost_line(record)),
+            ("machine", f"{made.gpu or made.cpu}, {made.cores} cores, {made.isa}, {made.os}"),
+            ("software", f"repro {record.software.repro}, torch {record.software.torch}, {record.software.python}"),
+            ("made", f"{record.created}, {record.runner}, commit {(record.source.commit or 'unknown')[:12]}"),
+            ("rerun it", record.command),
+        ]
+    )
+    return Group(f"[bold]{escape(record.claim.id)}[/] {record.implementation.kind} {record.id[7:23]}", sheet, "")
+
+
+def _sheet(rows: list[tuple[str, str]]) -> Table:
+    sheet = Table(box=None, show_header=False, pad_edge=False)
+    sheet.add_column(style="bold")
+    sheet.add_column(overflow="fold")
+    for name, value in rows:
+        sheet.add_row(name, escape(value))
+    return sheet
+
+
+def _flags(record: Record) -> str:
+    marks = ["powerless"] * record.powerless + [record.flag] * bool(record.flag)
+    return f"; {', '.join(marks)}" if marks else ""
+
+
+def _control_line(control: ControlPart) -> str:
+    return f"{control.name} ({'rejected' if control.rejected else 'NOT rejected'}): {control.verdict.reason}"
+
+
+def _sample_line(sample: SamplePart) -> str:
+    flat = [v for row in sample.values for v in (row if isinstance(row, tuple) else (row,))]
+    shown = ", ".join("diverged" if v is None else number(v) for v in flat[:8]) + (", ..." if len(flat) > 8 else "")
+    return f"{sample.arm}: {sample.measurement} over {len(sample.seeds)} seeds: {shown} {sample.unit}"
+
+
+def _cost_line(record: Record) -> str:
+    usages = [trial.usage for trial in record.trials]
+    joules = [usage.energy_j for usage in usages if usage.energy_j is not None]
+    energy = f"{sum(joules):.0f} J" if joules else f"energy unknown ({usages[0].energy_method})" if usages else ""
+    return f"{len(usages)}: {duration(sum(usage.wall_s for usage in usages))}; {energy}"

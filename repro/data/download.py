@@ -6,6 +6,7 @@ import errno
 import logging
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +15,6 @@ from repro.errors import ReproError
 RETRIES = 3
 TIMEOUT_S = 30.0
 CHUNK = 1 << 16
-
-
-class _Bar:
-    """What pooch takes for a progress bar, handing on (bytes so far, bytes in all)."""
-
-    def __init__(self, report: Callable[[int, int], None]) -> None:
-        self._report = report
-        self._done = 0
-        self.total = 0
-
-    def update(self, count: int) -> None:
-        self._done = min(self._done + count, self.total)
-        self._report(self._done, self.total)
-
-    def reset(self) -> None:
-        self._done = 0
-
-    def close(self) -> None:
-        self._done = 0  # a retry begins again
 
 
 def download(url: str, target: Path, *, known_hash: str, progress: Callable[[int, int], None] | None = None) -> Path:
@@ -61,10 +43,9 @@ def download(url: str, target: Path, *, known_hash: str, progress: Callable[[int
         urls={target.name: url},
         retry_if_failed=RETRIES,
     )
-    bar: Any = _Bar(progress) if progress else False
-    downloader: Any = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=TIMEOUT_S)
+    stream: Any = partial(_stream, progress=progress or (lambda done, total: None))
     try:
-        store.fetch(target.name, downloader=downloader)
+        store.fetch(target.name, downloader=stream)
     except requests.HTTPError as error:
         problem = f"{error}".rstrip(".")  # such as "404 Client Error: Not Found for url: ..."
         raise ReproError(f"{problem} ({RETRIES + 1} times)", f"Try again later. {_by_hand(target)}") from error
@@ -88,6 +69,19 @@ def unwritable(folder: Path, error: OSError) -> ReproError:
     return ReproError(
         f"{folder} cannot be written ({error.strerror or error})", "Set REPRO_CACHE to a folder that can be."
     )
+
+
+def _stream(url: str, output: str, _pooch: object, *, progress: Callable[[int, int], None]) -> None:
+    """Pooch's own downloader leaves the connection open when the server refuses; this one closes it."""
+    import requests
+
+    with requests.get(url, stream=True, timeout=TIMEOUT_S) as response, Path(output).open("wb") as file:
+        response.raise_for_status()
+        done, total = 0, int(response.headers.get("content-length", 0))
+        for chunk in response.iter_content(CHUNK):
+            file.write(chunk)
+            done += len(chunk)
+            progress(done, total)
 
 
 def _by_hand(target: Path) -> str:

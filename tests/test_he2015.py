@@ -1,0 +1,411 @@
+"""The reference of he2015 and the suite's classification experiment, as software."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reference import he2015
+from repro import data
+from repro.classification import Classification, decoded, score
+from repro.data import Dataset, Split, imagenet
+from repro.errors import ReproError
+from repro.experiment import Setting
+from repro.pictures import Pictures
+
+ROOT = Path(he2015.__file__).parent.parent
+TINY = replace(
+    he2015.CONFIGS["resnet-20"],
+    depth=8,
+    widths=(4, 4, 8),
+    image=8,
+    channels=1,
+    augment="none",
+    batch=32,
+    iterations=12,
+    lr=0.05,
+    milestones=(10,),
+)
+FOLDER = replace(
+    he2015.CONFIGS["imagenet-resnet-18"],
+    widths=(4, 4, 8, 8),
+    image=32,
+    classes=2,
+    batch=4,
+    iterations=3,
+    milestones=(2,),
+)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    """The digits."""
+    return data.load("digits")
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch) -> Dataset:
+    """Two classes of JPEG files of all sizes, red and blue, in ImageNet's layout."""
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 5)):
+        for wnid, colour in (("n01440764", (200, 30, 30)), ("n01443537", (30, 30, 200))):
+            folder = tmp_path / "imagenet" / split / wnid
+            folder.mkdir(parents=True)
+            for index in range(count):
+                height, width = rng.integers(40, 90, 2)
+                pixels = np.clip(np.array(colour) + rng.normal(0, 20, (height, width, 3)), 0, 255).astype(np.uint8)
+                image.fromarray(pixels).save(folder / f"{wnid}_{index}.JPEG", quality=95)
+    image.fromarray(pixels[..., 0]).save(folder / f"{wnid}_grey.JPEG")
+    monkeypatch.setenv("REPRO_DATA", str(tmp_path))
+    return imagenet.load()
+
+
+def final(config, split, **how):
+    """The predictor at the end of training."""
+    *_, (_, predictor) = he2015.train(config, split, **{"seed": 0, "device": "cpu", **how})
+    return predictor
+
+
+def error(predictor, split) -> float:
+    """The share of images classified wrongly."""
+    return float(score(predictor, split).wrong.mean())
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+@pytest.mark.parametrize("bottleneck", [False, True])
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+def test_networks_of_every_kind_give_one_logit_per_class(shortcut, bottleneck, stem):
+    """All options fit together, and `layers` lists exactly the parameters that the network has."""
+    config = replace(TINY, shortcut=shortcut, bottleneck=bottleneck, channels=3, image=32)
+    if stem == "imagenet":
+        config = replace(config, stem=stem, depth=18, widths=(4, 4, 8, 8))
+    net = he2015.Net(config)
+    listed = sorted(shape for layer in he2015.layers(config) for shape in layer.weights)
+    assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert listed == sorted(tuple(parameter.shape) for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("name", sorted(he2015.CONFIGS))
+def test_presets_have_the_depth_in_their_name(name):
+    """Convolutions and linear maps on the main path are as many as the name says."""
+    listed = he2015.layers(he2015.CONFIGS[name])
+    assert sum(layer.kind != "norm" and not layer.shortcut for layer in listed) == int(name.rpartition("-")[2])
+
+
+def test_depths_outside_the_design_are_refused():
+    """A depth that is not 6n + 2, or not in Table 1, is an error that says so."""
+    with pytest.raises(ValueError, match=r"depth 21 is not 2 \+ 6 n"):
+        he2015.Net(replace(TINY, depth=21))
+    with pytest.raises(ValueError, match="no 20-layer network"):
+        he2015.Net(replace(FOLDER, depth=20))
+
+
+def test_plain_and_residual_twins_start_from_the_same_weights():
+    """The shortcut is the only difference, also at initialisation."""
+    plain, residual = he2015.Net(replace(TINY, residual=False)), he2015.Net(TINY)
+    he2015.initialise(plain, 3)
+    he2015.initialise(residual, 3)
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), residual.parameters(), strict=True))
+
+
+def test_training_depends_on_the_seed_and_on_nothing_else(digits):
+    """Same seed, same scores to the last bit; another seed, others; the global generator plays no part."""
+    torch.manual_seed(1)
+    first = final(TINY, digits.train).predict(digits.test.images)
+    torch.manual_seed(2)
+    again = final(TINY, digits.train).predict(digits.test.images)
+    other = final(TINY, digits.train, seed=1).predict(digits.test.images)
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.1
+
+
+def test_checkpoints_do_not_change_the_training(digits):
+    """Predictors come at the asked updates and at the end, and looking on the way leaves the end as it was."""
+    steps = he2015.train(TINY, digits.train, seed=0, device="cpu", checkpoints=(0, 5, 99))
+    seen = [(step, predictor.predict(digits.test.images)) for step, predictor in steps]
+    assert [step for step, _ in seen] == [0, 5, 12]
+    np.testing.assert_array_equal(seen[-1][1], final(TINY, digits.train).predict(digits.test.images))
+
+
+def test_training_learns(digits):
+    """A hundred updates on the digits leave few training errors."""
+    config = replace(TINY, batch=64, iterations=100, milestones=(80,))
+    assert error(final(config, digits.train), digits.train) < 0.15
+
+
+def test_bfloat16_trains_too(digits):
+    """Reduced precision changes the weights a little and is confined to training."""
+    config = replace(TINY, precision="bfloat16")
+    exact, rough = (final(c, digits.train).predict(digits.test.images[:50]) for c in (TINY, config))
+    assert exact.dtype == rough.dtype == np.float32
+    assert 0 < np.abs(exact - rough).max() < 2
+
+
+def test_scores_do_not_depend_on_the_rest_of_the_batch(digits):
+    """An image has the same scores alone, in another order and among all."""
+    predictor = final(TINY, digits.train)
+    images = digits.test.images[:40]
+    together = predictor.predict(images)
+    alone = np.concatenate([predictor.predict(images[i : i + 1]) for i in range(len(images))])
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+    np.testing.assert_allclose(predictor.predict(images[::-1])[::-1], together, atol=1e-4)
+    assert predictor.predict(images[:0]).shape == (0, 10)
+
+
+def test_normalization_statistics_are_those_of_the_training_images(digits):
+    """After training, the stem's statistics are the mean and variance of its convolution over all training images."""
+    predictor = final(TINY, digits.train)
+    feed = he2015.Memory(TINY, digits.train, "cpu")
+    inputs = torch.cat(list(feed.sweep()))
+    conv, norm = predictor.net.stem[0], predictor.net.stem[1]
+    with torch.no_grad():
+        outputs = conv(inputs)
+    torch.testing.assert_close(norm.running_mean, outputs.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(norm.running_var, outputs.var((0, 2, 3)), atol=1e-4, rtol=1e-2)
+
+
+def test_deepening_keeps_the_function_and_can_be_trained_on():
+    """The deeper network gives the same scores to the last bit, and its added scales have gradients."""
+    split = Split(
+        images=np.random.default_rng(0).integers(0, 256, (64, 8, 8, 1), dtype=np.uint8),
+        labels=np.arange(64) % 10,
+        classes=10,
+    )
+    shallow = final(TINY, split)
+    deep = he2015.deepen(shallow, replace(TINY, depth=26), seed=1)
+    np.testing.assert_array_equal(deep.predict(split.images), shallow.predict(split.images))
+    deep.net.train()(torch.randn(8, 1, 8, 8)).square().sum().backward()
+    assert deep.net.stages[0][-1].body[-1].weight.grad.abs().sum() > 0
+
+
+def test_augmentation_pads_shifts_and_mirrors(digits):
+    """A batch equals crops taken one by one from padded images, mean subtracted before padding."""
+    config = replace(TINY, augment="shift-flip")
+    feed = he2015.Memory(config, digits.train, "cpu")
+    ((draws,),) = islice(feed.batches(torch.Generator().manual_seed(0), 0, 1), 1)
+    inputs, labels = feed.prepare(draws)
+    centred = np.pad(digits.train.images - digits.train.images.mean(0), ((0, 0), (4, 4), (4, 4), (0, 0)))
+    for (index, down, right, flip), found, label in zip(draws.tolist(), inputs, labels, strict=True):
+        crop = centred[index, 4 + down : 12 + down, 4 + right : 12 + right, 0] / 255
+        np.testing.assert_allclose(found[0], crop[:, ::-1] if flip else crop, atol=1e-5)
+        assert label == digits.train.labels[index]
+    assert set(draws[:, 3].tolist()) == {0, 1}
+
+
+def test_a_pass_takes_each_image_at_most_once_and_processes_share_it(digits):
+    """The batches of a pass are disjoint, and two processes split each batch between them."""
+    passes = 1400 // TINY.batch
+    feed = he2015.Memory(TINY, digits.train, "cpu")
+    whole, left, right = (
+        [draws[:, 0].tolist() for (draws,) in islice(feed.batches(torch.Generator().manual_seed(0), *share), passes)]
+        for share in ((0, 1), (0, 2), (1, 2))
+    )
+    indices = [index for batch in whole for index in batch]
+    assert len(indices) == len(set(indices)) == passes * TINY.batch
+    assert [sorted(a + b) for a, b in zip(left, right, strict=True)] == [sorted(batch) for batch in whole]
+
+
+@pytest.mark.parametrize(("labels", "rate"), [("one", 0.05), ("random", 0.005)])
+def test_warmup_ends_when_the_training_error_is_below_80_percent(digits, labels, rate):
+    """The learning rate is a tenth until the network learns something, and then stays what it is."""
+    config = replace(TINY, warmup=True, classes=10)
+    drawn = np.random.default_rng(0).integers(0, 10, len(digits.train)) if labels == "random" else 0
+    split = Split(images=digits.train.images, labels=digits.train.labels * 0 + drawn, classes=10)
+    net, feed = he2015.Net(config), he2015.Memory(config, split, "cpu")
+    he2015.initialise(net, 0)
+    update = he2015.Update(net, config, feed, "cpu", 1)
+    rates = []
+    for inputs in islice(feed.batches(torch.Generator().manual_seed(0), 0, 1), 12):
+        update(inputs, config.lr)
+        rates.append(float(update.rate))
+    assert rates[0] == pytest.approx(0.005)
+    assert rates[-1] == pytest.approx(rate)
+    assert rates == sorted(rates)
+
+
+def test_data_of_other_sizes_are_refused(digits):
+    """Images, classes or a batch that do not fit the config are errors before any training."""
+    for wrong, says in (
+        ({"image": 32}, "images are"),
+        ({"classes": 5}, "10 classes"),
+        ({"batch": 2000}, "fill a batch"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            next(he2015.train(replace(TINY, **wrong), digits.train, seed=0, device="cpu"))
+
+
+def test_small_images_have_one_view(digits):
+    """Ten crops of a CIFAR-sized image are not a thing of this paper."""
+    with pytest.raises(ValueError, match="10 crops"):
+        final(replace(TINY, iterations=1), digits.train).predict(digits.test.images, views=10)
+
+
+def test_ten_crops_are_corners_centre_and_their_mirror_images():
+    """On an image whose shorter side needs no scaling, the crops are slices of it."""
+    picture = np.random.default_rng(0).integers(0, 256, (256, 300, 3), dtype=np.uint8)
+    crops = he2015.views_of(picture, 224, 10).numpy()
+    places = [(0, 0), (0, 76), (32, 0), (32, 76), (16, 38)]
+    for crop, (y, x) in zip(crops[:5], places, strict=True):
+        np.testing.assert_array_equal(crop, picture[y : y + 224, x : x + 224])
+    np.testing.assert_array_equal(crops[5:], crops[:5, :, ::-1])
+    np.testing.assert_array_equal(he2015.views_of(picture, 224, 1)[0], crops[4])
+    assert he2015.views_of(picture[:100, :, :], 224, 10).shape == (10, 224, 224, 3)
+
+
+def test_imagenet_works_from_files_to_ten_crop_error(pictures):
+    """A small folder in the real layout is trained on and scored end to end, the same twice."""
+    setting = Setting(config=FOLDER, seed=0, device="cpu", data=pictures)
+    first, again = (Classification(views=10, checkpoints=(2,))(he2015, setting) for _ in range(2))
+    assert set(first) == {"train_error", "test_error", "train_loss", "mean_train_loss"}
+    assert all(np.array_equal(first[name].value, again[name].value) for name in first)
+    assert 0 <= first["test_error"].value <= 100
+
+
+def test_red_and_blue_pictures_are_told_apart(pictures):
+    """Streamed training learns: the folder's two classes differ in colour only."""
+    config = replace(FOLDER, iterations=25, milestones=(20,), lr=0.02)
+    predictor = final(config, decoded(pictures.train))
+    assert error(predictor, decoded(pictures.train)) < 0.2
+    one, ten = (predictor.predict(decoded(pictures.test).images, views=views) for views in (1, 10))
+    assert one.shape == ten.shape == (11, 2)
+    np.testing.assert_allclose(np.exp(ten).sum(1), 1, atol=1e-5)
+
+
+def test_colour_jitter_follows_the_principal_components(pictures):
+    """The colour shift's covariance is that of the training pixels, scaled by 0.01."""
+    feed = he2015.Stream(FOLDER, decoded(pictures.train), "cpu", 0)
+    pixels = torch.cat([x.flatten(0, 2) for x in feed._middles(16)]).double()
+    torch.testing.assert_close((feed.colour_CC @ feed.colour_CC.T).double(), torch.cov(pixels.T), rtol=1e-3, atol=1)
+
+
+def test_a_file_that_is_no_image_is_named(pictures):
+    """A damaged file ends in one line that says which."""
+    path = Path(pictures.test.images[0])
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ReproError, match=path.name):
+        decoded(pictures.test).images[0]
+
+
+def test_pictures_slice_without_decoding(pictures):
+    """A slice is again a sequence of files; grey images come as RGB."""
+    images = decoded(pictures.test).images
+    assert images[2:5] == Pictures(images.paths[2:5])
+    assert all(image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8 for image in images)
+
+
+DISTRIBUTED = """
+import hashlib, sys
+from dataclasses import replace
+import torch.distributed as dist
+sys.path.insert(0, {root!r})
+from reference import he2015
+from repro import data
+from tests.test_he2015 import TINY
+dist.init_process_group("gloo")
+*_, (_, predictor) = he2015.train(TINY, data.load("digits").train, seed=0, device="cpu")
+state = b"".join(p.detach().numpy().tobytes() for p in predictor.net.parameters())
+print("RANK", dist.get_rank(), dist.get_world_size(), hashlib.sha256(state).hexdigest(), flush=True)
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_under_torchrun_end_with_the_same_weights(tmp_path):
+    """Data-parallel training with gradients averaged over processes keeps their parameters equal."""
+    script = tmp_path / "train.py"
+    script.write_text(DISTRIBUTED.format(root=str(ROOT)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    lines = sorted(line.split() for line in done.stdout.splitlines() if line.startswith("RANK"))
+    assert [line[1:3] for line in lines] == [["0", "2"], ["1", "2"]], done.stderr[-2000:]
+    assert lines[0][3] == lines[1][3]
+
+
+class Fixed:
+    """A predictor with scores given beforehand, which notes how many images it was shown."""
+
+    def __init__(self, scores) -> None:
+        self.scores, self.shown = np.asarray(scores, dtype=np.float32), []
+
+    def predict(self, images, *, views: int = 1):
+        self.shown.append(images)
+        return self.scores
+
+
+class Blank(Fixed):
+    """A predictor that finds all ten classes equal."""
+
+    def predict(self, images, *, views: int = 1):
+        self.shown.append(images)
+        return np.zeros((len(images), 10))
+
+
+def split_of(labels, classes: int = 3) -> Split:
+    """A split of blank images."""
+    return Split(images=np.zeros((len(labels), 2, 2, 1), np.uint8), labels=np.asarray(labels), classes=classes)
+
+
+def test_errors_and_losses_are_counted_from_scores():
+    """Wrong images, missed top-5 and cross-entropy agree with what torch computes."""
+    rng = np.random.default_rng(0)
+    scores, labels = rng.normal(0, 3, (200, 12)).astype(np.float32), rng.integers(0, 12, 200)
+    scored = score(Fixed(scores), split_of(labels, 12))
+    expected = torch.nn.functional.cross_entropy(torch.tensor(scores), torch.tensor(labels), reduction="none")
+    top = torch.tensor(scores).topk(5).indices
+    np.testing.assert_allclose(scored.loss, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(scored.wrong, scores.argmax(1) != labels)
+    np.testing.assert_array_equal(scored.missed, ~(top == torch.tensor(labels)[:, None]).any(1).numpy())
+
+
+def test_scores_that_are_not_finite_are_errors():
+    """NaN and infinities count against the implementation, in errors and in the loss."""
+    scored = score(Fixed([[np.nan, 0, 0], [np.inf, 0, 0], [5, 0, 0]]), split_of([0, 0, 0]))
+    assert scored.wrong.tolist() == [True, True, False]
+    assert np.isfinite(scored.loss).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (5, 3), (4, 2), (4,)])
+def test_scores_of_a_wrong_shape_are_refused(shape):
+    """Fewer or more rows or columns than images and classes is an error, never a smaller denominator."""
+    with pytest.raises(ReproError, match="came with shape"):
+        score(Fixed(np.zeros((9, 9))[: shape[0]] if len(shape) == 1 else np.zeros(shape)), split_of([0, 1, 2, 0]))
+
+
+def test_training_that_skips_a_checkpoint_is_refused(digits):
+    """A curve has all the points that were asked for, or there is none."""
+
+    class Early:
+        @staticmethod
+        def train(config, split, *, seed, device, checkpoints=()):
+            yield 12, Fixed(np.zeros((1400, 10)))
+
+    with pytest.raises(ReproError, match=r"at updates \[12\], not \[5, 12\]"):
+        Classification(checkpoints=(5, 12))(Early, Setting(config=TINY, seed=0, device="cpu", data=digits))
+
+
+def test_every_image_of_a_split_is_scored_once(digits):
+    """The experiment shows the predictor exactly the items of both splits, and trains on no test label."""
+    predictor, given = Blank([]), []
+
+    class Spy:
+        @staticmethod
+        def train(config, split, *, seed, device, checkpoints=()):
+            given.append(split)
+            yield 12, predictor
+
+    found = Classification()(Spy, Setting(config=TINY, seed=0, device="cpu", data=digits))
+    np.testing.assert_array_equal(predictor.shown[0], digits.train.images)
+    np.testing.assert_array_equal(predictor.shown[1], digits.test.images)
+    assert len(predictor.shown) == 2
+    assert given == [digits.train]
+    assert found["test_error"].value == pytest.approx(100 * (digits.test.labels != 0).mean())

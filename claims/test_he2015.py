@@ -90,12 +90,12 @@ DIGITS: dict[str, Any] = {
     "augment": "none",
     "batch": 64,
     "iterations": 100,
-    "lr": 0.03,
+    "lr": 0.02,
     "milestones": (80,),
 }
 """Section 4.2's networks at reduced size: 8x8 digits, half the filters, 100 updates."""
 
-CURVE = Classification(checkpoints=(60, 70, 80))  # of the shallow networks, before the learning rate falls
+CURVE = Classification(checkpoints=(60, 70, 80))  # of the shallow networks, until the learning rate falls
 
 
 class ResidualLearning(Classifier, Protocol):
@@ -292,7 +292,7 @@ def test_projections_double_bottlenecks(run: Run):
 @claim("deeper-by-construction", holds(), controls=["identities_without_shortcuts"])
 def test_deeper_by_construction(run: Run):
     """Section 1: a trained network deepened by identity layers computes exactly the same function."""
-    return run(Deepening(depth=44), "resnet-20", data="digits", **{**DIGITS, "depth": 8, "iterations": 25})["change"]
+    return run(Deepening(depth=56), "resnet-20", data="digits", **{**DIGITS, "depth": 8, "iterations": 25})["change"]
 
 
 @claim(
@@ -326,25 +326,25 @@ def test_gradients_stay_healthy(run: Run):
 @claim("plain-degrades", higher(by=20.0), seeds=5, controls=["residual_as_plain"])
 def test_plain_degrades(run: Run):
     """Figure 6 (left): a deeper plain network has the higher training error."""
-    deep = run(Classification(), "plain-44", data="digits", **DIGITS)
-    shallow = run(CURVE, "plain-20", data="digits", depth=14, **DIGITS)
+    deep = run(Classification(), "plain-56", data="digits", **DIGITS)
+    shallow = run(CURVE, "plain-20", data="digits", **DIGITS)
     return deep["train_error"], shallow["train_error"]
 
 
 @claim("residual-gains-from-depth", all_of(lower(by=-1.0), lower(times=0.1)), seeds=5, controls=["halved_shortcuts"])
 def test_residual_gains_from_depth(run: Run):
     """Figure 6 (middle): with shortcuts the deeper network trains as well, and far better than its plain twin."""
-    deep = run(Classification(), "resnet-44", data="digits", **DIGITS)["train_error"]
-    shallow = run(CURVE, "resnet-20", data="digits", depth=14, **DIGITS)["train_error"]
-    plain = run(Classification(), "plain-44", data="digits", **DIGITS)["train_error"]
+    deep = run(Classification(), "resnet-56", data="digits", **DIGITS)["train_error"]
+    shallow = run(CURVE, "resnet-20", data="digits", **DIGITS)["train_error"]
+    plain = run(Classification(), "plain-56", data="digits", **DIGITS)["train_error"]
     return (deep, shallow), (deep, plain)
 
 
 @claim("residual-converges-sooner", lower(times=0.6), seeds=5, controls=["plain_as_residual"])
 def test_residual_converges_sooner(run: Run):
     """Figure 4: where depth does not yet hurt, the residual network's training loss falls sooner."""
-    residual = run(CURVE, "resnet-20", data="digits", depth=14, **DIGITS)
-    plain = run(CURVE, "plain-20", data="digits", depth=14, **DIGITS)
+    residual = run(CURVE, "resnet-20", data="digits", **DIGITS)
+    plain = run(CURVE, "plain-20", data="digits", **DIGITS)
     return residual["mean_train_loss"], plain["mean_train_loss"]
 
 

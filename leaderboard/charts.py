@@ -16,6 +16,7 @@ from repro.record import Record, as_sample
 from repro.text import number
 
 POINTS = 500  # of a curve or of a set of cases that are drawn
+LABEL = 44  # letters of a label
 FEW = 12  # cases up to this many are easier to read as a table
 INK = "#8b8f97"  # rules and labels: readable on light and on dark ground
 PALETTE = ["#2a9d8f", "#e07a3f", "#8f83e3", "#c2a200", "#3d8fd1", "#c55a8a", "#7f8c8d"]  # told apart by most eyes
@@ -82,7 +83,7 @@ def points(samples: list[Sample], rules: pd.DataFrame) -> alt.LayerChart:
     arms = list(dict.fromkeys(names))
     bands = [*[" " * (i + 1) for i in range(len(rules) and 1)], *arms]  # a free band on top for the lines' labels
     row = alt.Y("arm:N", axis=None, scale=alt.Scale(domain=bands, paddingInner=0.2, paddingOuter=0.25))
-    ends = _ends(pd.concat([frame["value"], rules["value"]]))
+    ends = _ends([*frame["value"], *rules["value"]])
     across = alt.X(
         "value:Q",
         title=_axis(samples),
@@ -92,7 +93,7 @@ def points(samples: list[Sample], rules: pd.DataFrame) -> alt.LayerChart:
     colour = alt.Color("arm:N", scale=alt.Scale(domain=arms, range=_range(arms)), legend=None)
     tip = [alt.Tooltip("arm:N"), alt.Tooltip("seed:Q"), alt.Tooltip("value:Q", format=".6~g")]
     base = alt.Chart(frame)
-    said = [{"arm": name, "text": f"{name}: mean {number(_mean(s))}{_diverged(s)}"} for name, s in named]
+    said = [{"arm": name, "text": f"{_short(name)}: mean {number(_mean(s))}{_diverged(s)}"} for name, s in named]
     labels = alt.Chart(pd.DataFrame(said)).mark_text(align="left", baseline="bottom", dy=-14, fontSize=13, color=INK)
     layers: list[Any] = [
         *_upright(rules, ends),
@@ -100,7 +101,7 @@ def points(samples: list[Sample], rules: pd.DataFrame) -> alt.LayerChart:
         base.mark_circle(size=80, opacity=0.62).encode(x=across, y=row, color=colour, tooltip=tip),
         labels.encode(x=alt.value(2), y=row, text="text:N"),
     ]
-    return _finish(alt.layer(*layers), height=74 * len(bands) + 60)
+    return _finish(layers, height=74 * len(bands) + 60)
 
 
 def curves(samples: list[Sample], published: pd.DataFrame, *, log_y: bool = False) -> alt.LayerChart:
@@ -108,9 +109,9 @@ def curves(samples: list[Sample], published: pd.DataFrame, *, log_y: bool = Fals
     names = _names(samples)
     frame = pd.concat([_long(name, s) for name, s in zip(names, samples, strict=True)], ignore_index=True)
     arms = list(dict.fromkeys(names))
-    xs = frame["x"]
-    wide = len(xs) > 0 and xs.min() > 0 and xs.max() / xs.min() > 50
-    log_y = log_y and len(frame) > 0 and bool((frame["value"] > 0).all())
+    xs, ys = frame["x"].to_numpy(), frame["value"].to_numpy()
+    wide = bool(xs.size and xs.min() > 0 and xs.max() / xs.min() > 50)
+    log_y = bool(log_y and ys.size and xs.min() > 0 and ys.min() > 0)
     first = samples[0]
     across = alt.X(
         "x:Q",
@@ -141,7 +142,7 @@ def curves(samples: list[Sample], published: pd.DataFrame, *, log_y: bool = Fals
                 y="value:Q", x=alt.value(4), text="text:N"
             ),
         ]
-    return _finish(alt.layer(*layers), height=340)
+    return _finish(layers, height=340)
 
 
 def cases(samples: list[Sample]) -> alt.LayerChart:
@@ -152,7 +153,7 @@ def cases(samples: list[Sample]) -> alt.LayerChart:
     colour = alt.Color("arm:N", scale=alt.Scale(domain=arms, range=_range(arms)), legend=_legend(arms))
     tip = [alt.Tooltip(f"{name}:Q", format=".8~g") for name in ("expected", "found")]
     name = title(samples[0].measurement, samples[0].unit)
-    if frame["expected"].nunique() == 1:  # one demanded value: draw the cases one after the other
+    if np.unique(frame["expected"]).size == 1:  # one demanded value: draw the cases one after the other
         across = alt.X("case:Q", title="case", axis=alt.Axis(grid=False))
         line = alt.Chart(ends.head(1)).mark_rule(color=INK, strokeDash=[6, 4], strokeWidth=1.6).encode(y="end:Q")
     else:
@@ -160,20 +161,34 @@ def cases(samples: list[Sample]) -> alt.LayerChart:
         line = alt.Chart(ends).mark_line(color=INK, strokeDash=[6, 4], strokeWidth=1.6).encode(x="end:Q", y="end:Q")
     up = alt.Y("found:Q", title=f"found {name}", scale=alt.Scale(zero=False))
     dots = alt.Chart(frame).mark_circle(size=46, opacity=0.6).encode(x=across, y=up, color=colour, tooltip=tip)
-    return _finish(alt.layer(line, dots), height=320)
+    return _finish([line, dots], height=320)
 
 
-def _finish(chart: alt.LayerChart, *, height: int) -> alt.LayerChart:
-    return chart.properties(height=height, width="container").configure_view(strokeWidth=0)
+def _finish(layers: list[Any], *, height: int) -> alt.LayerChart:
+    return alt.LayerChart(layer=layers).properties(height=height, width="container").configure_view(strokeWidth=0)
 
 
 def _names(samples: list[Sample]) -> list[str]:
-    """Samples by their arms, by their measurements where there is one arm, else by both."""
-    arms, measured = {s.arm for s in samples}, {s.measurement for s in samples}
+    """Samples by what tells them apart: their arms, their measurements or both, without the words all arms share."""
+    arms, measured = _distinct([s.arm for s in samples]), {s.measurement for s in samples}
     if len(measured) == 1:
-        return [s.arm for s in samples]
+        return arms
     quantities = [s.measurement.replace("_", " ") for s in samples]
-    return quantities if len(arms) == 1 else [f"{s.arm}, {q}" for s, q in zip(samples, quantities, strict=True)]
+    return quantities if len(set(arms)) == 1 else [f"{a}, {q}" for a, q in zip(arms, quantities, strict=True)]
+
+
+def _distinct(arms: list[str]) -> list[str]:
+    """Names of arms without the settings that are the same for all; the first word always stays."""
+    words = [arm.split() for arm in arms]
+    if len(set(arms)) == 1:
+        return arms
+    shared = set.intersection(*map(set, words))
+    return [" ".join([*w[:1], *(x for x in w[1:] if x not in shared)]) for w in words]
+
+
+def _short(text: str) -> str:
+    """A label that fits a phone."""
+    return text if len(text) <= LABEL else text[: LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _axis(samples: list[Sample]) -> str:
@@ -183,19 +198,17 @@ def _axis(samples: list[Sample]) -> str:
 
 
 def _long(name: str, sample: Sample) -> pd.DataFrame:
+    """A curve sample as one row for each seed and point, thinned, without what diverged."""
     width = sample.values.shape[1]
     x = np.arange(width, dtype=float) if sample.x is None else sample.x
     keep = np.unique(np.linspace(0, width - 1, min(width, POINTS)).round().astype(int))
-    values = sample.values[:, keep]
-    frame = pd.DataFrame(
-        {
-            "arm": name,
-            "seed": np.repeat(np.asarray(sample.seeds), len(keep)),
-            "x": np.tile(x[keep], len(sample.seeds)),
-            "value": values.ravel(),
-        }
+    values = sample.values[:, keep].ravel()
+    seeds, xs, finite = (
+        np.repeat(np.asarray(sample.seeds), len(keep)),
+        np.tile(x[keep], len(sample.seeds)),
+        np.isfinite(values),
     )
-    return frame[np.isfinite(frame["value"])]
+    return pd.DataFrame({"arm": name, "seed": seeds[finite], "x": xs[finite], "value": values[finite]})
 
 
 def _against(sample: Sample) -> pd.DataFrame:
@@ -206,8 +219,8 @@ def _against(sample: Sample) -> pd.DataFrame:
     if found.size > POINTS:
         worst = np.argsort(-np.nan_to_num(np.abs(found - expected), nan=np.inf))[: POINTS // 5]
         case = np.union1d(worst, np.linspace(0, found.size - 1, POINTS - len(worst)).round().astype(int))
-    frame = pd.DataFrame({"arm": sample.arm, "case": case, "found": found[case], "expected": expected[case]})
-    return frame[np.isfinite(frame["found"]) & np.isfinite(frame["expected"])]
+    case = case[np.isfinite(found[case]) & np.isfinite(expected[case])]
+    return pd.DataFrame({"arm": sample.arm, "case": case, "found": found[case], "expected": expected[case]})
 
 
 def _published(record: Record, unit: str) -> pd.DataFrame:
@@ -247,11 +260,11 @@ def _upright(rules: pd.DataFrame, ends: list[float]) -> list[Any]:
     return layers
 
 
-def _ends(values: pd.Series) -> list[float]:
+def _ends(values: list[float]) -> list[float]:
     """The ends of an axis around values, a little wider; it begins at zero rather than just below."""
-    if not len(values):
+    if not values:
         return [0.0, 1.0]
-    low, high = float(values.min()), float(values.max())
+    low, high = min(values), max(values)
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     return [0.0 if 0 <= low < 3 * room else low - room, high + room]
 

@@ -182,7 +182,7 @@ def machine_name(record: Record) -> str:
 def estimated(rule: Criterion) -> str:
     """What a criterion's estimate is, in a word or two."""
     if isinstance(rule, AllOf):
-        return f"deciding part of {len(rule.parts)}" if len(rule.parts) > 1 else estimated(rule.parts[0])
+        return f"deciding part of {len(rule.parts)}"
     if isinstance(rule, Holds):
         return "violations"
     if isinstance(rule, Lower | Higher | Equivalent | Matches) and rule.log:

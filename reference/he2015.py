@@ -213,8 +213,7 @@ class Memory:
 
     def __init__(self, config: Config, data: Images, device: Device) -> None:
         self.config = config
-        self.images_NHWC = torch.from_numpy(np.ascontiguousarray(data.images)).to(device)
-        self.labels_N = torch.from_numpy(data.labels).to(device)
+        self.images_NHWC, self.labels_N = _tensor(data.images).to(device), _tensor(data.labels).to(device)
         self.mean_HWC = self.images_NHWC.sum(0, dtype=torch.int64) / len(self.images_NHWC)  # per pixel
 
     def batches(self, generator: torch.Generator, rank: int, world: int) -> Iterator[tuple[Tensor, ...]]:
@@ -271,7 +270,7 @@ class Stream:
     def batches(self, generator: torch.Generator, rank: int, world: int) -> Iterator[tuple[Tensor, ...]]:
         """For ever: crops [B, H, W, C] in bytes, labels [B], mirroring [B] and colour weights [B, C]."""
         count, batch = len(self.data.labels), self.config.batch
-        labels_N = torch.from_numpy(self.data.labels)
+        labels_N = _tensor(self.data.labels)
         while True:
             order_N = torch.randperm(count, generator=generator)
             draws_N4 = torch.rand(count, 4, generator=generator)
@@ -317,7 +316,7 @@ def views_of(picture_HWC: NDArray[np.uint8], size: int, views: int) -> Tensor:
     """The central crop, or the standard ten: corners, centre and their mirror images [V, size, size, C]."""
     height, width = picture_HWC.shape[:2]
     if views == 1 and height == width == size:
-        return torch.from_numpy(picture_HWC)[None]
+        return _tensor(picture_HWC)[None]
     short = round(256 * size / 224)
     height, width = (max(short, round(side * short / min(height, width))) for side in (height, width))
     scaled_HWC = _resized(picture_HWC, height, width)
@@ -327,8 +326,12 @@ def views_of(picture_HWC: NDArray[np.uint8], size: int, views: int) -> Tensor:
     return torch.stack([*crops, *(crop.flip(1) for crop in crops)] if views == 10 else crops)
 
 
+def _tensor(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.array(array, order="C"))  # a copy: the original may be read-only
+
+
 def _resized(picture_HWC: NDArray[np.uint8], height: int, width: int) -> Tensor:
-    picture_1CHW = torch.from_numpy(np.ascontiguousarray(picture_HWC)).permute(2, 0, 1)[None]
+    picture_1CHW = _tensor(picture_HWC).permute(2, 0, 1)[None]
     return F.interpolate(picture_1CHW, (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
 
 
@@ -378,7 +381,7 @@ class Network:
     def _crops(self, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], views: int) -> Iterable[Tensor]:
         size = self.config.image
         if isinstance(images, np.ndarray) and images.shape[1:3] == (size, size) and views == 1:
-            return (torch.from_numpy(images[s : s + CHUNK])[:, None] for s in range(0, len(images), CHUNK))
+            return (_tensor(images[s : s + CHUNK])[:, None] for s in range(0, len(images), CHUNK))
         tasks = [list(range(s, min(s + 64, len(images)))) for s in range(0, len(images), 64)]
         device: Device = "cuda" if self.mean_HWC.is_cuda else "cpu"
         return _loader(lambda index: views_of(images[index], size, views), tasks, device)
@@ -550,13 +553,13 @@ def probe(config: Config, images: NDArray[np.uint8], labels: NDArray[np.int64], 
 def observe(net: Net, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int) -> tuple[Signal, ...]:
     """Outputs of the blocks, and the gradient of the loss by the first kernel of each, at initialisation."""
     initialise(net, seed)
-    images_NHWC = torch.from_numpy(images)
+    images_NHWC = _tensor(images)
     blocks = {name: module for name, module in net.named_modules() if isinstance(module, Block)}
     outputs: dict[str, Tensor] = {}
     for name, block in blocks.items():
         block.register_forward_hook(lambda _, __, y_NCHW, name=name: outputs.update({name: y_NCHW.detach().clone()}))  # pyright: ignore
     logits_NK = net.train()(standardise(images_NHWC, images_NHWC.float().mean(0)))
-    F.cross_entropy(logits_NK, torch.from_numpy(labels)).backward()
+    F.cross_entropy(logits_NK, _tensor(labels)).backward()
     return tuple(
         Signal(name=name, response=outputs[name].numpy(), gradient=block.body[0].weight.grad.numpy())  # pyright: ignore
         for name, block in blocks.items()

@@ -234,7 +234,7 @@ def _given(criterion: Criterion | None) -> Criterion:
 
 def _facts(reported: Sequence[Reported] | Mapping[str, Reported], row: str | None) -> tuple[Reported, ...]:
     if isinstance(reported, Mapping):
-        return (reported[row],) if row in reported else ()
+        return (reported[row],) if row is not None and row in reported else ()
     return tuple(reported)
 
 

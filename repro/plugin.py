@@ -12,12 +12,12 @@ import pytest
 from repro.errors import ReproError, Unavailable
 
 if TYPE_CHECKING:
-    from repro.session import Case
+    from repro.session import Case, Row, Session
 
-SESSION = pytest.StashKey["Session"]()
-SHARED = pytest.StashKey["TemporaryDirectory[str]"]()
-ROW = pytest.StashKey[dict[str, Any]]()
-LETTERS = {"refuted": "R", "inconclusive": "I", "powerless": "P", "accepted": "A", "unexpected": "U"}
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+SHARED: pytest.StashKey[TemporaryDirectory[str]] = pytest.StashKey()
+ROW: pytest.StashKey[Row] = pytest.StashKey()
+LETTERS = {"refuted": "R", "inconclusive": "I", "accepted": "A", "unexpected": "U"}
 
 
 class ClaimFailed(Exception):
@@ -159,6 +159,6 @@ def _case(item: pytest.Item) -> Case | None:
     return callspec.params["run"]
 
 
-def _keep(item: pytest.Item, row: dict[str, Any]) -> None:
+def _keep(item: pytest.Item, row: Row) -> None:
     item.stash[ROW] = row
     item.user_properties += [(f"repro.{name}", value) for name, value in row.items() if value not in (None, "")]

@@ -159,8 +159,8 @@ def degrades(**changes: Any) -> Record:
     deep = sample("plain depth=42", "train_error", "%", [63.1, 71.4, 58.9, 66.0, 69.3])
     shallow = sample("plain depth=10", "train_error", "%", [1.1, 0.6, 1.9, 0.9, 1.4])
     cured = sample("plain depth=42", "train_error", "%", [0.2, 0.0, 0.4, 0.1, 0.1])
-    control = ("residual_as_plain", "The shortcuts are left in.", [cured, shallow])
-    return make_record([deep, shallow], higher(by=20.0), **({"controls": [control]} | changes))
+    facts: dict[str, Any] = {"controls": [("residual_as_plain", "The shortcuts are left in.", [cured, shallow])]}
+    return make_record([deep, shallow], higher(by=20.0), **(facts | changes))
 
 
 def parameters(**changes: Any) -> Record:
@@ -281,12 +281,14 @@ def powerless(**changes: Any) -> Record:
     near = ("label_smoothing", "Labels are smoothed.", [sample("resnet-20", "test_error", "%", [8.72, 8.78, 8.7])])
     facts: dict[str, Any] = {
         "name": "first-try",
+        "place": "Table 6",
+        "controls": [near],
         "says": "ResNet-20 reaches its published error.",
         "evidence": "original",
         "tier": "gpu",
     }
     rule = matches(Reported(8.75, "%", "Table 6, ResNet-20"), within=0.5)
-    return make_record([mean], rule, **({"controls": [near], "place": "Table 6"} | facts | changes))
+    return make_record([mean], rule, **(facts | changes))
 
 
 def board() -> list[Record]:

@@ -677,6 +677,7 @@ def test_samples_that_do_not_fit_are_refused(rule, group, problem):
         lambda: holds(math.nan),
         lambda: AllOf(parts=()),
     ],
+    ids=lambda make: f"line {make.__code__.co_firstlineno}",
 )
 def test_impossible_rules_are_refused(make):
     """A criterion that could never be met, or always, cannot be stated."""

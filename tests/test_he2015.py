@@ -224,7 +224,7 @@ def test_warmup_ends_when_the_training_error_is_below_80_percent(digits, labels,
     he2015.initialise(net, 0)
     update = he2015.Update(net, config, feed, "cpu", 1)
     rates = []
-    for inputs in islice(feed.batches(torch.Generator().manual_seed(0), 0, 1), 12):
+    for inputs in islice(feed.batches(torch.Generator().manual_seed(0), 0, 1), 40):
         update(inputs, config.lr)
         rates.append(float(update.rate))
     assert rates[0] == pytest.approx(0.005)

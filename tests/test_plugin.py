@@ -13,11 +13,9 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+
 from repro.record import decode
-
 from tests.toy import trials_run, write_project
-
-CONTROLS = ("claims/controls/toy2020.py",)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import blocks, cached, charts, queries, style
+from leaderboard import blocks, cached, charts, queries, sheet, style
 from repro.record import Record, encode, file_name
 from repro.text import duration
 
@@ -14,34 +14,34 @@ DIGITS = 16  # of a record's id in an address
 def show() -> None:
     """The page."""
     asked = st.query_params
-    version, name, row = cached.version(), asked.get("claim", ""), asked.get("row") or None
+    version, name, row = cached.version(), asked.get("claim", "").partition("@")[0], asked.get("row") or None
     records = cached.history(version, name, row) if "/" in name else []
     if not records:
         _missing(version, name)
         return
     record = _chosen(records, asked.get("implementation", "reference"), asked.get("record", ""))
     st.set_page_config(page_title=f"{record.claim.id} · Repro")
-    st.html(blocks.claim_head(record))
-    if record.id != records[0].id and asked.get("record"):
-        st.info("An earlier or other record of this claim is shown.", icon="🕑")
-    st.html(blocks.verdict(record))
-    st.html(blocks.sides(record))
+    st.html(sheet.claim_head(record))
+    if record.id != records[0].id:
+        st.info("This is not the newest record of this claim; see its history below.", icon="🕑")
+    st.html(sheet.verdict(record))
+    st.html(sheet.sides(record))
     _heading("Criterion")
-    st.html(blocks.criterion(record))
+    st.html(sheet.criterion(record))
     _samples(record)
     known, trouble = queries.calibration(record)
     _heading("Controls")
-    st.html(blocks.controls(record, known))
+    st.html(sheet.controls(record, known))
     _heading("Calibration")
-    st.html(blocks.calibration(known, trouble, record))
+    st.html(sheet.calibration(known, trouble, record))
     _heading("Run it again")
     st.code(record.command, language="bash", wrap_lines=True)
     _heading("History")
-    st.html(blocks.history(records, record))
+    st.html(sheet.history(records, record))
     _heading("Trials")
     _trials(record)
     _heading("Provenance")
-    st.html(blocks.provenance(record))
+    st.html(sheet.provenance(record))
     st.download_button(
         "Download the record (JSON)", encode(record), file_name(record), "application/json", on_click="ignore"
     )
@@ -58,9 +58,9 @@ def _missing(version: str, name: str) -> None:
     """No such claim, or a claim that is a table and no row was named."""
     rows = cached.rows(version, name) if "/" in name else []
     if rows:
-        st.html(blocks.rows(name, rows))
+        st.html(sheet.rows(name, rows))
     else:
-        st.html(blocks.unknown(name))
+        st.html(sheet.unknown(name))
 
 
 def _heading(text: str) -> None:
@@ -71,10 +71,15 @@ def _samples(record: Record) -> None:
     if not record.samples:
         return
     _heading("Samples")
-    exact = charts.exact_samples(record)
-    if exact:
-        st.html(blocks.found_cases(exact, charts.FEW))
-    for picture in charts.pictures(record):
+    try:
+        exact, pictures = charts.exact_samples(record), charts.pictures(record)
+        table = sheet.found_cases(exact, charts.FEW) if exact else ""
+    except (ValueError, IndexError):  # a sound record may still hold rows of unequal length
+        st.html(blocks.footnote("These samples have no common shape and cannot be drawn; the record has them."))
+        return
+    if table:
+        st.html(table)
+    for picture in pictures:
         st.altair_chart(picture.chart, width="stretch", alt=picture.alt)
 
 

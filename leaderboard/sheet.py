@@ -1,0 +1,255 @@
+"""The page of a claim as HTML, part by part. Texts of records are escaped where they are put in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+import numpy as np
+
+from leaderboard import style
+from leaderboard.blocks import claim_link, measured, notice
+from leaderboard.queries import Calibration, Rate, label, line, machine_name
+from repro.criterion import AllOf
+from repro.measurement import Sample
+from repro.record import Record
+from repro.text import number
+from repro.verdict import Verdict
+
+
+def claim_head(record: Record) -> str:
+    """Where we are, the statement, and where the paper makes it."""
+    claim, about = record.claim, record.paper
+    row = f'<span class="tag">{escape(claim.row)}</span> ' if claim.row else ""
+    return style.wrap(
+        f'<div class="crumbs"><a href="./">Board</a> <span class="soft">/</span> '
+        f'<a href="./?paper={escape(about.key)}">{escape(about.title)}</a></div>'
+        f'<h1>{row}{escape(claim.says)}</h1><div class="soft">{escape(claim.place)} of {style.authors(about, 2)}, '
+        f'{about.year} · {style.source_link(about)} · <span class="mono">{escape(claim.id)}</span></div>'
+    )
+
+
+def verdict(record: Record) -> str:
+    """The verdict with the numbers it rests on, in one panel."""
+    one = line(record)
+    notes = [f'<p class="num">{escape(one.reason)}</p>']
+    if record.powerless:
+        through = ", ".join(control.name for control in record.controls if not control.rejected)
+        notes.append(f"<p>Not rejected: {escape(through)}. A check that a sabotage passes proves nothing.</p>")
+    if one.known:
+        notes.append(f"<p><b>Known not to hold.</b> {escape(one.known)}</p>")
+    if record.flag:
+        notes.append(f"<p><b>For review:</b> {escape(record.flag)}</p>")
+    who = "" if one.implementation == "reference" else f' <span class="tag">{escape(one.implementation)}</span>'
+    facts = f"evidence {one.evidence} · tier {one.tier} · {style.day(one.created)} · {one.runner}"
+    return style.wrap(
+        f'<div class="panel {one.outcome}">{style.badge(one.outcome, large=True)}{who}'
+        f'<div class="soft small">{style.BADGES[one.outcome].meaning} · {escape(facts)}</div>{"".join(notes)}</div>'
+    )
+
+
+def sides(record: Record) -> str:
+    """Published against measured, and what the criterion could have seen."""
+    one, found = line(record), record.verdict
+    stated = "".join(f"<div>{style.reported(fact)}</div>" for fact in one.reported)
+    stated = (
+        stated or f'<span class="value many">a statement</span><span class="sub">{escape(one.place)}: no number</span>'
+    )
+    bound = style.amount(found.bound, found.unit) if found.bound is not None else "no violation"
+    least = (
+        f"smallest effect it could have detected: {style.amount(found.detectable, found.unit)}"
+        if found.detectable is not None
+        else "exact: every case counts"
+        if one.exact
+        else "no spread, so no smallest detectable effect"
+    )
+    level = f"level {number(found.level)} a side, p = {number(found.p)}" if found.p is not None else ""
+    cards = (
+        ("Published", stated),
+        ("Measured", measured(one)),
+        ("Bound of the criterion", _bound(bound, least, level)),
+    )
+    return style.wrap(
+        '<div class="sides">'
+        + "".join(f'<div class="side"><b>{head}</b>{body}</div>' for head, body in cards)
+        + "</div>"
+    )
+
+
+def _bound(bound: str, least: str, level: str) -> str:
+    return f'<span class="value">{bound}</span><span class="sub">{least}</span><span class="sub">{level}</span>'
+
+
+def criterion(record: Record) -> str:
+    """The criterion in words; where it has parts, each with its own verdict."""
+    rule, parts = record.claim.criterion, record.verdict.parts
+    says = [part.says() for part in rule.parts] if isinstance(rule, AllOf) else []
+    if len(says) != len(parts) or not says:  # a rule whose parts have no words of their own
+        rows = [(escape(part.status), _estimate(part), escape(part.reason)) for part in parts]
+        table = style.table(("Part", "Measured", "In numbers"), rows) if rows else ""
+        return style.wrap(f"<p>{escape(rule.says())}</p>{table}")
+    rows = [
+        (escape(words), escape(part.status), _estimate(part), escape(part.reason))
+        for words, part in zip(says, parts, strict=True)
+    ]
+    return style.wrap(style.table(("All of these", "Verdict", "Measured", "In numbers"), rows))
+
+
+def _estimate(found: Verdict) -> str:
+    ends = style.span(*found.interval) if found.interval else ""
+    return (
+        f'<span class="value">{style.amount(found.estimate, found.unit)}</span> <span class="soft value">{ends}</span>'
+    )
+
+
+def found_cases(samples: Iterable[Sample], few: int) -> str:
+    """Exact samples: found against demanded, case by case where there are at most `few`, else by their extremes."""
+    rows: list[tuple[str, ...]] = []
+    for sample in samples:
+        found = sample.values.ravel()
+        wanted = np.broadcast_to(np.asarray(sample.expected, dtype=float), sample.values.shape).ravel()
+        name = escape(f"{sample.arm}, {sample.measurement.replace('_', ' ')}")
+        if found.size <= few:
+            cases = enumerate(zip(found, wanted, strict=True), start=1)
+            rows += [(name, str(i), _value(f, sample), _value(w, sample), _value(f - w)) for i, (f, w) in cases]
+        else:
+            worst = np.abs(np.where(found == wanted, 0.0, found - wanted)).max()
+            rows.append(
+                (name, f"all {found.size:,}", _extremes(found, sample), _extremes(wanted, sample), _value(worst))
+            )
+    return style.wrap(style.table(("Measurement", "Case", "Found", "Demanded", "Difference"), rows))
+
+
+def _value(value: float, sample: Sample | None = None) -> str:
+    if not np.isfinite(value):
+        return "diverged"
+    return style.amount(float(value), sample.unit if sample else "1")
+
+
+def _extremes(values: np.ndarray, sample: Sample) -> str:
+    low, high = values.min(), values.max()
+    return _value(low, sample) if low == high else f"{_value(low)} to {_value(high, sample)}"
+
+
+def controls(record: Record, known: Calibration | None) -> str:
+    """The sabotaged implementations, and how the criterion told each of them from the reference."""
+    if not record.controls:
+        return style.wrap(
+            '<p class="soft">This record was made without controls; run the claim with <code>--controls</code>.</p>'
+        )
+    rows = []
+    for control in record.controls:
+        told = "rejected" if control.rejected else "not rejected"
+        rate = known.rejected.get(control.name) if known else None
+        rows.append(
+            (
+                f'<span class="mono">{escape(control.name)}</span><span class="sub">{escape(control.says)}</span>',
+                f"{style.mark(told, good=control.rejected)}<span class='sub'>{escape(control.verdict.status)}</span>",
+                _estimate(control.verdict) + f'<span class="sub">{escape(control.verdict.reason)}</span>',
+                share(rate) if rate else '<span class="sub">not calibrated</span>',
+            )
+        )
+    return style.wrap(style.table(("Sabotage", "Verdict", "Measured", "Rejected on fresh seeds"), rows))
+
+
+def calibration(found: Calibration | None, trouble: str, record: Record) -> str:
+    """How often the criterion said what it should on seeds that the claim does not use."""
+    if trouble:
+        return style.wrap(f'<p class="note refuted">{escape(trouble)}</p>')
+    if found is None:
+        exact = not record.claim.criterion.statistical
+        why = "An exact claim needs none: no seed decides it." if exact else "Not calibrated yet."
+        return style.wrap(f'<p class="soft">{why}</p>')
+    stale = "" if found.digest == record.claim.digest else " The claim has changed since then."
+    rejected = "".join(
+        f"<dt>{escape(name)}</dt><dd>{share(rate)} rejected</dd>" for name, rate in found.rejected.items()
+    )
+    return style.wrap(
+        f'<dl class="facts"><dt>reference</dt><dd>{share(found.passed)} judged as expected</dd>{rejected}</dl>'
+        f'<p class="soft small">On fresh seeds, {escape(style.day(found.created))}; 95 % Clopper-Pearson intervals.'
+        f"{stale}</p>"
+    )
+
+
+def share(rate: Rate) -> str:
+    """A rate with its interval."""
+    ends = f"[{rate.low:.1%}, {rate.high:.1%}]"
+    return f'<span class="value">{rate.hits} of {rate.of}</span> <span class="soft">{ends}</span>'
+
+
+def history(records: Iterable[Record], current: Record) -> str:
+    """The records of a claim over time, versions and implementations."""
+    rows = []
+    for record in records:
+        one = line(record)
+        link = claim_link(one.claim, one.row, one.implementation, one.record)
+        at = f"{one.created[11:19]} UTC{' (shown)' if record.id == current.id else ''}"
+        dirty = " with changes" if record.source.dirty else ""
+        commit = f'<span class="mono">{escape(one.commit)}</span>{dirty}' if one.commit else "no commit"
+        rows.append(
+            (
+                f'<a href="{link}">{style.day(one.created)}</a><span class="sub">{at}</span>',
+                style.badge(one.outcome),
+                measured(one),
+                f'@{one.version}<span class="sub">{escape(one.implementation)}</span>',
+                escape(one.machine),
+                commit,
+            )
+        )
+    return style.wrap(style.table(("Date", "Verdict", "Measured", "Version", "Machine", "Commit"), rows))
+
+
+def provenance(record: Record) -> str:
+    """What ran it, from which source, on which data."""
+    machine, software, source = record.machine, record.software, record.source
+    gpu = f"{machine.gpus} x {machine.gpu}, driver {machine.driver or 'unknown'}" if machine.gpu else ""
+    versions = {"torch": software.torch, "numpy": software.numpy, "scipy": software.scipy, "numba": software.numba}
+    packages = ", ".join(f"{name} {found}" for name, found in versions.items() if found)
+    data = "".join(
+        f'<div>{escape(name)} <span class="mono soft">{escape(digest)}</span></div>'
+        for name, digest in record.data.items()
+    )
+    commit = f"{source.commit}{' with uncommitted changes' if source.dirty else ''}" if source.commit else "not in git"
+    threads = f"{software.threads} thread{'' if software.threads == 1 else 's'}"
+    return style.wrap(
+        style.facts(
+            (
+                (
+                    "machine",
+                    escape(
+                        f"{machine.cpu}, {machine_name(record)}, {style.memory(machine.memory_bytes)}, {machine.os}"
+                    ),
+                ),
+                ("GPU", escape(gpu)),
+                ("software", escape(f"Python {software.python}, {packages}; {threads}, {software.precision}")),
+                ("commit", f'<span class="mono">{escape(commit)}</span>'),
+                (
+                    "implementation",
+                    f'{escape(label(record))} <span class="mono soft">{escape(record.implementation.source)}</span>',
+                ),
+                ("data", data or "generated"),
+                ("claim digest", f'<span class="mono soft">{escape(record.claim.digest)}</span>'),
+                ("record", f'<span class="mono soft">{escape(record.id)}</span>'),
+                (
+                    "supersedes",
+                    f'<span class="mono soft">{escape(record.supersedes or "")}</span>' if record.supersedes else "",
+                ),
+            )
+        )
+    )
+
+
+def rows(claim: str, found: Iterable[str]) -> str:
+    """The rows of a claim that is a table, to choose from."""
+    items = "".join(f'<li><a href="{claim_link(claim, row)}">{escape(row)}</a></li>' for row in found)
+    return style.wrap(
+        f'<h1>{escape(claim)}</h1><p class="lead">This claim is a table. Choose a row:</p><ul>{items}</ul>'
+    )
+
+
+def unknown(claim: str) -> str:
+    """No such claim among the records."""
+    return notice(
+        f"There is no record of {escape(claim)}" if claim else "No claim is named in this address",
+        'See <a href="./">the board</a> for what has been judged, or run <code>repro claims</code> for what can be.',
+    )

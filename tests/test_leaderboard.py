@@ -1,0 +1,446 @@
+"""The leaderboard without a browser: queries on records, and the pages as Streamlit runs them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
+
+from streamlit.testing.v1 import AppTest
+
+from leaderboard import blocks, charts, queries, sheet, style
+from leaderboard.queries import Filters
+from repro.record import seal
+from repro.store import Store
+from tests import factory
+
+APP = Path(__file__).parents[1] / "leaderboard" / "app.py"
+HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>[a](javascript:alert(3))'
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project, with no published records and an empty store."""
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REPRO_STORE", str(tmp_path / "store"))
+    return tmp_path
+
+
+@pytest.fixture
+def store(project):
+    """A store with one record of every kind that the board can show."""
+    store = Store(project / "store")
+    for record in factory.board():
+        store.add(record)
+    return store
+
+
+def page(name: str = "", **parameters: str) -> AppTest:
+    """A page of the app, opened with query parameters."""
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    if name:
+        app.run()
+        app.switch_page(f"pages/{name}.py")
+    for key, value in parameters.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def text(app: AppTest) -> str:
+    """All HTML of a page."""
+    return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def lines() -> dict[str, queries.Line]:
+    """The board's lines by claim and row."""
+    return {f"{line.name}/{line.row or ''}": line for line in queries.board(queries.open_stores())}
+
+
+# queries
+
+
+def test_a_line_says_what_its_record_says(store):
+    """Outcome, estimate, interval, bound, n and controls of a line are the record's."""
+    record = factory.degrades()
+    line = lines()["plain-degrades/"]
+    assert line.outcome == record.word == "supported"
+    assert (line.estimate, line.bound, line.n) == (record.verdict.estimate, 20.0, 5)
+    assert (line.low, line.high) == record.verdict.interval
+    assert (line.rejected, line.controls) == (1, 1)
+    assert line.what == "difference"
+
+
+def test_a_record_whose_control_passed_is_powerless(store):
+    """The board shows that the check is worth nothing, not just an inconclusive verdict."""
+    assert lines()["first-try/"].outcome == "powerless"
+
+
+def test_the_newest_record_of_the_highest_version_is_shown(project):
+    """An older record and an older version of a claim give way, wherever they lie."""
+    store = Store(project / "store")
+    for created, version in (("2026-11-19T00:00:00Z", 2), ("2026-11-20T00:00:00Z", 2), ("2026-11-21T00:00:00Z", 1)):
+        store.add(factory.degrades(created=created, version=version))
+    (line,) = queries.board(queries.open_stores())
+    assert (line.version, line.created) == (2, "2026-11-20T00:00:00Z")
+
+
+def test_published_and_local_records_are_one_board(project):
+    """Records of both places are shown, each once."""
+    Store(project / "leaderboard").add(factory.degrades())
+    Store(project / "store").add(factory.degrades())
+    Store(project / "store").add(factory.withdrawn())
+    found = queries.board(queries.open_stores())
+    assert sorted(line.name for line in found) == ["complexity-comparable-to-width", "plain-degrades"]
+
+
+def test_a_submission_stands_beside_the_reference(project):
+    """Two implementations of a claim are two lines."""
+    store = Store(project / "store")
+    store.add(factory.degrades())
+    store.add(factory.degrades(submission="mine"))
+    found = queries.board(queries.open_stores())
+    assert sorted(line.implementation for line in found) == ["reference", "submission:mine"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        (Filters(paper="aaronson2014", verdict=("finding",)), {"complexity-comparable-to-width"}),
+        (Filters(evidence=("exact",)), {"parameters-as-printed"}),
+        (Filters(tier=("gpu",), verdict=("refuted", "reproduced")), {"table-6"}),
+        (Filters(q="sean carroll ENTROPY"), {"entropy-quadratic"}),
+        (Filters(q="no such words"), set()),
+    ],
+)
+def test_filters_admit_what_they_say(store, filters, names):
+    """Each filter narrows the board by its own column, and the search wants all of its words."""
+    assert {line.name for line in lines().values() if filters.admits(line)} == names
+
+
+def test_rows_of_a_table_are_ordered_by_their_numbers(store):
+    """ResNet-110 comes after ResNet-56, as in the table of the paper."""
+    rows = [line.row for line in queries.board(queries.open_stores()) if line.name == "table-6"]
+    assert rows == ["ResNet-20", "ResNet-56", "ResNet-110"]
+    assert queries.rows_of(queries.open_stores(), "he2015/table-6") == rows
+
+
+def test_the_version_follows_the_content(store):
+    """The key of the caches is stable, and changes when a record is added."""
+    before = queries.open_stores().version()
+    assert queries.open_stores().version() == before
+    store.add(factory.degrades(created="2026-12-01T00:00:00Z"))
+    assert queries.open_stores().version() != before
+
+
+def test_reading_leaves_the_store_as_it_is(store, project):
+    """The board writes nothing, neither into the store nor into the published records."""
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*")}
+    queries.board(queries.open_stores())
+    queries.history(queries.open_stores(), "he2015/plain-degrades", None)
+    assert {path: path.stat().st_mtime_ns for path in project.rglob("*")} == before
+
+
+def test_csv_has_a_line_for_each_verdict_and_no_formula(project):
+    """The download is whole, and no cell of it begins like a formula of a spreadsheet."""
+    Store(project / "store").add(factory.degrades(says="=HYPERLINK(1)"))
+    (row,) = csv.DictReader(io.StringIO(queries.csv(queries.board(queries.open_stores()))))
+    assert row["statement"] == "'=HYPERLINK(1)"
+    assert float(row["estimate"]) == pytest.approx(factory.degrades().verdict.estimate)
+
+
+def test_calibration_is_read_for_the_claim(project):
+    """The rates of the claim's calibration are found by its id; a broken file is a message, not an error."""
+    record, folder = factory.degrades(), project / "claims" / "calibration"
+    assert queries.calibration(record) == (None, "")
+    folder.mkdir()
+    rate = {"hits": 20, "of": 20, "low": 0.83, "high": 1.0}
+    entry = {"digest": record.claim.digest, "created": "2026-11-20T00:00:00Z", "passed": rate, "seeds": 5}
+    entry["rejected"] = {"residual_as_plain": rate}
+    (folder / "he2015.json").write_text(json.dumps({record.claim.id: entry}))
+    found, trouble = queries.calibration(record)
+    assert found is not None
+    assert not trouble
+    assert "20 of 20" in sheet.controls(record, found)
+    assert "20 of 20" in sheet.calibration(found, "", record)
+    (folder / "he2015.json").write_text("{broken")
+    assert "he2015.json cannot be read" in queries.calibration(record)[1]
+
+
+# charts
+
+
+def test_seeds_are_drawn_with_the_published_value(store):
+    """The chart of a scalar has every seed, the published number and the criterion's bound."""
+    (picture,) = charts.pictures(factory.table_row("ResNet-56", 6.97, [8.9, 9.1, 9.0]))
+    drawn = picture.chart.to_json()
+    assert all(f'"value": {value}' in drawn for value in (8.9, 9.1, 9.0))
+    assert "published 6.97, Table 6, ResNet-56" in drawn
+    assert "bound 7.47" in drawn
+    assert "3 seeds" in picture.alt
+
+
+def test_curves_have_seeds_and_their_mean():
+    """A curve is drawn once for each seed, thin, and once as the mean over seeds."""
+    record = factory.rises_and_falls()
+    (picture,) = charts.pictures(record)
+    thin, bold, _ = picture.chart.layer
+    assert len(thin.data) == 5 * 24
+    mean = np.mean([s.values for s in record.samples][0], axis=0)
+    assert np.allclose(bold.data["value"], mean)
+
+
+def test_long_curves_and_many_cases_are_thinned():
+    """At most 500 points of a curve or of a set of cases are drawn, the worst case always among them."""
+    long = factory.sample("a", "loss", "nats", np.ones((2, 4000)), x=np.arange(4000.0))
+    assert len(charts.curves([long], charts._published(factory.degrades(), "nats")).layer[0].data) == 2 * 500
+    found = np.zeros((1, 4000))
+    found[0, 1234] = 7.0
+    many = factory.sample("a", "error", "1", found, expected=np.zeros(4000))
+    frame = charts._against(many)
+    assert len(frame) <= 500
+    assert 1234 in set(frame["case"])
+
+
+def test_diverged_seeds_are_said_and_not_drawn():
+    """A seed without a finite value is missing from the points and named in the label."""
+    chart = charts.points(
+        [factory.sample("a", "loss", "nats", [1.0, np.nan, 1.2])], charts._rules(factory.degrades(), "")
+    )
+    drawn = chart.to_json()
+    assert "1 of 3 seeds diverged" in drawn
+    assert "NaN" not in drawn
+
+
+def test_arms_are_named_by_what_tells_them_apart():
+    """Settings that all arms share are left out of the labels."""
+    arms = ["plain depth=42 width=8", "plain depth=10 width=8"]
+    samples = [factory.sample(arm, "train_error", "%", [1.0, 2.0]) for arm in arms]
+    assert charts._names(samples) == ["plain depth=42", "plain depth=10"]
+
+
+# pages
+
+
+def test_the_board_shows_papers_claims_and_the_story(store):
+    """Each paper has its facts and its story, each claim its statement, verdict, published and measured numbers."""
+    shown = text(page())
+    assert "Quantifying the Rise and Fall" in shown
+    assert "In June 2014 the first author withdrew that" in shown
+    assert "Kaiming He" in shown
+    assert "A deeper plain network has the higher training error." in shown
+    assert "64.56%" in shown
+    assert "[55.61, 73.51]" in shown
+    assert 'href="claim?claim=he2015/table-6&amp;row=ResNet-56"' in shown
+    for outcome in ("reproduced", "supported", "refuted", "inconclusive", "finding", "powerless"):
+        assert style.badge(outcome) in shown
+
+
+def test_each_badge_has_a_letter_of_its_own():
+    """A badge is told by its letter alone, for those who do not see its colour."""
+    letters = [badge.letter for badge in style.BADGES.values()]
+    assert len(set(letters)) == len(letters)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "there", "gone"),
+    [
+        ("paper", "he2015", "A deeper plain network", "Quantifying the Rise"),
+        ("verdict", "finding", "most complex state", "Deep Residual Learning"),
+        ("evidence", "exact", "parameters that the table prints", "most complex state"),
+        ("tier", "gpu", "ResNet-56", "plain network has"),
+        ("q", "entropy", "greatest entropy", "most complex state"),
+    ],
+)
+def test_every_filter_has_a_permalink(store, key, value, there, gone):
+    """A query parameter sets the filter when the page is opened."""
+    sections = text(page(**{key: value})).partition("</ul>")[2]
+    assert there in sections
+    assert gone not in sections
+
+
+def test_a_filter_that_matches_nothing_says_so(store):
+    """Instead of an empty table there is a way back."""
+    assert "Nothing matches these filters" in text(page(q="no such words"))
+
+
+def test_setting_a_filter_narrows_the_board(store):
+    """The widgets do what the addresses do."""
+    app = page()
+    app.selectbox(key="paper").set_value("aaronson2014").run()
+    assert not app.exception
+    assert "Deep Residual Learning" not in text(app)
+
+
+def test_an_empty_store_says_how_to_fill_it(project):
+    """Without records the board is no error: it names the command that makes them."""
+    assert "make claims" in text(page())
+    assert "No findings yet" in text(page("findings"))
+    assert not (project / "store").exists()
+
+
+def test_corrupt_records_are_problem_lines(store, project):
+    """A file that is no record is named with what is wrong, and everything else is shown."""
+    good = next((project / "store" / "records" / "he2015").glob("*.json"))
+    (good.parent / "0000000000000000.json").write_text("{not json")
+    (good.parent / "1111111111111111.json").write_bytes(good.read_bytes().replace(b'"word"', b'"wort"'))
+    app = page()
+    assert "A deeper plain network" in text(app)
+    assert "2 files are not sound records" in app.expander[0].label
+    assert "0000000000000000.json" in text(app)
+    assert "wort" in text(app)
+
+
+def test_a_store_that_cannot_be_read_is_one_message(store, monkeypatch):
+    """The reason stands on the page, without a traceback."""
+    from repro.errors import ReproError
+
+    def refuse(self):
+        raise ReproError("The store is not there", "Set REPRO_STORE.")
+
+    monkeypatch.setattr(Store, "version", refuse)
+    app = page()
+    assert "The store is not there" in app.error[0].value
+
+
+@pytest.mark.parametrize("record", factory.board(), ids=lambda r: r.claim.id)
+def test_every_kind_of_claim_has_a_page(store, record):
+    """The page shows statement, verdict, criterion, controls and the command, and can be downloaded."""
+    row = {"row": record.claim.row} if record.claim.row else {}
+    app = page("claim", claim=f"{record.paper.key}/{record.claim.name}", **row)
+    shown = text(app)
+    outcome = "powerless" if record.powerless else record.word
+    for part in (record.claim.says, record.verdict.reason, record.controls[0].says):
+        assert style.escape(part) in shown
+    assert style.badge(outcome, large=True) in shown
+    assert record.command in [code.value for code in app.code]
+    assert record.id in shown
+    assert app.get("download_button")
+
+
+def test_the_claim_page_draws_samples_and_lists_trials(store):
+    """There is a chart with a description, and a line for each trial with its time and memory."""
+    app = page("claim", claim="he2015/plain-degrades")
+    assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 1
+    trials = app.dataframe[0].value
+    assert len(trials) == 10
+    assert list(trials["wall (s)"]) == [2.31] * 10
+    assert "energy (J)" not in trials
+    assert "no readable RAPL counter" in text(app)
+
+
+def test_a_finding_names_its_source(store):
+    """What the author withdrew is shown with where he did."""
+    source = "blog update of 3 June 2014"
+    assert source in text(page("claim", claim="aaronson2014/complexity-comparable-to-width"))
+    assert source in text(page("findings"))
+
+
+def test_a_powerless_claim_names_the_control_that_got_through(store):
+    """The reader learns which sabotage was not rejected."""
+    assert "Not rejected: label_smoothing" in text(page("claim", claim="he2015/first-try"))
+
+
+def test_history_has_every_record_and_leads_to_each(store):
+    """Older records are listed with their dates, and a permalink opens one of them."""
+    old = factory.degrades(created="2025-01-02T03:04:05Z")
+    store.add(old)
+    digits = old.id.removeprefix("sha256:")[:16]
+    newest = page("claim", claim="he2015/plain-degrades")
+    assert "2025-01-02" in text(newest)
+    assert f"record={digits}" in text(newest)
+    opened = page("claim", claim="he2015/plain-degrades", record=digits)
+    assert "not the newest record" in opened.info[0].value
+    assert old.id in text(opened)
+
+
+def test_an_unknown_claim_is_helped(store):
+    """A wrong address leads back, and a table without a row to its rows."""
+    assert "There is no record of he2015/nothing" in text(page("claim", claim="he2015/nothing"))
+    assert "No claim is named" in text(page("claim"))
+    assert "row=ResNet-110" in text(page("claim", claim="he2015/table-6"))
+
+
+def test_samples_without_a_common_shape_do_not_take_the_page_down(project):
+    """A record may hold rows of unequal length; its page says that they cannot be drawn."""
+    record = factory.degrades()
+    ragged = msgspec.structs.replace(record.samples[0], values=((1.0, 2.0), (3.0,), (1.0,), (2.0,), (4.0,)))
+    Store(project / "store").add(seal(msgspec.structs.replace(record, id="", samples=(ragged,))))
+    assert "cannot be drawn" in text(page("claim", claim="he2015/plain-degrades"))
+
+
+def test_hostile_texts_are_shown_as_text(project):
+    """Markup in any text of a record is escaped on every page."""
+    paper = msgspec.structs.replace(
+        factory.RESNET,
+        title=HOSTILE,
+        authors=(HOSTILE,),
+        story=HOSTILE,
+        arxiv=HOSTILE,
+        url="javascript:alert(1)",
+        venue=HOSTILE,
+    )
+    arms = [factory.sample(HOSTILE, HOSTILE, HOSTILE, v) for v in ([60.0, 61.0, 66.0], [1.0, 0.5, 1.5])]
+    rejected = [factory.sample(HOSTILE, HOSTILE, HOSTILE, [1.0, 1.1, 0.9])] * 2
+    record = factory.degrades(
+        paper=paper,
+        says=HOSTILE,
+        row=HOSTILE,
+        place=HOSTILE,
+        submission=HOSTILE,
+        finding=HOSTILE,
+        controls=[(HOSTILE, HOSTILE, rejected)],
+        machine=msgspec.structs.replace(factory.MACHINE, cpu=HOSTILE, os=HOSTILE, gpu=HOSTILE),
+        command=HOSTILE,
+        reported=(factory.Reported(1.0, HOSTILE, "Table " + HOSTILE),),
+    )
+    record = msgspec.structs.replace(record, id="", data={HOSTILE: "a" * 64}, flag=HOSTILE)
+    drawn = seal(msgspec.structs.replace(record, samples=tuple(charts_part(arm) for arm in arms)))
+    Store(project / "store").add(drawn)
+    (project / "store" / "records" / "he2015" / "<script>alert(4).json").write_text('{"schema":1,"<script>x":2}')
+    seen = [text(page()), text(page("findings"))]
+    seen.append(text(page("claim", claim="he2015/plain-degrades", row=HOSTILE, implementation=f"submission:{HOSTILE}")))
+    seen.append(text(page("claim", claim="he2015/plain-degrades")))
+    seen.append(text(page("claim", claim=f"he2015/{HOSTILE}")))
+    for shown in seen:
+        body = shown.replace("&lt;script&gt;", "").replace("&lt;img", "")
+        assert "<script" not in body
+        assert "<img" not in body
+        assert 'href="javascript' not in body
+    assert "&lt;script&gt;" in seen[0]
+
+
+def charts_part(sample):
+    """A sample as records keep it."""
+    from repro.record import sample_part
+
+    return sample_part(sample)
+
+
+def test_links_of_papers_are_web_addresses_only():
+    """An address that is no web address is not made a link."""
+    paper = msgspec.structs.replace(factory.RESNET, arxiv="", url="javascript:alert(1)")
+    assert style.source_link(paper) == ""
+    assert "https://example.org" in style.source_link(msgspec.structs.replace(paper, url="https://example.org"))
+
+
+def test_an_interval_is_drawn_within_its_line():
+    """All marks of the small interval picture lie between its ends, and none is drawn without an interval."""
+    import re
+
+    drawn = style.forest(64.6, 55.6, 73.5, 20.0, "supported")
+    lefts = [float(x) for x in re.findall(r"left:([-\d.]+)%", drawn)]
+    assert lefts == sorted(lefts, key=lambda x: (x != lefts[0], x))
+    assert all(0 <= x <= 100 for x in lefts)
+    assert style.forest(1.0, None, None, 2.0, "reproduced") == ""
+    assert "no violation" in blocks.measured(queries.line(factory.parameters()))

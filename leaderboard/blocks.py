@@ -81,7 +81,7 @@ def _row(one: Line) -> str:
 def published(one: Line, most: int = 2) -> str:
     """The numbers that the paper states for a claim, each with its place."""
     if not one.reported:
-        return '<span class="sub">no number stated</span>'
+        return '<span class="sub">see the statement</span>'
     more = len(one.reported) - most
     shown = "".join(f"<div>{style.reported(fact)}</div>" for fact in one.reported[:most])
     return shown + (f'<span class="sub">and {more} more</span>' if more > 0 else "")
@@ -92,7 +92,7 @@ def measured(one: Line) -> str:
     if one.estimate is None:
         return f'<span class="value">no finite number</span><span class="sub">{_size(one)}</span>'
     if one.unit == "violations":
-        found = "no violation" if one.estimate == 0 else f"{number(one.estimate)} violations"
+        found = {0: "no violation", 1: "1 violation"}.get(int(one.estimate), f"{number(one.estimate)} violations")
         return f'<span class="value">{found}</span><span class="sub">in {_size(one)}</span>'
     ends = style.span(one.low, one.high)
     return (

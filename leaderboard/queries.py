@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from repro.criterion import AllOf, Criterion, Equivalent, Higher, Holds, Lower, Matches, Ordered
+from repro.criterion import Criterion, Equivalent, Higher, Lower, Matches, Ordered
 from repro.paper import Paper, Reported
 from repro.paths import project_root, published_dir, store_dir
 from repro.record import Record
 from repro.store import Store, Union
+from repro.text import number
+from repro.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +152,7 @@ def line(record: Record) -> Line:
         high=bounds[1] if bounds else None,
         bound=verdict.bound,
         unit=verdict.unit,
-        what=estimated(claim.criterion),
+        what=estimated(claim.criterion, verdict),
         n=verdict.n,
         exact=not claim.criterion.statistical,
         reason=verdict.reason,
@@ -179,19 +181,17 @@ def machine_name(record: Record) -> str:
     return f"{machine.cores} cores {machine.arch} {machine.isa}".strip()
 
 
-def estimated(rule: Criterion) -> str:
-    """What a criterion's estimate is, in a word or two."""
-    if isinstance(rule, AllOf):
-        return f"deciding part of {len(rule.parts)}"
-    if isinstance(rule, Holds):
-        return "violations"
+def estimated(rule: Criterion, verdict: Verdict) -> str:
+    """What a verdict's estimate is, in a few words."""
+    if verdict.parts:
+        return f"deciding part of {len(verdict.parts)}"
     if isinstance(rule, Lower | Higher | Equivalent | Matches) and rule.log:
         return "log ratio"
+    if isinstance(rule, Lower | Higher) and rule.times != 1:
+        return f"a - {number(rule.times)} b"
     if isinstance(rule, Lower | Higher | Equivalent | Ordered):
         return "difference"
-    return {"PowerLaw": "exponent", "InteriorPeak": "fall after the peak", "Monotone": "trend"}.get(
-        type(rule).__name__, "mean"
-    )
+    return {"Holds": "violations", "PowerLaw": "exponent"}.get(type(rule).__name__, "mean")
 
 
 def board(stores: Union) -> tuple[Line, ...]:

@@ -52,9 +52,7 @@ def sides(record: Record) -> str:
     """Published against measured, and what the criterion could have seen."""
     one, found = line(record), record.verdict
     stated = "".join(f"<div>{style.reported(fact)}</div>" for fact in one.reported)
-    stated = (
-        stated or f'<span class="value many">a statement</span><span class="sub">{escape(one.place)}: no number</span>'
-    )
+    stated = stated or f'<span class="value many">a statement</span><span class="sub">{escape(one.place)}</span>'
     bound = style.amount(found.bound, found.unit) if found.bound is not None else "no violation"
     least = (
         f"smallest effect it could have detected: {style.amount(found.detectable, found.unit)}"

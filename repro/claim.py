@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -45,6 +45,12 @@ class Arm:
     def __getitem__(self, measurement: str) -> Drawn:
         return Drawn(self, measurement)
 
+    def facts(self) -> list[object]:
+        """The protocol of the arm, as JSON data; an experiment by its name and fields."""
+        experiment = self.experiment
+        name = repr(experiment) if is_dataclass(experiment) else getattr(experiment, "__qualname__", "")
+        return [self.label, self.preset, self.data, name, {key: repr(v) for key, v in self.overrides.items()}]
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -56,6 +62,16 @@ class Drawn:
 
 Draws = Drawn | tuple["Draws", ...]
 """What a claim's body returns: one draw, a tuple of them, or a tuple of such for a compound criterion."""
+
+
+def arms_of(draws: Draws) -> list[Arm]:
+    """The arms that draws name, each once."""
+    return list({id(drawn.arm): drawn.arm for drawn in leaves(draws)}.values())
+
+
+def leaves(tree: Any) -> list[Any]:
+    """What stands in nested tuples, from left to right."""
+    return [leaf for branch in tree for leaf in leaves(branch)] if isinstance(tree, tuple) else [tree]
 
 
 class Run(Protocol):
@@ -167,6 +183,7 @@ class Claim:
             "controls": list(self.controls),
             "expected": msgspec.to_builtins(self.expected),
             "body": normalised(inspect.getsource(self.body)),
+            "arms": [arm.facts() for arm in arms_of(self.draws())],
         }
         return "sha256:" + digest(msgspec.json.encode(facts, order="deterministic").decode())
 
@@ -188,7 +205,8 @@ def claim(
     """State a claim; the body below it names the arms. One criterion, or one for each row of a table.
 
     `reported` is what the paper states, for readers; by row where there are rows. Where it is not given, it is what
-    the criterion compares with. The docstring is one sentence, "Place: statement", such as "Table 6: deeper residual networks err less".
+    the criterion compares with. The docstring is one sentence, "Place: statement", such as "Table 6: deeper residual
+    networks err less".
 
     Raises:
         ValueError: where the statement is incomplete: no docstring with a place, no control, a name that

@@ -10,7 +10,7 @@ import numpy as np
 
 from repro import data
 from repro.cache import Cache
-from repro.claim import Arm, Claim, Drawn, Draws
+from repro.claim import Claim, Drawn, Draws, arms_of, leaves
 from repro.criterion import Criterion
 from repro.errors import ReproError, Unavailable
 from repro.implementation import Implementation, control
@@ -91,7 +91,7 @@ class Suite:
             claim,
             implementation,
             verdict,
-            tuple(_flat(samples)),
+            tuple(leaves(samples)),
             tuple((trial, outcomes[trial.key]) for trial in _unique(trials)),
             time.perf_counter() - started,
         )
@@ -147,25 +147,16 @@ def require(claim: Claim, device: Device) -> None:
         raise Unavailable("needs a GPU and this run is on the CPU", f"Use --device cuda on such a machine. {cost}")
     if claim.tier == "cluster" and (device != "cuda" or machine().gpu is None):
         raise Unavailable("needs one or more GPUs for days", f"Use --device cuda on such a machine. {cost}")
-    for name in sorted({arm.data for arm in arms(claim.draws()) if arm.data}):
+    for name in sorted({arm.data for arm in arms_of(claim.draws()) if arm.data}):
         if not data.available(name):
             raise Unavailable(f"needs the dataset {name}, which is not here", f"{data.how_to_get(name)} {cost}")
-
-
-def arms(draws: Draws) -> list[Arm]:
-    """The arms that a claim's draws name, each once."""
-    return list({id(drawn.arm): drawn.arm for drawn in _flat(draws)}.values())
-
-
-def _flat(tree: object) -> list:
-    return [leaf for branch in tree for leaf in _flat(branch)] if isinstance(tree, tuple) else [tree]
 
 
 def _trials(
     draws: Draws, implementation: Implementation, seeds: tuple[int, ...], device: Device
 ) -> dict[tuple[int, int], Trial]:
     """Trials by (arm's identity, seed)."""
-    return {(id(arm), seed): Trial(arm, implementation, seed, device) for arm in arms(draws) for seed in seeds}
+    return {(id(arm), seed): Trial(arm, implementation, seed, device) for arm in arms_of(draws) for seed in seeds}
 
 
 def _unique(trials: dict[tuple[int, int], Trial]) -> list[Trial]:

@@ -8,11 +8,11 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
-from repro.claim import Claim
+from repro.claim import Claim, arms_of
 from repro.implementation import Implementation
 from repro.paper import Reported
 from repro.source import walk
-from repro.suite import Suite, arms
+from repro.suite import Suite
 from tests.nulls import apply, nulls_for
 
 
@@ -30,7 +30,7 @@ def circular(claim: Claim, facts: Iterable[Reported]) -> list[str]:
     """
     found = []
     numbers = {fact.value for fact in facts} - set(range(-20, 257))
-    for arm in arms(claim.draws()):
+    for arm in arms_of(claim.draws()):
         for _, reached in walk(arm.experiment):
             if isinstance(reached, Reported) or _holds_reported(reached):
                 found.append(f"{claim.id}: its experiment reaches {reached!r}")

@@ -13,11 +13,11 @@ from repro import data as datasets
 from repro.cache import Cache
 from repro.calibration import FIRST_SEED
 from repro.catalogue import Catalogue
-from repro.claim import Claim
+from repro.claim import Claim, arms_of
 from repro.classification import Classification
 from repro.implementation import reference
 from repro.paths import cache_dir
-from repro.suite import Suite, arms
+from repro.suite import Suite
 from tests.battery import circular, facts_of, survivors
 
 CATALOGUE = Catalogue()
@@ -55,7 +55,7 @@ def test_no_published_value_is_data(found):
 @pytest.mark.parametrize("found", STATISTICAL, ids=ids(STATISTICAL))
 def test_no_seed_twice(found):
     """Within a claim an arm meets a seed once, and the seeds of calibration lie far above those of claims."""
-    labels = [arm.label for arm in arms(found.draws())]
+    labels = [arm.label for arm in arms_of(found.draws())]
     assert len(set(labels)) == len(labels)
     assert found.seeds < FIRST_SEED
 

@@ -7,9 +7,8 @@ import pytest
 from repro import Paper, Reported, at_most, claim, higher, holds, matches, refuted
 from repro.catalogue import Catalogue
 from repro.catalogue import matches as selects
-from repro.claim import Claim, name_arm
+from repro.claim import Claim, arms_of, name_arm
 from repro.errors import ReproError
-from repro.suite import arms
 
 PAPER = Paper(key="planted2020", title="Planted", authors=("N. N.",), year=2020)
 FACT = Reported(3.5, "m", "Table 1, row one")
@@ -74,7 +73,7 @@ def test_a_refutation_needs_its_source():
 def test_body_is_lazy():
     """Naming arms runs nothing, and one arm drawn twice is one arm."""
     draws = stated().draws()
-    assert [arm.label for arm in arms(draws)] == ["base depth=3"]
+    assert [arm.label for arm in arms_of(draws)] == ["base depth=3"]
 
 
 def test_facts_follow_from_the_statement():
@@ -110,7 +109,13 @@ def test_digest_ignores_prose():
 
 def test_rows_are_claims_of_their_own():
     """Each row of a table has an id and a criterion."""
-    decorated = claim("goes-up", rows={"a": at_most(1.0), "b": at_most(2.0)}, seeds=3, controls=["x"])(test_goes_up)
+
+    def test_goes_up(run, row):
+        """Table 1: it goes up."""
+        return run(experiment, row)["a"]
+
+    rows = {"a": at_most(1.0), "b": at_most(2.0)}
+    decorated = claim("goes-up", rows=rows, seeds=3, controls=["x"])(test_goes_up)
     assert [c.id for c in decorated.claims] == ["planted2020/goes-up@1[a]", "planted2020/goes-up@1[b]"]
     assert len({c.digest() for c in decorated.claims}) == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -232,6 +233,51 @@ def test_warmup_ends_when_the_training_error_is_below_80_percent(digits, labels,
     assert rates == sorted(rates)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_updates_on_a_gpu_are_captured_once_and_then_replayed(digits, monkeypatch, fails):
+    """Three updates run beside, the fourth is captured and replayed; where capturing fails, updates go on eagerly.
+
+    torch's CUDA graphs are stood in for by counters: this is the order of calls, not the GPU's arithmetic.
+    """
+    calls = []
+
+    class Graph:
+        def replay(self) -> None:
+            calls.append("replay")
+
+    @contextlib.contextmanager
+    def capture(graph, capture_error_mode):
+        calls.append("capture")
+        yield
+        if fails:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    class Stream:
+        def wait_stream(self, other) -> None:
+            calls.append("wait")
+
+    for name, stand_in in {
+        "CUDAGraph": Graph,
+        "graph": capture,
+        "Stream": Stream,
+        "current_stream": Stream,
+        "stream": lambda stream: contextlib.nullcontext(),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    monkeypatch.setattr(he2015.Update, "_update", lambda self: calls.append("update"))
+    feed = he2015.Memory(TINY, digits.train, "cpu")
+    update = he2015.Update(he2015.Net(TINY), TINY, feed, "cpu", 1)
+    update.run = update._beside
+    for inputs in islice(feed.batches(torch.Generator().manual_seed(0), 0, 1), 6):
+        place = update.inputs
+        update(inputs, 0.1)
+        assert not place or place[0] is update.inputs[0]
+        assert torch.equal(update.inputs[0], inputs[0])
+    last = "update" if fails else "replay"
+    assert calls == ["wait", "update", "wait"] * 3 + ["capture", "update"] + [last] * 3
+    assert update.engine.startswith("eager; not captured: operation" if fails else "CUDA graph")
+
+
 def test_data_of_other_sizes_are_refused(digits):
     """Images, classes or a batch that do not fit the config are errors before any training."""
     for wrong, says in (
@@ -318,6 +364,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_under_torchrun_end_with_the_same_weights(tmp_path):
     """Data-parallel training with gradients averaged over processes keeps their parameters equal."""
     script = tmp_path / "train.py"

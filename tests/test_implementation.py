@@ -121,5 +121,5 @@ def test_suite_asks_for_measurements_that_exist(root, tmp_path):
     path = root / "claims" / "test_toy2020.py"
     path.write_text(path.read_text().replace('run(slope, row)["slope"]', 'run(slope, row)["slop"]'))
     found = Catalogue(root).select(["toy2020/slope"])[0]
-    with pytest.raises(ReproError, match="has no measurement 'slop'. It measures slope"):
+    with pytest.raises(ReproError, match=r"has no measurement 'slop'\. It measures slope"):
         Suite(Cache(tmp_path / "cache")).judge(found, reference("toy2020", root))

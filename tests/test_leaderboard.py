@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -17,7 +19,8 @@ from streamlit.testing.v1 import AppTest
 
 from leaderboard import blocks, charts, queries, sheet, style
 from leaderboard.queries import Filters
-from repro.record import seal
+from repro.errors import ReproError
+from repro.record import sample_part, seal
 from repro.store import Store
 from tests import factory
 
@@ -35,13 +38,20 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def store(project):
-    """A store with one record of every kind that the board can show."""
-    store = Store(project / "store")
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """The folder of a store with one record of every kind that the board can show."""
+    folder = tmp_path_factory.mktemp("filled")
     for record in factory.board():
-        store.add(record)
-    return store
+        Store(folder).add(record)
+    return folder
+
+
+@pytest.fixture
+def store(project, filled):
+    """A store of one's own with one record of every kind."""
+    shutil.copytree(filled, project / "store")
+    return Store(project / "store")
 
 
 def page(name: str = "", **parameters: str) -> AppTest:
@@ -196,7 +206,7 @@ def test_curves_have_seeds_and_their_mean():
     (picture,) = charts.pictures(record)
     thin, bold, _ = picture.chart.layer
     assert len(thin.data) == 5 * 24
-    mean = np.mean([s.values for s in record.samples][0], axis=0)
+    mean = np.mean(record.samples[0].values, axis=0)
     assert np.allclose(bold.data["value"], mean)
 
 
@@ -303,7 +313,6 @@ def test_corrupt_records_are_problem_lines(store, project):
 
 def test_a_store_that_cannot_be_read_is_one_message(store, monkeypatch):
     """The reason stands on the page, without a traceback."""
-    from repro.errors import ReproError
 
     def refuse(self):
         raise ReproError("The store is not there", "Set REPRO_STORE.")
@@ -405,7 +414,7 @@ def test_hostile_texts_are_shown_as_text(project):
         reported=(factory.Reported(1.0, HOSTILE, "Table " + HOSTILE),),
     )
     record = msgspec.structs.replace(record, id="", data={HOSTILE: "a" * 64}, flag=HOSTILE)
-    drawn = seal(msgspec.structs.replace(record, samples=tuple(charts_part(arm) for arm in arms)))
+    drawn = seal(msgspec.structs.replace(record, samples=tuple(sample_part(arm) for arm in arms)))
     Store(project / "store").add(drawn)
     (project / "store" / "records" / "he2015" / "<script>alert(4).json").write_text('{"schema":1,"<script>x":2}')
     seen = [text(page()), text(page("findings"))]
@@ -420,13 +429,6 @@ def test_hostile_texts_are_shown_as_text(project):
     assert "&lt;script&gt;" in seen[0]
 
 
-def charts_part(sample):
-    """A sample as records keep it."""
-    from repro.record import sample_part
-
-    return sample_part(sample)
-
-
 def test_links_of_papers_are_web_addresses_only():
     """An address that is no web address is not made a link."""
     paper = msgspec.structs.replace(factory.RESNET, arxiv="", url="javascript:alert(1)")
@@ -436,8 +438,6 @@ def test_links_of_papers_are_web_addresses_only():
 
 def test_an_interval_is_drawn_within_its_line():
     """All marks of the small interval picture lie between its ends, and none is drawn without an interval."""
-    import re
-
     drawn = style.forest(64.6, 55.6, 73.5, 20.0, "supported")
     lefts = [float(x) for x in re.findall(r"left:([-\d.]+)%", drawn)]
     assert lefts == sorted(lefts, key=lambda x: (x != lefts[0], x))

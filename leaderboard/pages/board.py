@@ -28,40 +28,25 @@ def show() -> None:
 
 
 def _filters(lines: tuple[Line, ...]) -> Filters:
-    """The filters as people set them; each is bound to a query parameter, so the address is a permalink."""
-    papers = {section.paper.key: f"{section.paper.key}: {section.paper.title}" for section in queries.sections(lines)}
-    tally = queries.counts(lines)
+    """The filters as people set them. Each is bound to a query parameter of its name, so the address is a permalink.
+
+    Options are shown as they stand in the address: Streamlit binds the label, not the value.
+    """
+    papers = [section.paper.key for section in queries.sections(lines)]
     with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
         q = st.text_input(
             "Search", key="q", bind="query-params", placeholder="statement, author, Table 6 …", type="search"
         )
-        paper = st.selectbox(
-            "Paper",
-            ["", *papers],
-            key="paper",
-            bind="query-params",
-            format_func=lambda key: papers.get(key, "All papers"),
-        )
+        paper = st.selectbox("Paper", ["All papers", *papers], key="paper", bind="query-params")
         with st.popover("More filters", key="more"):
-            verdict = st.pills(
-                "Verdict",
-                list(style.BADGES),
-                key="verdict",
-                bind="query-params",
-                selection_mode="multi",
-                format_func=lambda o: f"{style.BADGES[o].letter} · {o} ({tally[o]})",
-            )
-            evidence = st.pills(
-                "Evidence", queries.EVIDENCE, key="evidence", bind="query-params", selection_mode="multi"
-            )
-            tier = st.pills("Tier", queries.TIERS, key="tier", bind="query-params", selection_mode="multi")
-    return Filters(
-        q=q or "",
-        paper=paper or "",
-        verdict=tuple(verdict or ()),
-        evidence=tuple(evidence or ()),
-        tier=tuple(tier or ()),
-    )
+            verdict = _pills("verdict", tuple(style.BADGES))
+            evidence = _pills("evidence", queries.EVIDENCE)
+            tier = _pills("tier", queries.TIERS)
+    return Filters(q=q or "", paper=paper if paper in papers else "", verdict=verdict, evidence=evidence, tier=tier)
+
+
+def _pills(name: str, options: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(st.pills(name.title(), options, key=name, bind="query-params", selection_mode="multi") or ())
 
 
 def _download(shown: list[Line], total: int) -> None:

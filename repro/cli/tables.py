@@ -12,9 +12,8 @@ from rich.table import Table
 
 from repro import implementation
 from repro.calibration import Calibration, calibration_of
-from repro.claim import Claim
+from repro.claim import Claim, arms_of
 from repro.record import ControlPart, Record, SamplePart
-from repro.suite import arms
 from repro.text import duration, measured, number, published, reported
 
 
@@ -52,8 +51,8 @@ def claim_facts(claim: Claim, root: Path) -> dict[str, Any]:
         "seeds": claim.seeds,
         "controls": {name: implementation.control(claim.paper.key, name, root).says for name in claim.controls},
         "expected_refuted": claim.expected.source if claim.expected else None,
-        "arms": [arm.label for arm in arms(claim.draws())],
-        "data": sorted({arm.data for arm in arms(claim.draws()) if arm.data}),
+        "arms": [arm.label for arm in arms_of(claim.draws())],
+        "data": sorted({arm.data for arm in arms_of(claim.draws()) if arm.data}),
         "cost": claim.cost,
         "digest": claim.digest(),
         "calibration": msgspec.to_builtins(calibration) if calibration else None,

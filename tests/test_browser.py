@@ -1,0 +1,165 @@
+"""The leaderboard in a real browser: the server as `repro leaderboard` starts it, driven through Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from repro.record import seal
+from repro.store import Store
+from tests import factory
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+NAME = "seen-in-a-browser"  # no claim of this name is published
+MARKUP = "<img src=x onerror='window.struck=1'><script>window.struck=2</script>"
+
+pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra `dev`")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The address of a running board that shows a few records beside the published ones."""
+    root = tmp_path_factory.mktemp("board")
+    store = Store(root / "store")
+    store.add(factory.degrades(name=NAME))
+    store.add(factory.rises_and_falls(name=NAME))
+    store.add(seal(msgspec.structs.replace(factory.withdrawn(name=f"{NAME}-too", says=MARKUP), id="", flag=MARKUP)))
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", "from repro.cli import main; main()", "leaderboard", "--port", str(port)]
+    command += ["--store", str(store.root)]
+    with (root / "log").open("w") as log:
+        server = subprocess.Popen(
+            command, cwd=Path(__file__).parents[1], env=os.environ, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        _wait(f"http://localhost:{port}/_stcore/health", server, root / "log")
+        yield f"http://localhost:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=20)
+
+
+def _wait(health: str, server: subprocess.Popen, log: Path) -> None:
+    for _ in range(240):
+        assert server.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(health, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.25)
+    pytest.fail("the server does not answer:\n" + log.read_text())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One Chromium for all tests."""
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens pages of the board, each in a window of its own."""
+    contexts = []
+
+    def open_page(path="", *, width=1280, scheme="light"):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(f"{address}/{path}")
+        page.locator(".r h1").wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def sideways(page) -> int:
+    """How many pixels the page can be scrolled to the side."""
+    wide = "Math.max(...[document.documentElement, document.querySelector('[data-testid=stMain]')]"
+    return page.evaluate(wide + ".map(e => e.scrollWidth - e.clientWidth))")
+
+
+def test_the_board_opens_and_a_claim_is_one_click_away(visit, tmp_path):
+    """Heading, story and rows are there; a row's statement leads to the claim's page, with its chart drawn."""
+    page = visit()
+    assert "what we measured" in page.locator("h1").first.inner_text()
+    assert "the first author withdrew that" in page.locator(".story", has_text="withdrew").first.inner_text()
+    row = page.locator("table.claims tr", has_text=f"{NAME}@1").filter(has_text="plain network")
+    assert "supported" in row.inner_text()
+    assert "64.56%" in row.inner_text()
+    shot = tmp_path / "board.png"
+    page.screenshot(path=shot)
+    assert shot.stat().st_size > 20_000
+    row.get_by_role("link").click()
+    page.locator("h1", has_text="A deeper plain network").wait_for()
+    page.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)").first.wait_for()
+    assert page.url.endswith(f"claim?claim=he2015/{NAME}")
+    page.go_back()
+    page.locator("h1", has_text="what we measured").wait_for()
+
+
+def test_a_permalink_opens_a_claim(visit):
+    """The address of a claim's page is enough, and its title names the claim."""
+    page = visit(f"claim?claim=aaronson2014/{NAME}")
+    page.get_by_text("History", exact=True).wait_for()
+    playwright.expect(page).to_have_title(f"aaronson2014/{NAME}@1 · Repro", timeout=20_000)
+
+
+def test_filters_are_in_the_address(visit):
+    """Choosing a verdict narrows the board and changes the address; opening that address shows the same."""
+    page = visit()
+    page.get_by_role("button", name="More filters").click()
+    page.get_by_role("button", name="finding").click()
+    page.wait_for_url("**/?verdict=finding")
+    playwright.expect(page.locator("table.claims .badge.supported")).to_have_count(0)
+    again = visit("?verdict=finding")
+    playwright.expect(again.locator("table.claims .badge.supported")).to_have_count(0)
+    assert again.locator("table.claims .badge.finding").count() >= 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["", "findings", f"claim?claim=he2015/{NAME}", f"claim?claim=aaronson2014/{NAME}"])
+def test_a_phone_needs_no_sideways_scrolling(visit, tmp_path, path, scheme):
+    """At 390 px every page fits, and the text follows the theme that the system asks for."""
+    page = visit(path, width=390, scheme=scheme)
+    page.wait_for_timeout(500)
+    assert sideways(page) <= 0
+    page.screenshot(path=tmp_path / "phone.png", full_page=True)
+    light = page.evaluate("getComputedStyle(document.querySelector('.r')).color.match(/\\d+/g).map(Number)[0]")
+    assert (light > 128) == (scheme == "dark")
+
+
+def test_markup_in_records_is_text(visit):
+    """Scripts and handlers in a record's texts are shown as they are written, and never run."""
+    for path in ("", "findings", f"claim?claim=aaronson2014/{NAME}-too"):
+        page = visit(path)
+        page.wait_for_timeout(300)
+        assert page.evaluate("window.struck") is None
+    assert "window.struck=1" in visit("findings").locator(".panel", has_text="struck").first.inner_text()

@@ -12,7 +12,7 @@ import msgspec
 
 from repro.criterion import Criterion, Equivalent, Higher, Lower, Matches, Ordered
 from repro.paper import Paper, Reported
-from repro.paths import project_root, published_dir, store_dir
+from repro.paths import index_url, project_root, published_dir, store_dir
 from repro.record import Record
 from repro.store import Store, Union
 from repro.text import number
@@ -128,7 +128,7 @@ class Calibration(msgspec.Struct, frozen=True):
 
 def open_stores() -> Union:
     """The published records and the local store, read as one. Cheap; open them anew for each use."""
-    return Union((Store(published_dir().parent, read_only=True), Store(store_dir(), read_only=True)))
+    return Union((Store(published_dir().parent, read_only=True), Store(store_dir(), index_url(), read_only=True)))
 
 
 def line(record: Record) -> Line:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from repro import Measurements, Setting, cases, curve, scalar
 from repro.task import Simulator
 
-SIZES = (25, 30, 40, 50, 60, 70)
+SIZES = (20, 30, 40, 50, 60, 70)
 
 
 class CoffeeAutomaton(Simulator, Protocol):
@@ -243,7 +243,7 @@ class Peaks:
     grain: int | None = None
     sizes: tuple[int, ...] = SIZES
     cups: int = 3
-    points: int = 64
+    points: int = 72
 
     def __call__(self, coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
         """Largest complexity over that of an empty picture, and the middle of the peak in ticks and in sweeps."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,10 +20,12 @@ def leaderboard(port: int, address: str, store: Path | None) -> None:
     """Serve the leaderboard: the published records and the local store."""
     if importlib.util.find_spec("streamlit") is None:
         raise ReproError("The leaderboard needs streamlit", "Run pip install -e '.[board]'.")
-    from repro.paths import project_root
+    from repro.paths import project_root, store_dir
 
-    app = project_root() / "leaderboard" / "app.py"
-    environment = os.environ | ({"REPRO_STORE": str(store.resolve())} if store else {})
-    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
-    command += ["--server.address", address, "--server.headless", "true", "--browser.gatherUsageStats", "false"]
-    sys.exit(subprocess.call(command, env=environment))
+    root = project_root()
+    environment = os.environ | {"REPRO_STORE": str((store or store_dir()).resolve())}
+    command = [sys.executable, "-m", "streamlit", "run", str(root / "leaderboard" / "app.py")]
+    command += ["--server.port", str(port), "--server.address", address, "--server.headless", "true"]
+    os.chdir(root)  # where Streamlit looks for its theme
+    sys.stdout.flush()
+    os.execve(sys.executable, command, environment)

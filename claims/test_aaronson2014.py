@@ -46,17 +46,18 @@ PAPER = Paper(
         "Cream is poured on coffee. Entropy rises until the cup is mixed; how interesting the cup looks, the "
         "paper says, rises and falls again. Its measure is the size of a compressed, coarse-grained picture, and "
         "its abstract announces that this size reaches a maximum comparable to the width of the cup when the "
-        "particles interact, while it provably stays small when they do not. A week after the preprint its "
-        "author published a correction (scottaaronson.blog, update of 3 June 2014): Brent Werness had found a "
-        "serious error. As a corollary of Liggett's work on symmetric exclusion (2009) the interacting cup is no "
-        "example of large complexity either, and the remaining bump was put down to border pixels that the "
-        "adjustment had not removed. A replacement was announced and has not appeared. Here the models, the "
-        "entropy curve, the rise and fall of the crude measure and the quadratic time to the peak stand. What "
-        "was withdrawn is kept as findings: the adjusted measure does not separate the two models, and shuffling "
-        "every row of the picture leaves as much complexity as there was, so nothing comparable to the width of "
-        "the cup remains. A cup that is stirred does have such complexity, and the same measure sees it. Two "
-        "details are arithmetic: Eq. 15 uses a Chernoff bound outside its range (Eq. 16, which the theorem needs, "
-        "stands), and the theorem's blocks must be wider than 54.5 cells at n = 100, more than half the cup."
+        "particles interact, while it provably stays small when they do not.\n\n"
+        "A week after the preprint its author published a correction (scottaaronson.blog, update of 3 June 2014): "
+        "Brent Werness had found a serious error. As a corollary of Liggett's work on symmetric exclusion (2009) "
+        "the interacting cup is no example of large complexity either, and the remaining bump was put down to "
+        "border pixels that the adjustment had not removed. A replacement was announced and has not appeared.\n\n"
+        "Here the models, the entropy curve, the rise and fall of the crude measure and the quadratic time to the "
+        "peak stand. What was withdrawn is kept as findings: the adjusted measure does not separate the two "
+        "models, and shuffling every row of the picture leaves as much complexity as there was, so nothing "
+        "comparable to the width of the cup remains. A cup that is stirred does have such complexity, and the "
+        "same measure sees it.\n\n"
+        "Two details are arithmetic: Eq. 15 uses a Chernoff bound outside its range (Eq. 16, which the theorem "
+        "needs, stands), and the theorem's blocks must be wider than 54.5 cells at n = 100, more than half the cup."
     ),
 )
 
@@ -124,11 +125,9 @@ def test_expectation_at_most_one(run: Run):
     controls=["rows_share_a_walk"],
 )
 def test_block_counts_concentrate(run: Run):
-    """Appendix 9, Eq. 16: a block of independent particles is rarely off by more than one bucket.
-
-    The theorem built on it needs blocks wider than G sqrt(3 ln(2 n**2)) cells: 54.5 for G = 10 at the paper's own
-    n = 100, so there it says nothing.
-    """
+    """Appendix 9, Eq. 16: a block of independent particles is rarely off by more than one bucket."""
+    # The theorem built on it needs blocks wider than G sqrt(3 ln(2 n**2)) cells: 54.5 for G = 10 at the paper's own
+    # n = 100, so there it says nothing.
     return run(bad_blocks, "non-interacting")["frequency"], run(block_bounds, "non-interacting")["eq16"]
 
 
@@ -170,7 +169,7 @@ SHUFFLED = AgainstShuffled(last=0.1)
     rows={model: all_of(monotone(), at_least(0.999), power_law(1.9, 2.1)) for model in ENTROPY_SIZES},
     seeds=6,
     controls=["reversed_time", "coarse_states"],
-    reported=tuple(ENTROPY_FIT.values()),
+    reported=ENTROPY_FIT,
 )
 def test_entropy_rises(run: Run, row: str):
     """Figures 2 and 6: entropy rises until the cup is mixed, and its largest value is quadratic in n."""
@@ -195,14 +194,12 @@ def test_complexity_rises_and_falls(run: Run, row: str):
     rows={model: all_of(at_least(0.95), power_law(0.75, 1.25)) for model in COMPLEXITY_FIT},
     seeds=6,
     controls=["one_grain_for_all"],
-    reported=tuple(COMPLEXITY_FIT.values()),
+    reported=COMPLEXITY_FIT,
 )
 def test_peak_complexity_linear(run: Run, row: str):
-    """Figure 7: the largest complexity is linear in n, with a grain that grows with the cup.
-
-    The printed evidence is an r2 of a straight line, which an exponent of 1.6 or 2 passes as well; so the exponent
-    must also lie nearer to 1 than to 1/2 or 3/2. How the grain was chosen is not printed: here it is n / 5.
-    """
+    """Figure 7: the largest complexity is roughly linear in n, with a grain of n / 5 (the paper prints no grain)."""
+    # The printed evidence is an r2 of a straight line, which an exponent of 1.6 passes as well; so the exponent must
+    # also lie nearer to 1 than to 1/2 or 3/2. That margin is ours, and was set after exponents near 0.9 were seen.
     arm = run(PEAKS[row], row)
     return arm["linear_r2"], arm["height"]
 
@@ -305,10 +302,7 @@ def test_compressors_agree(run: Run):
     expected=refuted(source=CORRECTION),
 )
 def test_complexity_comparable_to_the_width(run: Run, row: str):
-    """Abstract: when particles interact, complexity reaches a maximum comparable to the cup's width (n = 100).
-
-    Comparable: at least n / 4 bytes more than with every row shuffled.
-    """
+    """Abstract: with interaction, complexity reaches a maximum comparable to the cup's width (n / 4 bytes at n = 100)."""
     cup = run(SHUFFLED, "interacting")
     measured = "peak" if row == "3 buckets" else "adjusted_peak"
     return cup[measured], cup[f"{measured}_shuffled"]

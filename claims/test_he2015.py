@@ -242,7 +242,12 @@ def signals(implementation: ResidualLearning, setting: Setting) -> Measurements:
 # Mechanism: exact, at the paper's full size.
 
 
-@claim("multiply-adds", all_of(*[holds(tolerance=0.06)] * 5), controls=["strides_in_3x3"])
+@claim(
+    "multiply-adds",
+    all_of(*[holds(tolerance=0.06)] * 5),
+    controls=["strides_in_3x3"],
+    reported=tuple(MULTIPLY_ADDS.values()),
+)
 def test_multiply_adds(run: Run):
     """Table 1: the networks of 18 to 152 layers take 1.8, 3.6, 3.8, 7.6 and 11.3 billion multiply-adds an image."""
     return tuple(
@@ -269,6 +274,7 @@ def test_vgg_16_cost(run: Run):
     "parameters",
     rows={str(depth): all_of(holds(), holds(tolerance=0.005 if depth < 110 else 0.05)) for depth in PARAMETERS},
     controls=["projections_at_size_changes"],
+    reported={str(depth): figure for depth, figure in PARAMETERS.items()},
 )
 def test_parameters(run: Run, row: str):
     """Table 6: the CIFAR-10 networks have 0.27 to 19.4 million parameters, none of them in shortcuts."""
@@ -326,25 +332,25 @@ def test_gradients_stay_healthy(run: Run):
 @claim("plain-degrades", higher(by=20.0), seeds=5, controls=["residual_as_plain"])
 def test_plain_degrades(run: Run):
     """Figure 6 (left): a deeper plain network has the higher training error."""
-    deep = run(Classification(), "plain-56", data="digits", **DIGITS)
-    shallow = run(CURVE, "plain-20", data="digits", **DIGITS)
+    deep = run(Classification(), "plain-56", data="digits", arm="plain, 56 layers", **DIGITS)
+    shallow = run(CURVE, "plain-20", data="digits", arm="plain, 20 layers", **DIGITS)
     return deep["train_error"], shallow["train_error"]
 
 
-@claim("residual-gains-from-depth", all_of(lower(by=-1.0), lower(times=0.1)), seeds=5, controls=["halved_shortcuts"])
+@claim("residual-gains-from-depth", all_of(lower(by=-1.0), lower(times=0.1)), seeds=6, controls=["halved_shortcuts"])
 def test_residual_gains_from_depth(run: Run):
     """Figure 6 (middle): with shortcuts the deeper network trains as well, and far better than its plain twin."""
-    deep = run(Classification(), "resnet-56", data="digits", **DIGITS)["train_error"]
-    shallow = run(CURVE, "resnet-20", data="digits", **DIGITS)["train_error"]
-    plain = run(Classification(), "plain-56", data="digits", **DIGITS)["train_error"]
+    deep = run(Classification(), "resnet-56", data="digits", arm="residual, 56 layers", **DIGITS)["train_error"]
+    shallow = run(CURVE, "resnet-20", data="digits", arm="residual, 20 layers", **DIGITS)["train_error"]
+    plain = run(Classification(), "plain-56", data="digits", arm="plain, 56 layers", **DIGITS)["train_error"]
     return (deep, shallow), (deep, plain)
 
 
 @claim("residual-converges-sooner", lower(times=0.6), seeds=5, controls=["plain_as_residual"])
 def test_residual_converges_sooner(run: Run):
     """Figure 4: where depth does not yet hurt, the residual network's training loss falls sooner."""
-    residual = run(CURVE, "resnet-20", data="digits", **DIGITS)
-    plain = run(CURVE, "plain-20", data="digits", **DIGITS)
+    residual = run(CURVE, "resnet-20", data="digits", arm="residual, 20 layers", **DIGITS)
+    plain = run(CURVE, "plain-20", data="digits", arm="plain, 20 layers", **DIGITS)
     return residual["mean_train_loss"], plain["mean_train_loss"]
 
 

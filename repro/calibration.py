@@ -89,13 +89,25 @@ def run(
     jobs: int,
     device: str,
     root: Path,
+    first_seed: int = FIRST_SEED,
     say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Calibration]:
     """Calibrate claims; every finished trial is kept, so an interrupted calibration resumes.
 
+    Args:
+        claims: statistical claims of the default tier.
+        repeats: independent verdicts of each, on seeds of their own from `first_seed` on.
+        jobs: processes.
+        device: "auto", "cpu", "cuda" or "mps".
+        root: the project.
+        first_seed: higher than the default where those seeds were looked at while the claim was designed.
+        say: told of progress.
+
     Raises:
-        ReproError: if nothing is to be calibrated, or a trial fails.
+        ReproError: if nothing is to be calibrated, the seeds are the claims' own, or a trial fails.
     """
+    if first_seed < FIRST_SEED:
+        raise ReproError(f"Seeds below {FIRST_SEED:,} may be the claims' own", "Give a higher --first-seed.")
     if not claims:
         raise ReproError("None of these claims is statistical and of the default tier", "Exact claims need none.")
     settled = resolve_device(device)
@@ -103,32 +115,34 @@ def run(
     by_id = {claim.id: claim for claim in claims}
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(_once, claim.id, r, settled, root) for r in range(repeats) for claim in claims]
+        waiting = [
+            pool.submit(_once, claim.id, r, settled, root, first_seed) for r in range(repeats) for claim in claims
+        ]
         for done, future in enumerate(as_completed(waiting), start=1):
             once = future.result()
             found[once.claim].append(once)
             say(f"{done} of {len(waiting)} verdicts")
             if len(found[once.claim]) == repeats:
-                yield _summary(by_id[once.claim], sorted(found[once.claim], key=lambda o: o.repeat))
+                yield _summary(by_id[once.claim], sorted(found[once.claim], key=lambda o: o.repeat), first_seed)
 
 
-def _once(name: str, repeat: int, device: Device, root: Path) -> _Once:
+def _once(name: str, repeat: int, device: Device, root: Path, first_seed: int) -> _Once:
     claim = next(c for c in Catalogue(root).claims if c.id == name)
     suite = Suite(Cache(cache_dir() / "trials"), device)
-    first = FIRST_SEED + repeat * claim.seeds
+    first = first_seed + repeat * claim.seeds
     seeds = range(first, first + claim.seeds)
     judged = suite.judge(claim, implementation.reference(claim.paper.key, root), seeds)
     rejected = {control.implementation.name: control.rejected for control in suite.controls(claim, seeds)}
     return _Once(name, repeat, judged.verdict.status, judged.verdict.estimate, rejected)
 
 
-def _summary(claim: Claim, runs: list[_Once]) -> Calibration:
+def _summary(claim: Claim, runs: list[_Once], first_seed: int) -> Calibration:
     wanted: Status = "refuted" if claim.finding else "holds"
     return Calibration(
         claim=claim.id,
         digest=claim.digest(),
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        first_seed=FIRST_SEED,
+        first_seed=first_seed,
         seeds=claim.seeds,
         passed=_rate([once.status == wanted for once in runs]),
         rejected={name: _rate([once.rejected[name] for once in runs]) for name in claim.controls},

@@ -166,7 +166,7 @@ class Claim:
         """The kind of claim: "mechanism" (exact), "direction" (reduced scale) or "number" (the paper's own setting)."""
         if self.evidence == "exact":
             return "mechanism"
-        return "direction" if self.tier == "cpu" else "number"
+        return "number" if self.tier != "cpu" or self.evidence == "original" else "direction"
 
     def draws(self) -> Draws:
         """Which measurements of which arms the claim is judged by."""

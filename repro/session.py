@@ -12,6 +12,7 @@ from repro import implementation
 from repro.cache import Cache
 from repro.catalogue import matches
 from repro.claim import TIERS, Claim
+from repro.distributed import join, rank
 from repro.errors import ReproError, unknown
 from repro.implementation import Implementation, Kind
 from repro.paths import cache_dir, index_url, store_dir
@@ -110,6 +111,7 @@ class Session:
         if options.seeds is not None and options.seeds < 1:
             raise ReproError(f"--seeds {options.seeds} is not a number of seeds", "Give 1 or more.")
         device = resolve_device(options.device)
+        join(device)
         heartbeat = Heartbeat(shared / "progress", worker)
         where = (shared if options.no_cache else cache_dir()) / "trials"
         suite = Suite(Cache(where), device, notify=heartbeat.beat)
@@ -128,6 +130,8 @@ class Session:
                 return _control_row(judged)
             controls = self.suite.controls(case.claim, self._seeds) if self._with_controls else []
             record = record_of(judged, controls, self.suite.device, self.root)
+            if rank() > 0:  # rank 0 writes it
+                return _row(judged, controls)
             kept, path = save(self.store, record)
             return _row(judged, controls) | {"record": kept.id, "file": str(path)}
 

@@ -13,7 +13,7 @@ import hashlib
 import inspect
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -62,7 +62,8 @@ def file_closure(path: Path, root: Path) -> str:
     return digest("\n".join(sorted(seen.values())))
 
 
-def object_closure(obj: Any) -> str:
+@cache
+def object_closure(obj: Hashable) -> str:
     """Digest of a function, or of a dataclass instance with its class, and of the project code it names."""
     return digest("\n".join(sorted(part for part, _ in walk(obj))))
 

@@ -15,6 +15,7 @@ from repro import data
 from repro.cache import Cache
 from repro.claim import Arm
 from repro.determinism import THREADS, prepare
+from repro.distributed import rank, share, world
 from repro.errors import ReproError
 from repro.experiment import Setting
 from repro.implementation import Implementation
@@ -125,7 +126,13 @@ def lookup(trial: Trial, cache: Cache) -> Outcome | None:
 
 
 def compute(trial: Trial, cache: Cache, *, wait: float) -> Outcome | None:
-    """The outcome, cached or computed; None if another process has been computing it for all of `wait` seconds."""
+    """The outcome, cached or computed; None if another process has been computing it for all of `wait` seconds.
+
+    Under torchrun all processes compute a trial together, rank 0 reads and writes the cache, and all get its outcome.
+    """
+    if world() > 1:
+        found = share(lookup(trial, cache) if rank() == 0 else None)
+        return found if found is not None else share(_computed(trial, cache if rank() == 0 else None))
     found = lookup(trial, cache)
     if found is not None:
         return found
@@ -135,11 +142,16 @@ def compute(trial: Trial, cache: Cache, *, wait: float) -> Outcome | None:
         found = lookup(trial, cache)  # another process may have finished it meanwhile
         if found is not None:
             return found
-        outcome = trial.run()
+        return _computed(trial, cache)
+
+
+def _computed(trial: Trial, cache: Cache | None) -> Outcome:
+    outcome = trial.run()
+    if cache is not None:
         measurements = {name: _builtins(m) for name, m in outcome.measurements.items()}
         usage = msgspec.to_builtins(outcome.usage)
         cache.put(trial.key, {"measurements": measurements, "usage": usage, "facts": trial.facts})
-        return outcome
+    return outcome
 
 
 def _checked(measurements: Measurements, trial: Trial) -> Measurements:

@@ -10,8 +10,9 @@ import click
 @click.option("--repeats", default=20, show_default=True, help="Independent verdicts, each on seeds of its own.")
 @click.option("--jobs", default=1, show_default=True, help="Processes.")
 @click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
+@click.option("--first-seed", default=1_000_000, show_default=True, help="Raise it if the design has seen these seeds.")
 @click.option("--write", is_flag=True, help="Keep the result in claims/calibration/.")
-def calibrate(names: tuple[str, ...], repeats: int, jobs: int, device: str, write: bool) -> None:
+def calibrate(names: tuple[str, ...], repeats: int, jobs: int, device: str, first_seed: int, write: bool) -> None:
     """Rerun statistical claims of the default tier on fresh seeds; trials are kept, so it can be resumed."""
     from repro.calibration import keep, run
     from repro.catalogue import Catalogue
@@ -21,7 +22,7 @@ def calibrate(names: tuple[str, ...], repeats: int, jobs: int, device: str, writ
     chosen = [claim for claim in catalogue.select(names) if claim.statistical and claim.tier == "cpu"]
     failed = False
     with console().status("calibrating") as status:
-        for result in run(chosen, repeats, jobs, device, catalogue.root, say=status.update):
+        for result in run(chosen, repeats, jobs, device, catalogue.root, first_seed, say=status.update):
             if write:
                 keep(result, catalogue.root)
             shares = "; ".join(f"{name} rejected in {rate.share()}" for name, rate in result.rejected.items())

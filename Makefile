@@ -2,15 +2,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-JOBS ?= auto
+JOBS ?= logical
 
 .PHONY: claims test check leaderboard clean
 
 claims: $(VENV)/.installed
-	$(BIN)/pytest claims/ --controls -n $(JOBS)
+	$(BIN)/pytest claims/ --controls -n $(JOBS) --maxprocesses 4
 
 test: $(VENV)/.installed
-	$(BIN)/pytest tests/ -n $(JOBS) --dist loadgroup
+	$(BIN)/pytest tests/ -n $(JOBS) --maxprocesses 4
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

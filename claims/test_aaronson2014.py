@@ -302,7 +302,7 @@ def test_compressors_agree(run: Run):
     expected=refuted(source=CORRECTION),
 )
 def test_complexity_comparable_to_the_width(run: Run, row: str):
-    """Abstract: with interaction, complexity reaches a maximum comparable to the cup's width (n / 4 bytes at n = 100)."""
+    """Abstract: with interaction, complexity peaks at a value comparable to the cup's width (n / 4 bytes, n = 100)."""
     cup = run(SHUFFLED, "interacting")
     measured = "peak" if row == "3 buckets" else "adjusted_peak"
     return cup[measured], cup[f"{measured}_shuffled"]

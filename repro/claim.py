@@ -5,8 +5,8 @@ The decorator states and the body names arms, so claims can be listed, planned a
     @claim("plain-degrades", higher(by=20.0), seeds=5, controls=["residual_as_plain"])
     def test_plain_degrades(run: Run):
         \"\"\"Figure 6 (left): a deeper plain network has the higher training error.\"\"\"
-        deep = run(Classification(), "plain", data="digits", depth=42)
-        shallow = run(Classification(), "plain", data="digits", depth=10)
+        deep = run(Classification(), "plain-56", data="digits")
+        shallow = run(Classification(), "plain-20", data="digits")
         return deep["train_error"], shallow["train_error"]
 """
 

@@ -329,7 +329,7 @@ def test_gradients_stay_healthy(run: Run):
 # Direction: the digits setting above.
 
 
-@claim("plain-degrades", higher(by=20.0), seeds=5, controls=["residual_as_plain"])
+@claim("plain-degrades", higher(by=20.0), seeds=6, controls=["residual_as_plain"])
 def test_plain_degrades(run: Run):
     """Figure 6 (left): a deeper plain network has the higher training error."""
     deep = run(Classification(), "plain-56", data="digits", arm="plain, 56 layers", **DIGITS)
@@ -346,7 +346,7 @@ def test_residual_gains_from_depth(run: Run):
     return (deep, shallow), (deep, plain)
 
 
-@claim("residual-converges-sooner", lower(times=0.6), seeds=5, controls=["plain_as_residual"])
+@claim("residual-converges-sooner", lower(times=0.6), seeds=6, controls=["plain_as_residual"])
 def test_residual_converges_sooner(run: Run):
     """Figure 4: where depth does not yet hurt, the residual network's training loss falls sooner."""
     residual = run(CURVE, "resnet-20", data="digits", arm="residual, 20 layers", **DIGITS)

@@ -56,6 +56,9 @@ PAPER = Paper(
         "models, and shuffling every row of the picture leaves as much complexity as there was, so nothing "
         "comparable to the width of the cup remains. A cup that is stirred does have such complexity, and the "
         "same measure sees it.\n\n"
+        "The linear growth of the peak (Figure 7) is printed as the r2 of a straight line, which tells little: with "
+        "one window for all cups the exponent is 1.6 and r2 still above 0.95. With a window of a fifth of the cup it "
+        "is about 0.9, near enough to 1 by a margin that is ours.\n\n"
         "Two details are arithmetic: Eq. 15 uses a Chernoff bound outside its range (Eq. 16, which the theorem "
         "needs, stands), and the theorem's blocks must be wider than 54.5 cells at n = 100, more than half the cup."
     ),
@@ -198,26 +201,10 @@ def test_complexity_rises_and_falls(run: Run, row: str):
 )
 def test_peak_complexity_linear(run: Run, row: str):
     """Figure 7: the largest complexity is roughly linear in n, with a grain of n / 5 (the paper prints no grain)."""
-    # The printed evidence is an r2 of a straight line, which an exponent of 1.6 passes as well; so the exponent must
-    # also lie nearer to 1 than to 1/2 or 3/2. That margin is ours, and was set after exponents near 0.9 were seen.
+    # The printed evidence is an r2 of a straight line, which the control's exponent of 1.6 passes as well; so the
+    # exponent must also lie nearer to 1 than to 1/2 or 3/2. That margin is ours, set after exponents near 0.9 were seen
+    # on other seeds than the claim's and its calibration's.
     arm = run(PEAKS[row], row)
-    return arm["linear_r2"], arm["height"]
-
-
-@claim(
-    "peak-complexity-linear-at-one-grain",
-    all_of(at_least(0.95), power_law(0.75, 1.25)),
-    seeds=6,
-    controls=["one_strip"],
-    expected=refuted(
-        source="measured here: with a window of 7 cells at every n from 20 to 70 the exponent is 1.6 (1.3 with the "
-        "headers of the files counted), though a straight line still gets an r2 of 0.97; the paper prints no grain"
-    ),
-    reported=(COMPLEXITY_FIT["interacting"],),
-)
-def test_peak_complexity_linear_at_one_grain(run: Run):
-    """Figure 7: the largest complexity is linear in n, with the same grain at every size."""
-    arm = run(Peaks(last=0.125, grain=7), "interacting")
     return arm["linear_r2"], arm["height"]
 
 
@@ -226,7 +213,7 @@ def test_peak_complexity_linear_at_one_grain(run: Run):
     power_law(1.8, 2.3),
     seeds=6,
     controls=["ballistic_front"],
-    reported=tuple(TIME_FIT.values()),
+    reported=(TIME_FIT["interacting"],),
 )
 def test_peak_time_quadratic(run: Run):
     """Figure 8: the time to the largest complexity is quadratic in n, if time is counted in sweeps of n**2 swaps."""
@@ -240,7 +227,7 @@ def test_peak_time_quadratic(run: Run):
     controls=["ticks_are_sweeps"],
     expected=refuted(
         source="arithmetic: a cup of n**2 cells mixes by diffusion in about n**2 sweeps, and a sweep is n**2 of the "
-        "swaps that Section 3.1 calls a step, so the exponent in steps is 4; measured here as 4.0"
+        "swaps that Section 3.1 calls a step, so the exponent in steps is 4"
     ),
     reported=(TIME_FIT["interacting"],),
 )
@@ -256,7 +243,7 @@ def test_peak_time_quadratic_in_swaps(run: Run):
     controls=["stirred"],
 )
 def test_nothing_beyond_the_row_profile(run: Run):
-    """Abstract, as corrected on 3 June 2014: complexity rises and falls, but no higher than with every row shuffled."""
+    """Abstract, as corrected: complexity rises and falls, no higher than with every row shuffled (our surrogate)."""
     cup = run(SHUFFLED, "interacting", grain=5)
     return (
         run(MIXING["interacting"], "interacting", n=60, grain=12)["complexity"],
@@ -302,7 +289,7 @@ def test_compressors_agree(run: Run):
     expected=refuted(source=CORRECTION),
 )
 def test_complexity_comparable_to_the_width(run: Run, row: str):
-    """Abstract: with interaction, complexity peaks at a value comparable to the cup's width (n / 4 bytes, n = 100)."""
+    """Abstract: beyond its row profile (every row shuffled: our surrogate) a cup's complexity reaches n / 4 bytes."""
     cup = run(SHUFFLED, "interacting")
     measured = "peak" if row == "3 buckets" else "adjusted_peak"
     return cup[measured], cup[f"{measured}_shuffled"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
@@ -14,10 +15,11 @@ import msgspec
 from repro import implementation
 from repro.cache import Cache
 from repro.catalogue import Catalogue
-from repro.claim import Claim
+from repro.claim import Claim, arms_of
 from repro.errors import ReproError
 from repro.machine import Machine, Software, machine, software
 from repro.paths import cache_dir
+from repro.source import digest, object_closure
 from repro.statistics import clopper_pearson, prediction_interval
 from repro.suite import Suite, resolve_device
 from repro.task import Device
@@ -45,6 +47,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         claim: the claim's id; `digest` is that of the claim as it was calibrated.
+        source: digest of the reference, the controls and the experiments as they were.
         passed: how often the reference got the expected verdict.
         rejected: for each control, how often the criterion told it from the reference.
         estimates: the reference's estimates, one for each repeat.
@@ -53,6 +56,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     claim: str
     digest: str
+    source: str
     created: str
     first_seed: int
     seeds: int
@@ -123,7 +127,7 @@ def run(
             found[once.claim].append(once)
             say(f"{done} of {len(waiting)} verdicts")
             if len(found[once.claim]) == repeats:
-                yield _summary(by_id[once.claim], sorted(found[once.claim], key=lambda o: o.repeat), first_seed)
+                yield _summary(by_id[once.claim], sorted(found[once.claim], key=lambda o: o.repeat), first_seed, root)
 
 
 def _once(name: str, repeat: int, device: Device, root: Path, first_seed: int) -> _Once:
@@ -136,11 +140,12 @@ def _once(name: str, repeat: int, device: Device, root: Path, first_seed: int) -
     return _Once(name, repeat, judged.verdict.status, judged.verdict.estimate, rejected)
 
 
-def _summary(claim: Claim, runs: list[_Once], first_seed: int) -> Calibration:
+def _summary(claim: Claim, runs: list[_Once], first_seed: int, root: Path) -> Calibration:
     wanted: Status = "refuted" if claim.finding else "holds"
     return Calibration(
         claim=claim.id,
         digest=claim.digest(),
+        source=_source(claim, root),
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         first_seed=first_seed,
         seeds=claim.seeds,
@@ -151,6 +156,15 @@ def _summary(claim: Claim, runs: list[_Once], first_seed: int) -> Calibration:
         machine=machine(),
         software=software(threads=1),
     )
+
+
+def _source(claim: Claim, root: Path) -> str:
+    """Digest of all the code that a calibration rests on."""
+    key = claim.paper.key
+    found = [implementation.reference(key, root).source]
+    found += [implementation.control(key, name, root).source for name in claim.controls]
+    found += sorted({object_closure(arm.experiment) for arm in arms_of(claim.draws())})
+    return digest("".join(found))
 
 
 def _rate(hits: list[bool]) -> Rate:
@@ -173,9 +187,16 @@ def keep(calibration: Calibration, root: Path) -> None:
 
 
 def calibration_of(claim: Claim, root: Path) -> Calibration | None:
-    """The kept calibration of a claim, marked as not current if the claim has changed since."""
+    """The kept calibration of a claim, marked as not current if the claim or the code under it has changed since.
+
+    Digests of code are comparable within one minor version of Python only; under another, the claim's decides.
+    """
     found = _read(claim.paper.key, root).get(claim.id)
-    return found and msgspec.structs.replace(found, current=found.digest == claim.digest())
+    if found is None:
+        return None
+    here = ".".join(platform.python_version_tuple()[:2])
+    same_code = not found.software.python.startswith(here + ".") or found.source == _source(claim, root)
+    return msgspec.structs.replace(found, current=found.digest == claim.digest() and same_code)
 
 
 def _read(paper: str, root: Path) -> dict[str, Calibration]:

@@ -22,7 +22,7 @@ import msgspec
 
 from repro.criterion import Criterion
 from repro.paper import PLACES, Paper, Reported
-from repro.source import digest, normalised
+from repro.source import digest, stable
 from repro.verdict import Evidence
 
 Tier = Literal["cpu", "gpu", "cluster"]
@@ -182,7 +182,7 @@ class Claim:
             "seeds": self.seeds,
             "controls": list(self.controls),
             "expected": msgspec.to_builtins(self.expected),
-            "body": normalised(inspect.getsource(self.body)),
+            "body": stable(inspect.getsource(self.body)),
             "arms": [arm.facts() for arm in arms_of(self.draws())],
         }
         return "sha256:" + digest(msgspec.json.encode(facts, order="deterministic").decode())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from repro.errors import ReproError
 from repro.task import Device
 
 T = TypeVar("T")
@@ -33,10 +35,21 @@ def join(device: Device) -> None:
         distributed.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
-def share(value: T) -> T:
-    """Rank 0's value, in every process. All of them must call this."""
+def share(make: Callable[[], T]) -> T:
+    """What `make` returns or raises in rank 0, in every process. All of them must call this.
+
+    Raises:
+        ReproError: what `make` raised in rank 0, so that no process waits for another that has stopped.
+    """
     from torch import distributed
 
-    box = [value]
+    box: list[Any] = [None]
+    if rank() == 0:
+        try:
+            box = [make()]
+        except ReproError as error:
+            box = [error]
     distributed.broadcast_object_list(box, src=0)
+    if isinstance(box[0], ReproError):
+        raise box[0]
     return box[0]

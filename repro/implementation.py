@@ -159,7 +159,7 @@ def submission(path: Path, paper: str, root: Path | None = None) -> Implementati
     file = path / "implementation.py" if path.is_dir() else path
     if not file.is_file():
         raise ReproError(f"There is no implementation at {path}", "Give a .py file or a folder with implementation.py.")
-    name = path.resolve().stem
+    name = path.resolve().parent.name if path.name == "implementation.py" else path.resolve().stem
     module = load_file(file, f"submission_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}")
     return Implementation(
         kind="submission", paper=paper, name=name, names=module, source=_closure(file, root or project_root())

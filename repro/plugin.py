@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 SHARED: pytest.StashKey[TemporaryDirectory[str]] = pytest.StashKey()
 ROW: pytest.StashKey[Row] = pytest.StashKey()
-LETTERS = {"refuted": "R", "inconclusive": "I", "accepted": "A", "unexpected": "U"}
+LETTERS = {"refuted": "R", "inconclusive": "I", "accepted": "A", "unexpected": "U", "error": "E"}
 
 
 class ClaimFailed(Exception):
@@ -107,10 +107,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     try:
         row = session.judge(case)
     except Unavailable as missing:
-        row = session.skipped(case, missing)
-        _keep(pyfuncitem, row)
+        _keep(pyfuncitem, session.unjudged(case, "skipped", missing))
         pytest.skip(str(missing))
     except ReproError as error:
+        _keep(pyfuncitem, session.unjudged(case, "error", error))
         raise ClaimFailed(str(error)) from error
     _keep(pyfuncitem, row)
     if not row["passed"]:

@@ -28,7 +28,6 @@ from repro.record import (
 from repro.store import Store
 from repro.suite import Judged
 from repro.task import Device
-from repro.verdict import word
 
 
 def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: Path) -> Record:
@@ -43,7 +42,7 @@ def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: 
         implementation=_implementation_part(judged),
         samples=tuple(sample_part(sample) for sample in judged.samples),
         verdict=verdict,
-        word="inconclusive" if powerless else word(verdict.status, claim.evidence, finding=claim.finding),
+        word="inconclusive" if powerless else judged.word,
         controls=tuple(
             ControlPart(
                 name=control.implementation.name,
@@ -58,7 +57,7 @@ def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: 
         trials=_trial_parts(judged),
         data={name: data.digest(name) for name in names},
         machine=machine(),
-        software=software(threads=THREADS),
+        software=software(threads=THREADS, precision=_precision(judged)),
         source=source(root),
         command=_command(judged, device, with_controls=bool(controls)),
     )
@@ -76,7 +75,7 @@ def save(store: Store, record: Record) -> tuple[Record, Path]:
     """
     kind, name = record.implementation.kind, record.implementation.name
     before = store.latest(claim=record.claim.id, kind=kind, implementation=name)
-    if before is not None and _evidence(before) == _evidence(record):
+    if before is not None and _evidence(before) == _evidence(record, like=before):
         return before, store.path(before)
     if before is not None:
         record = seal(msgspec.structs.replace(record, id="", supersedes=before.id))
@@ -89,9 +88,13 @@ def publish(store: Store, folder: Path, names: Sequence[str]) -> Iterator[Path]:
     Raises:
         ReproError: if the store has no records of what was named.
     """
-    found = [r for r in store.newest(kind="reference") if not names or any(matches_id(r.claim.id, n) for n in names)]
+    named = [r for r in store.newest(kind="reference") if not names or any(matches_id(r.claim.id, n) for n in names)]
+    found = [record for record in named if record.controls and _whole(record)]
     if not found:
-        raise ReproError("The store has no records to publish", "Run `make claims` or `repro run` first.")
+        raise ReproError(
+            "The store has no records to publish: a record needs its controls and all its seeds",
+            "Run `make claims`, or `repro run CLAIM --controls`, first.",
+        )
     for record in found:
         origin = store.path(record)
         target = folder / record.paper.key / origin.name
@@ -102,8 +105,24 @@ def publish(store: Store, folder: Path, names: Sequence[str]) -> Iterator[Path]:
             yield target
 
 
-def _evidence(record: Record) -> tuple[object, ...]:
-    """What makes two records say the same: everything but when, from which commit and from which cache."""
+def _whole(record: Record) -> bool:
+    """Whether no seeds were left out: a run with --seeds says so in its command."""
+    return "--seeds" not in record.command
+
+
+def _precision(judged: Judged) -> str:
+    """The arithmetic that the trials' configs allowed."""
+    found = {str(trial.settings().get("precision", "float32")) for trial, _ in judged.trials}
+    return ", ".join(sorted(found))
+
+
+def _evidence(record: Record, like: Record | None = None) -> tuple[object, ...]:
+    """What makes two records say the same: everything but when, from which commit and from which cache.
+
+    A run without controls says nothing new beside one that had them.
+    """
+    if like is not None and not record.controls:
+        record = msgspec.structs.replace(record, controls=like.controls, word=like.word)
     trials = tuple((trial.key, trial.arm, trial.seed) for trial in record.trials)
     parts = (record.claim, record.implementation, record.samples, record.verdict, record.word, record.controls)
     return (*parts, record.flag, trials, record.machine, record.software)
@@ -155,8 +174,8 @@ def _flag(judged: Judged, root: Path) -> str:
     calibration = calibration_of(judged.claim, root)
     band = calibration.band() if calibration is not None and calibration.current else None
     estimate = judged.verdict.estimate
-    if band is None or estimate is None or judged.implementation.kind != "submission":
-        return ""
+    if band is None or estimate is None or judged.verdict.parts or judged.implementation.kind != "submission":
+        return ""  # a compound verdict shows the estimate of the part that decided, not always the same one
     if band[0] <= estimate <= band[1]:
         return ""
     return f"outside the reference's 99 % prediction band [{band[0]:.4g}, {band[1]:.4g}]"

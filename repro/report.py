@@ -113,4 +113,12 @@ def footnotes(rows: list[dict[str, Any]]) -> list[str]:
     lines = ["", ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items()))]
     if rejected or accepted:
         lines.append(f"controls: {rejected} of {rejected + accepted} sabotaged implementations rejected")
-    return lines + [f"skipped {row['claim']}: {row['reason']}" for row in rows if row["outcome"] == "skipped"]
+    return (
+        lines
+        + [f"skipped {row['claim']}: {row['reason']}" for row in rows if row["outcome"] == "skipped"]
+        + [
+            f"error in {row['claim']} {row['implementation']}: {row['reason']}"
+            for row in rows
+            if row["outcome"] == "error"
+        ]
+    )

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from repro import implementation
 from repro.cache import Cache
@@ -21,7 +21,6 @@ from repro.publish import record_of, save
 from repro.store import Store
 from repro.suite import Judged, Suite, resolve_device
 from repro.text import measured, published
-from repro.verdict import word
 
 Row = dict[str, Any]
 """One line of the final table, as JSON data: it travels with pytest's reports."""
@@ -125,22 +124,23 @@ class Session:
             ReproError: if a trial fails or the record cannot be written.
         """
         with self._heartbeat.on(f"{case.claim.id} {case.id}"):
-            judged = self.suite.judge(case.claim, case.load(self.root), self._seeds)
+            seeds = self._seeds if case.claim.statistical else None
+            judged = self.suite.judge(case.claim, case.load(self.root), seeds)
             if case.kind == "control":
                 return _control_row(judged)
-            controls = self.suite.controls(case.claim, self._seeds) if self._with_controls else []
+            controls = self.suite.controls(case.claim, seeds) if self._with_controls else []
             record = record_of(judged, controls, self.suite.device, self.root)
             if rank() > 0:  # rank 0 writes it
                 return _row(judged, controls)
             kept, path = save(self.store, record)
             return _row(judged, controls) | {"record": kept.id, "file": str(path)}
 
-    def skipped(self, case: Case, missing: ReproError) -> Row:
-        """The row of a claim that this machine cannot run."""
+    def unjudged(self, case: Case, outcome: Literal["skipped", "error"], why: ReproError) -> Row:
+        """The row of a claim that this machine cannot run, or whose trials failed."""
         return _facts(case.claim, case.id) | {
-            "outcome": "skipped",
+            "outcome": outcome,
             "passed": False,
-            "reason": str(missing),
+            "reason": str(why),
             "measured": "",
             "wall_s": 0.0,
         }
@@ -158,8 +158,10 @@ def _facts(claim: Claim, label: str) -> Row:
 def _row(judged: Judged, controls: list[Judged]) -> Row:
     claim, verdict = judged.claim, judged.verdict
     accepted = [c.implementation.name for c in controls if not c.rejected]
-    outcome = word(verdict.status, claim.evidence, finding=claim.finding)
+    outcome: str = judged.word
     reason = verdict.reason
+    if judged.short:
+        reason = f"fewer seeds than the {claim.seeds} that the claim asks for; {reason}"
     if accepted:
         outcome, reason = "inconclusive", f"powerless: {', '.join(accepted)} was not rejected; {reason}"
     return (

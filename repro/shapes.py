@@ -38,7 +38,7 @@ class PowerLaw(Tested, frozen=True, kw_only=True, tag="power_law"):
         return self.with_test(f"{rule}, {models}", "t interval of the slope in logarithms")
 
     def judge(self, samples: Sequence[Sample]) -> Verdict:
-        """Fit one curve [S, K]; the interval comes from the scatter of the K points, so one seed is enough."""
+        """Fit one curve [S, K]; the interval comes from the scatter of the K points; one seed is not enough."""
         curve = take_curve(samples, 3)
         if bad := unusable([curve], "1", self.level, log=True):
             return bad
@@ -57,7 +57,9 @@ class PowerLaw(Tested, frozen=True, kw_only=True, tag="power_law"):
             found="could have shown a margin of",
         )
         status: Status = judged.status
-        if fit.logarithm < -10:
+        if len(curve.values) < 2:  # the interval says nothing about another seed
+            status = "inconclusive"
+        elif fit.logarithm < -10:
             status = "refuted"
         elif status == "holds" and min(fit.logarithm, fit.offset) < -2:
             status = "inconclusive"

@@ -35,6 +35,10 @@ def normalised(source: str, where: str = "<source>") -> str:
     Raises:
         ReproError: if `source` is not valid Python.
     """
+    return ast.dump(_tree(source, where))
+
+
+def _tree(source: str, where: str) -> ast.Module:
     try:
         tree = ast.parse(textwrap.dedent(source))
     except SyntaxError as error:
@@ -46,7 +50,20 @@ def normalised(source: str, where: str = "<source>") -> str:
                 node.body = node.body[1:]
         if isinstance(node, ast.FunctionDef):
             node.decorator_list = [d for d in node.decorator_list if not _is_claim(d)]
-    return ast.dump(tree)
+    return tree
+
+
+def stable(source: str) -> str:
+    """As `normalised`, in a form that is the same for every version of Python: empty fields are left out."""
+    return _plain(_tree(source, "<source>"))
+
+
+def _plain(node: Any) -> str:
+    if isinstance(node, ast.AST):
+        fields = [(name, getattr(node, name, None)) for name in node._fields if name not in ("ctx", "kind")]
+        inner = ", ".join(f"{name}={_plain(value)}" for name, value in fields if value not in (None, []))
+        return f"{type(node).__name__}({inner})"
+    return "[" + ", ".join(map(_plain, node)) + "]" if isinstance(node, list) else repr(node)
 
 
 def file_closure(path: Path, root: Path) -> str:

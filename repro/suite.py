@@ -18,7 +18,7 @@ from repro.machine import machine
 from repro.measurement import Sample
 from repro.task import Device
 from repro.trial import Outcome, Trial, compute
-from repro.verdict import Status, Verdict
+from repro.verdict import Status, Verdict, Word, word
 
 Samples = Sample | tuple["Samples", ...]
 Notify = Callable[[int, int, str], None]
@@ -35,6 +35,18 @@ class Judged:
     samples: tuple[Sample, ...]
     trials: tuple[tuple[Trial, Outcome], ...]
     wall_s: float
+
+    @property
+    def short(self) -> bool:
+        """Whether fewer seeds were drawn than the claim asks for: then nothing is settled."""
+        return self.claim.statistical and len({trial.seed for trial, _ in self.trials}) < self.claim.seeds
+
+    @property
+    def word(self) -> Word:
+        """What people read of this verdict alone, whatever its controls do."""
+        if self.short:
+            return "inconclusive"
+        return word(self.verdict.status, self.claim.evidence, finding=self.claim.finding)
 
     @property
     def rejected(self) -> bool:
@@ -150,6 +162,8 @@ def require(claim: Claim, device: Device) -> None:
     for name in sorted({arm.data for arm in arms_of(claim.draws()) if arm.data}):
         if not data.available(name):
             raise Unavailable(f"needs the dataset {name}, which is not here", f"{data.how_to_get(name)} {cost}")
+        if claim.evidence == "original" and not data.complete(name):
+            raise Unavailable(f"needs all of {name}, and only a part of it is here", f"{data.how_to_get(name)} {cost}")
 
 
 def _trials(

@@ -14,8 +14,9 @@ import numpy as np
 from repro import data
 from repro.cache import Cache
 from repro.claim import Arm
+from repro.data import Dataset
 from repro.determinism import THREADS, prepare
-from repro.distributed import rank, share, world
+from repro.distributed import share, world
 from repro.errors import ReproError
 from repro.experiment import Setting
 from repro.implementation import Implementation
@@ -77,7 +78,7 @@ class Trial:
             "seed": self.seed,
             "device": device_class(self.device),
             "software": versions,
-        }
+        } | ({"processes": world()} if world() > 1 else {})
 
     @cached_property
     def key(self) -> str:
@@ -108,6 +109,8 @@ class Trial:
                 f"{self} raised {type(error).__name__}: {error} ({frame.name}, line {frame.lineno})",
                 "The traceback is above; nothing was recorded.",
             ) from error
+        if dataset is not None and not _unchanged(dataset):
+            raise TrialFailed(f"{self} changed the dataset that it was given", "Let it copy what it changes.")
         return Outcome(_checked(measurements, self), meter.usage, cached=False)
 
     def __str__(self) -> str:
@@ -131,8 +134,11 @@ def compute(trial: Trial, cache: Cache, *, wait: float) -> Outcome | None:
     Under torchrun all processes compute a trial together, rank 0 reads and writes the cache, and all get its outcome.
     """
     if world() > 1:
-        found = share(lookup(trial, cache) if rank() == 0 else None)
-        return found if found is not None else share(_computed(trial, cache if rank() == 0 else None))
+        found = share(lambda: lookup(trial, cache))
+        if found is not None:
+            return found
+        outcome = trial.run()
+        return share(lambda: _kept(trial, outcome, cache))
     found = lookup(trial, cache)
     if found is not None:
         return found
@@ -142,16 +148,24 @@ def compute(trial: Trial, cache: Cache, *, wait: float) -> Outcome | None:
         found = lookup(trial, cache)  # another process may have finished it meanwhile
         if found is not None:
             return found
-        return _computed(trial, cache)
+        return _kept(trial, trial.run(), cache)
 
 
-def _computed(trial: Trial, cache: Cache | None) -> Outcome:
-    outcome = trial.run()
-    if cache is not None:
-        measurements = {name: _builtins(m) for name, m in outcome.measurements.items()}
-        usage = msgspec.to_builtins(outcome.usage)
-        cache.put(trial.key, {"measurements": measurements, "usage": usage, "facts": trial.facts})
+def _kept(trial: Trial, outcome: Outcome, cache: Cache) -> Outcome:
+    measurements = {name: _builtins(m) for name, m in outcome.measurements.items()}
+    usage = msgspec.to_builtins(outcome.usage)
+    cache.put(trial.key, {"measurements": measurements, "usage": usage, "facts": trial.facts})
     return outcome
+
+
+def _unchanged(dataset: Dataset) -> bool:
+    """Whether labels and images in memory are still what the loader gave: what is scored must be what was loaded."""
+    fresh = data.load(dataset.name)
+    return all(
+        np.array_equal(given.labels, loaded.labels)
+        and (not isinstance(given.images, np.ndarray) or np.array_equal(given.images, np.asarray(loaded.images)))
+        for given, loaded in ((dataset.train, fresh.train), (dataset.test, fresh.test))
+    )
 
 
 def _checked(measurements: Measurements, trial: Trial) -> Measurements:

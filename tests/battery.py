@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import textwrap
 from collections.abc import Iterable
@@ -31,6 +32,12 @@ def circular(claim: Claim, facts: Iterable[Reported]) -> list[str]:
     found = []
     numbers = {fact.value for fact in facts} - set(range(-20, 257))
     for arm in arms_of(claim.draws()):
+        if any(value in numbers for value in arm.overrides.values() if isinstance(value, float)):
+            found.append(f"{claim.id}: an override of {arm.label} is a published number")
+        if dataclasses.is_dataclass(arm.experiment):
+            fields = [getattr(arm.experiment, field.name) for field in dataclasses.fields(arm.experiment)]
+            found += [f"{claim.id}: its experiment holds {fact!r}" for fact in _reported(fields)]
+            found += [f"{claim.id}: its experiment holds {n}" for n in fields if isinstance(n, float) and n in numbers]
         for _, reached in walk(arm.experiment):
             if isinstance(reached, Reported) or _holds_reported(reached):
                 found.append(f"{claim.id}: its experiment reaches {reached!r}")

@@ -19,10 +19,12 @@ from repro.implementation import reference
 from repro.paths import cache_dir
 from repro.suite import Suite
 from tests.battery import circular, facts_of, survivors
+from tests.nulls import apply, constant, noise
 
 CATALOGUE = Catalogue()
 STATISTICAL = [c for c in CATALOGUE.claims if c.statistical]
 HERE = [c for c in STATISTICAL if c.tier == "cpu"]
+ELSEWHERE = [c for c in STATISTICAL if c.tier != "cpu"]
 
 PAPER = Paper(key="planted2020", title="Planted", authors=("N. N.",), year=2020)
 PUBLISHED = Reported(82.75, "m", "Table 1")
@@ -46,6 +48,25 @@ def test_nothing_holds_on_a_null(found, suite):
     assert survivors(found, reference(found.paper.key), suite) == []
 
 
+@pytest.mark.parametrize("found", ELSEWHERE, ids=ids(ELSEWHERE))
+def test_nothing_holds_on_a_null_at_scale(found, monkeypatch, tmp_path):
+    """Claims that need a GPU meet noise and a constant too, on a stand-in for their dataset: nulls do not train."""
+
+    def stand_in(name: str) -> datasets.Dataset:
+        rng, classes = np.random.default_rng(0), 1000 if name == "imagenet" else 10
+        images = rng.integers(0, 256, (2 * classes, 8, 8, 3), dtype=np.uint8)
+        split = datasets.Split(images=images, labels=rng.permutation(np.arange(2 * classes) % classes), classes=classes)
+        return datasets.Dataset(name=name, train=split, test=split, digest="stand-in")
+
+    monkeypatch.setattr(datasets, "load", stand_in)
+    monkeypatch.setattr(datasets, "digest", lambda name: "stand-in")
+    monkeypatch.setattr("repro.suite.require", lambda claim, device: None)
+    original = reference(found.paper.key)
+    for null in (noise, constant):
+        judged = Suite(Cache(tmp_path)).judge(found, apply(null, original))
+        assert judged.verdict.status != "holds", judged.verdict.reason
+
+
 @pytest.mark.parametrize("found", STATISTICAL, ids=ids(STATISTICAL))
 def test_no_published_value_is_data(found):
     """No experiment of a statistical claim can reach a published number."""
@@ -66,6 +87,8 @@ def test_splits_are_disjoint(name):
     if not datasets.available(name):
         pytest.skip(f"{name} is not here: {datasets.how_to_get(name)}")
     dataset = datasets.load(name)
+    if not isinstance(dataset.train.images, np.ndarray):
+        pytest.skip(f"{name} is too large to compare image by image")
     train, test = ({np.asarray(image).tobytes() for image in split.images} for split in (dataset.train, dataset.test))
     assert not train & test
 
@@ -102,6 +125,17 @@ def published_as_data(simulator: Any, setting: Setting) -> dict[str, Any]:
     return {"distance": scalar(PUBLISHED.value + 1e-3 * setting.seed, "m")}
 
 
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    """A planted experiment that carries the published number in a field."""
+
+    fact: Reported
+
+    def __call__(self, simulator: Any, setting: Setting) -> dict[str, Any]:
+        """Measure what was published."""
+        return {"distance": scalar(self.fact.value, "m")}
+
+
 def copied_number(simulator: Any, setting: Setting) -> dict[str, Any]:
     """The same, with the number typed again."""
     return {"distance": scalar(82.75 + 1e-3 * setting.seed, "m")}
@@ -128,6 +162,18 @@ def test_types_the_answer(run):
     return run(copied_number, "interacting")["distance"]
 
 
+@claim("carries-the-answer", matches(PUBLISHED, within=1.0), seeds=3, controls=["none"])
+def test_carries_the_answer(run):
+    """Table 1: planted."""
+    return run(Holder(PUBLISHED), "interacting")["distance"]
+
+
+@claim("is-told-the-answer", matches(PUBLISHED, within=1.0), seeds=3, controls=["none"])
+def test_is_told_the_answer(run):
+    """Table 1: planted."""
+    return run(spread, "interacting", grain=82.75)["difference"]
+
+
 @claim("cannot-fail", at_most(0.5), seeds=3, controls=["none"])
 def test_cannot_fail(run):
     """Table 1: planted."""
@@ -140,16 +186,25 @@ def test_compares_itself(run):
     return run(spread, "interacting")["difference"], run(spread, "interacting", arm="again")["difference"]
 
 
-PLANTED = [f.claims[0] for f in (test_reads_the_answer, test_types_the_answer, test_cannot_fail, test_compares_itself)]
-for planted in (test_reads_the_answer, test_types_the_answer, test_cannot_fail, test_compares_itself):
+PLANTED = (
+    test_reads_the_answer,
+    test_types_the_answer,
+    test_carries_the_answer,
+    test_is_told_the_answer,
+    test_cannot_fail,
+    test_compares_itself,
+)
+for planted in PLANTED:
     planted.__test__ = False  # they are claims for the battery, not tests to collect
 
 
 def test_the_battery_catches_planted_claims(suite):
     """Claims that read or repeat the published value, or that noise satisfies, are all reported."""
-    reads, types, cannot_fail, itself = PLANTED
+    reads, types, carries, told, cannot_fail, itself = (planted.claims[0] for planted in PLANTED)
     assert "reaches" in circular(reads, [PUBLISHED])[0]
     assert "contains 82.75" in circular(types, [PUBLISHED])[0]
+    assert "experiment holds" in circular(carries, [PUBLISHED])[0]
+    assert "override" in circular(told, [PUBLISHED])[0]
     automaton = dataclasses.replace(reference("aaronson2014"), paper="planted2020")
     for planted_claim in (cannot_fail, itself):
         assert any("holds on noise" in line for line in survivors(planted_claim, automaton, suite))

@@ -44,6 +44,10 @@ def test_references_compute_and_do_nothing_else(path):
     assert not calls & {"print", "open", "input", "os.getenv", "torch.load", "np.random.seed", "np.load"}
     assert not imports & {"time", "argparse", "logging", "random", "pathlib", "subprocess", "datetime"}
     assert "os.environ" not in path.read_text()
+    allowed = {"torch", "numpy", "scipy", "numba", "reference", *sys.stdlib_module_names}
+    roots = {(name or "").split(".")[0] for name in imports}
+    assert roots - allowed <= {"repro"}
+    assert {name for name in imports if name and name.startswith("repro")} <= {"repro.task"}
 
 
 @pytest.mark.parametrize("path", REFERENCES, ids=lambda p: p.stem)

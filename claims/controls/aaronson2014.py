@@ -178,18 +178,6 @@ def one_grain_for_all(reference: Any) -> Any:
     return sabotage(reference, coarse_grain=coarse_grain)
 
 
-def one_strip(reference: Any) -> Any:
-    """Only a strip of twenty rows in the middle is looked at, cell by cell: information that does grow as n."""
-
-    def coarse_grain(config: Any, states: NDArray[Any]) -> NDArray[np.float64]:
-        strip = np.zeros(states.shape)
-        middle = slice(config.n // 2 - 10, config.n // 2 + 10)
-        strip[..., middle, :] = states[..., middle, :]
-        return strip
-
-    return sabotage(reference, coarse_grain=coarse_grain)
-
-
 def ballistic_front(reference: Any) -> Any:
     """Mixing spreads from the middle at one row in eight sweeps instead of by diffusion."""
 

@@ -7,9 +7,15 @@ import click
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="PAPER | CLAIM...")
-@click.option("--repeats", default=20, show_default=True, help="Independent verdicts, each on seeds of its own.")
-@click.option("--jobs", default=1, show_default=True, help="Processes.")
-@click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Independent verdicts, each on seeds of its own.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="What trials run on.")
 @click.option("--first-seed", default=1_000_000, show_default=True, help="Raise it if the design has seen these seeds.")
 @click.option("--write", is_flag=True, help="Keep the result in claims/calibration/.")
 def calibrate(names: tuple[str, ...], repeats: int, jobs: int, device: str, first_seed: int, write: bool) -> None:

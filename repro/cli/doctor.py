@@ -62,7 +62,12 @@ def _programs() -> list[Check]:
     servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     return [
         Check("chromium", shutil.which("chromium") or "", "the browser tests", "apt-get install chromium"),
-        Check("bwrap", shutil.which("bwrap") or "", "isolating submissions", "apt-get install bubblewrap"),
+        Check(
+            "bwrap",
+            shutil.which("bwrap") or "",
+            "isolating submissions, once the harness is there",
+            "apt-get install bubblewrap",
+        ),
         Check("postgres", str(servers[-1]) if servers else "", "the PostgreSQL tests", "apt-get install postgresql"),
     ]
 

@@ -37,13 +37,24 @@ def verify(paths: tuple[Path, ...]) -> None:
 
     today = {claim.id: claim.digest() for claim in Catalogue().claims}
     files = [file for path in paths or (store_dir(),) for file in _files(path)]
-    problems = 0
+    newest: dict[str, tuple[Path, Record]] = {}
+    problems = []
     for file in files:
-        problem = _problem(file, today)
-        problems += bool(problem)
-        if problem:
-            click.echo(f"{file.name}: {problem}")
-    click.echo(f"{len(files) - problems} of {len(files)} records are sound")
+        try:
+            record = _sound(file)
+        except ReproError as error:
+            problems.append(f"{file.name}: {error.problem}")
+            continue
+        if record.claim.id not in newest or newest[record.claim.id][1].created <= record.created:
+            newest[record.claim.id] = (file, record)
+    for name, (file, record) in newest.items():
+        if name not in today:
+            click.echo(f"{file.name}: {name} is not among today's claims: retired, or of another version")
+        elif record.claim.digest != today[name]:
+            problems.append(f"{file.name}: the claim has changed since without a new version: {name}")
+    for problem in problems:
+        click.echo(problem)
+    click.echo(f"{len(files) - len(problems)} of {len(files)} records are sound")
     if problems or not files:
         raise SystemExit(1)
 
@@ -71,21 +82,18 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _problem(file: Path, today: dict[str, str]) -> str:
-    """What is wrong with a record file; "" if nothing is."""
+def _sound(file: Path) -> Record:
+    """The record in a file.
+
+    Raises:
+        ReproError: if it is not sound, or not named by its hash.
+    """
     from repro.record import decode
 
-    try:
-        record = decode(file.read_bytes())
-    except ReproError as error:
-        return error.problem
+    record = decode(file.read_bytes())
     if file.stem != record.id.removeprefix("sha256:")[: len(file.stem)]:
-        return "the file is not named by its record's hash"
-    if record.claim.id not in today:
-        return f"{record.claim.id} is not among today's claims: retired, or of another version"
-    if record.claim.digest != today[record.claim.id]:
-        return f"the claim has changed since without a new version: {record.claim.id}"
-    return ""
+        raise ReproError("the file is not named by its record's hash", "Give it back its name.")
+    return record
 
 
 def _record(name: str) -> Record:

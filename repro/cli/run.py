@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 @click.argument("names", nargs=-1, metavar="[PAPER | CLAIM]...")
 @click.option("--controls", is_flag=True, help="Also run the sabotaged controls, which must be rejected.")
 @click.option("--tier", default=None, help="cpu, gpu, cluster, or all; by default that of the named claims.")
-@click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="What trials run on.")
 @click.option("--seeds", type=int, help="Seeds per arm instead of each claim's own number.")
 @click.option("--implementation", type=click.Path(path_type=Path), help="Judge this one, not the reference.")
 @click.option("--store", type=click.Path(path_type=Path), help="Where records are written.")

@@ -20,6 +20,7 @@ __all__ = [
     "Progress",
     "Split",
     "available",
+    "complete",
     "describe",
     "digest",
     "fetch",
@@ -80,6 +81,12 @@ def digest(name: str) -> str:
 def available(name: str) -> bool:
     """Whether the dataset can be loaded here without a download."""
     return _module(name).available()
+
+
+def complete(name: str) -> bool:
+    """Whether the data here are the whole published set; a set that is verified by checksum always is."""
+    check = getattr(_module(name), "complete", None)
+    return available(name) and (check is None or check())
 
 
 def describe(name: str) -> Description:

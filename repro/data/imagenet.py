@@ -64,6 +64,16 @@ def available() -> bool:
     return _root() is not None
 
 
+def complete() -> bool:
+    """Whether the folder has as many classes and images as the published set."""
+    root = _root()
+    if root is None:
+        return False
+    listing = _listing(root)
+    classes = {path.split("/")[1] for path, _ in listing["train"]}
+    return (len(classes), len(listing["train"]), len(listing["val"])) == FULL
+
+
 def describe() -> Description:
     """What the dataset is."""
     return Description(

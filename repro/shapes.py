@@ -57,12 +57,10 @@ class PowerLaw(Tested, frozen=True, kw_only=True, tag="power_law"):
             found="could have shown a margin of",
         )
         status: Status = judged.status
-        if len(curve.values) < 2:  # the interval says nothing about another seed
-            status = "inconclusive"
-        elif fit.logarithm < -10:
+        if fit.logarithm < -10:
             status = "refuted"
-        elif status == "holds" and min(fit.logarithm, fit.offset) < -2:
-            status = "inconclusive"
+        elif status == "holds" and (min(fit.logarithm, fit.offset) < -2 or len(curve.values) < 2):
+            status = "inconclusive"  # of a single seed, the interval says nothing about another
         return msgspec.structs.replace(judged, status=status)
 
 

@@ -125,6 +125,27 @@ def test_publish_copies_records_unedited(project):
     assert all(kept[path.name] == path.read_bytes() for path in published)
 
 
+def test_publish_refuses_what_has_no_controls(tmp_path):
+    """A record without controls, or with fewer seeds, is nothing to publish."""
+    root = write_project(tmp_path)
+    repro(root, "run")
+    result = repro(root, "publish")
+    assert result.returncode == 1
+    assert "a record needs its controls and all its seeds" in result.stderr
+    assert not (root / "leaderboard").exists()
+
+
+def test_an_older_version_is_still_sound(project, tmp_path):
+    """A record of a claim that has a newer version verifies, with a note."""
+    root = write_project(tmp_path)
+    path = root / "claims" / "test_toy2020.py"
+    path.write_text(path.read_text().replace("seeds=4, controls", "seeds=4, version=2, controls"))
+    source = next(p for p in record_files(project) if "drift-carries" in p.read_text())
+    result = repro(root, "verify", str(source))
+    assert result.returncode == 0
+    assert "retired, or of another version" in result.stdout
+
+
 def test_calibrate_counts_on_fresh_seeds(tmp_path):
     """Calibration uses seeds no claim uses, counts passes and rejections, and keeps the result for the claim."""
     root = write_project(tmp_path)

@@ -404,8 +404,16 @@ def noisy(shape, sd, n=5):
 
 
 def power_curve(shape, sd):
-    """Draws one curve with noise in its logarithm."""
-    return lambda rng: [make_sample([shape * np.exp(rng.normal(0, sd, len(shape)))], x=GRID)]
+    """Draws two seeds of a curve, the mean of their logarithms with noise of spread `sd`."""
+    spread = sd * math.sqrt(2)
+    return lambda rng: [make_sample(shape * np.exp(rng.normal(0, spread, (2, len(shape)))), x=GRID)]
+
+
+def test_one_curve_alone_is_no_power_law_yet():
+    """However well one seed fits, another might not: the verdict is inconclusive until there are two."""
+    rows = [3 * GRID**-0.3, 3.1 * GRID**-0.3]
+    assert power_law(-0.4, -0.2).judge([make_sample(rows[:1], x=GRID)]).status == "inconclusive"
+    assert power_law(-0.4, -0.2).judge([make_sample(rows, x=GRID)]).status == "holds"
 
 
 def test_power_law_recovers_its_exponent():

@@ -114,6 +114,19 @@ def test_same_seed_same_numbers(root):
     assert values[0] == values[1] != other
 
 
+def relabels(implementation, setting: Setting):
+    """Stands for an implementation that shuffles the labels it is given in place."""
+    setting.dataset.train.labels[:] = 0
+    return {"error": scalar(0.0, "%")}
+
+
+def test_data_that_was_changed_is_refused(root):
+    """What is scored must be what was loaded: a trial that changes its dataset fails."""
+    cheat = Trial(name_arm(relabels, "walk", data="digits"), reference("toy2020", root), 0, "cpu")
+    with pytest.raises(ReproError, match="changed the dataset that it was given"):
+        cheat.run()
+
+
 def test_suite_asks_for_measurements_that_exist(root, tmp_path):
     """A body that draws a measurement nobody makes is told what there is."""
     from repro.catalogue import Catalogue

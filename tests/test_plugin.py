@@ -197,11 +197,23 @@ def test_no_cache_computes_again_and_shares_within_the_session(project):
     assert len(trials_run(project)) == 16
 
 
-def test_fewer_seeds_are_inconclusive(project):
-    """--seeds 1 leaves nothing to judge a direction by."""
-    result = pytest_in(project, "--seeds", "1", "--claim", "toy2020/drift-carries")
+@pytest.mark.parametrize("seeds", ["1", "3"])
+def test_fewer_seeds_are_inconclusive(project, seeds):
+    """Fewer seeds than a claim asks for settle nothing, however clear the numbers; exact claims need none."""
+    result = pytest_in(project, "--seeds", seeds, "-v")
     assert result.returncode == 1
-    assert "INCONCLUSIVE" in result.stdout
+    assert "test_drift_carries[reference] INCONCLUSIVE" in result.stdout
+    assert "test_time_is_a_function[reference] REPRODUCED" in result.stdout
+    words = {record.claim.name: record.word for record in map(decode, map(Path.read_bytes, records_in(project)))}
+    assert words["drift-carries"] == "inconclusive"
+
+
+def test_a_run_without_controls_does_not_replace_one_with(project):
+    """A record that says the same but for missing controls is not written over the one that has them."""
+    pytest_in(project, "--controls")
+    before = records_in(project)
+    pytest_in(project)
+    assert records_in(project) == before
 
 
 def test_another_implementation_is_judged_by_the_same_claims(project):
@@ -308,6 +320,7 @@ def test_a_crashing_implementation_fails_with_its_error(project):
     result = pytest_in(project, "--claim", "toy2020/drift-carries")
     assert result.returncode == 1
     assert "seed 0 raised RuntimeError: no luck" in result.stdout
+    assert "error in toy2020/drift-carries@1 reference" in result.stdout
     assert "reference/toy2020.py" in result.stdout
     assert records_in(project) == []
 

@@ -268,7 +268,7 @@ def test_adjustment_separates_the_models(run: Run, row: str):
 @claim(
     "compressors-agree",
     all_of(at_least(0.9), at_most(1.0)),
-    seeds=6,
+    seeds=8,
     controls=["histogram_only"],
 )
 def test_compressors_agree(run: Run):

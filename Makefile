@@ -10,7 +10,7 @@ claims: $(VENV)/.installed
 	$(BIN)/pytest claims/ --controls -n $(JOBS) --maxprocesses 4
 
 test: $(VENV)/.installed
-	$(BIN)/pytest tests/ -n $(JOBS) --maxprocesses 4
+	$(BIN)/pytest tests/ -n $(JOBS) --maxprocesses 4 --dist loadgroup
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -93,6 +93,10 @@ def measured(one: Line) -> str:
         return f'<span class="value">no finite number</span><span class="sub">{_size(one)}</span>'
     if one.unit == "violations":
         found = {0: "no violation", 1: "1 violation"}.get(int(one.estimate), f"{number(one.estimate)} violations")
+        if one.values and one.reported:
+            shown = [style.amount(value, one.reported[0].unit) for value in one.values[:2]]
+            numbers = "".join(f'<div class="value">{text}</div><span class="sub">&nbsp;</span>' for text in shown[:-1])
+            return f'{numbers}<div class="value">{shown[-1]}</div><span class="sub">{found} in {_size(one)}</span>'
         return f'<span class="value">{found}</span><span class="sub">in {_size(one)}</span>'
     ends = style.span(one.low, one.high)
     return (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from repro.criterion import Criterion, Equivalent, Higher, Lower, Matches, Ordered
 from repro.paper import Paper, Reported
@@ -38,6 +39,7 @@ class Line:
         estimate: what the criterion looks at, in `unit`; `low` and `high` are its interval.
         what: what the estimate is, such as "difference".
         n: seeds per arm, or cases of an exact claim.
+        values: of an exact claim, what was measured in the unit of the published numbers, in their order.
         rejected: how many of the `controls` sabotaged implementations the criterion rejected.
         known: the source that shows the claim not to hold, for a finding.
     """
@@ -61,6 +63,7 @@ class Line:
     unit: str
     what: str
     n: int
+    values: tuple[float, ...]
     exact: bool
     reason: str
     rejected: int
@@ -154,6 +157,7 @@ def line(record: Record) -> Line:
         unit=verdict.unit,
         what=estimated(claim.criterion, verdict),
         n=verdict.n,
+        values=_values(record),
         exact=not claim.criterion.statistical,
         reason=verdict.reason,
         rejected=sum(control.rejected for control in record.controls),
@@ -307,3 +311,11 @@ def _place_on_page(one: Line) -> tuple[object, ...]:
 def _natural(text: str) -> tuple[object, ...]:
     digits = "".join(c if c.isdigit() else " " for c in text).split()
     return (tuple(int(d) for d in digits), text)
+
+
+def _values(record: Record) -> tuple[float, ...]:
+    if record.verdict.unit != "violations" or not record.claim.reported:
+        return ()
+    unit = record.claim.reported[0].unit
+    found = [np.ravel(np.asarray(s.values, dtype=float)) for s in record.samples if s.unit == unit]
+    return tuple(float(values[0]) for values in found if values.size == 1 and np.isfinite(values[0]))

@@ -19,7 +19,9 @@ from streamlit.testing.v1 import AppTest
 
 from leaderboard import blocks, charts, queries, sheet, style
 from leaderboard.queries import Filters
+from repro import Reported, holds
 from repro.errors import ReproError
+from repro.paths import store_dir
 from repro.record import sample_part, seal
 from repro.store import Store
 from tests import factory
@@ -89,6 +91,18 @@ def test_a_line_says_what_its_record_says(store):
     assert (line.low, line.high) == record.verdict.interval
     assert (line.rejected, line.controls) == (1, 1)
     assert line.what == "difference"
+
+
+def test_an_exact_claim_shows_its_number_beside_the_published_one(project):
+    """Where an exact claim measures one number in the published unit, the board shows it, not only "no violation"."""
+    measured = factory.sample("resnet-20", "millions", "M", [[0.269722]], expected=[0.27])
+    reported = (Reported(0.27, "M", "Table 6, ResNet-20, params"),)
+    record = factory.make_record(
+        [measured], holds(tolerance=0.005), name="one-count", evidence="exact", reported=reported
+    )
+    Store(store_dir()).add(record)
+    assert lines()["one-count/"].values == (0.269722,)
+    assert ">0.2697 M<" in text(page())
 
 
 def test_a_record_whose_control_passed_is_powerless(store):
@@ -411,7 +425,7 @@ def test_hostile_texts_are_shown_as_text(project):
         controls=[(HOSTILE, HOSTILE, rejected)],
         machine=msgspec.structs.replace(factory.MACHINE, cpu=HOSTILE, os=HOSTILE, gpu=HOSTILE),
         command=HOSTILE,
-        reported=(factory.Reported(1.0, HOSTILE, "Table " + HOSTILE),),
+        reported=(Reported(1.0, HOSTILE, "Table " + HOSTILE),),
     )
     record = msgspec.structs.replace(record, id="", data={HOSTILE: "a" * 64}, flag=HOSTILE)
     drawn = seal(msgspec.structs.replace(record, samples=tuple(sample_part(arm) for arm in arms)))

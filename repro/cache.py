@@ -6,8 +6,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from repro.errors import ReproError
+from repro.paths import write_whole
 
 
 class CacheWarning(UserWarning):
@@ -70,19 +69,9 @@ class Cache:
         """
         path = self.path(key)
         text = _canonical({"key": key, "digest": _digest(payload), "payload": payload})
-        temporary = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-            with os.fdopen(handle, "wb") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+            write_whole(path, text)
         except OSError as error:
-            if temporary is not None:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
             raise _unwritable(self.root, error) from error
 
     @contextlib.contextmanager

@@ -1,8 +1,10 @@
-"""Where things lie: the project, the caches, the records and the datasets."""
+"""Where things lie: the project, the caches, the records and the datasets; and how a file is written there."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -46,6 +48,29 @@ def data_dirs() -> tuple[Path, ...]:
     """Where datasets are looked for: the folder REPRO_DATA, if it is set, then what was downloaded."""
     own = _from_environment("REPRO_DATA")
     return (own, download_dir()) if own is not None else (download_dir(),)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that others see all of it or none, and it survives a crash.
+
+    Raises:
+        OSError: if the disk refuses; nothing is left behind then.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # noqa: PTH101 -- mkstemp's files are for their owner only
+        os.replace(temporary, path)
+    except OSError:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise
 
 
 def _is_project(folder: Path) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from sqlalchemy import exc
 
 from repro.errors import ReproError
 from repro.index import Found, Index, Problem, Row, Stamp, local, shared, snapshot
+from repro.paths import write_whole
 from repro.record import LARGEST, Record, decode, encode, file_name
 
 __all__ = ["Problem", "Row", "Store", "Union", "newest"]
@@ -50,7 +50,8 @@ class Store:
         decode(data)
         path = self.path(record)
         if not path.is_file() or path.read_bytes() != data:
-            self._write(path, data)
+            with self._explained():
+                write_whole(path, data)
         found = Found(self._relative(path), self._stamp(path), record, data.decode())
         with self._explained():
             self._index.update([found])
@@ -249,24 +250,6 @@ class Store:
             for row in some:
                 if row.id in texts:
                     yield msgspec.json.decode(texts[row.id], type=Record)  # checked when it was taken in
-
-    def _write(self, path: Path, data: bytes) -> None:
-        temporary = None
-        with self._explained():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.chmod(temporary, 0o644)  # noqa: PTH101 -- mkstemp's files are for their owner only
-                os.replace(temporary, path)
-            except OSError:
-                if temporary is not None:
-                    with contextlib.suppress(OSError):
-                        os.unlink(temporary)
-                raise
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

@@ -85,6 +85,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             config.stash[SESSION] = Session.start(config.option, config.rootpath, shared, worker["workerid"])
     except ReproError as error:
         raise pytest.UsageError(str(error)) from error
+    if config.pluginmanager.hasplugin("timeout"):
+        for item in cases_by_item:  # a claim takes as long as its trials; the limit is for tests
+            item.add_marker(pytest.mark.timeout(0))
     left_out = [item for item, case in cases_by_item.items() if case not in chosen]
     config.hook.pytest_deselected(items=left_out)
     gone = set(left_out)

@@ -305,6 +305,13 @@ def test_slow_claims_show_progress(tmp_path):
         assert re.search(r"… toy2020/drift-carries@1 reference: trial \d of 8, \d+ s", result.stdout), result.stdout
 
 
+def test_a_time_limit_for_tests_does_not_cut_claims(tmp_path):
+    """pytest-timeout's limit is not for claims: a GPU claim may take hours."""
+    project = write_project(tmp_path, sleep=0.3)
+    result = pytest_in(project, "--claim", "toy2020/drift-carries", "--timeout", "1")
+    assert result.returncode == 0, result.stdout
+
+
 def test_junit_properties(project):
     """JUnit XML carries claim, verdict, estimate and interval as properties."""
     pytest_in(project, "--junitxml", "out.xml", "--claim", "toy2020/drift-carries")

@@ -51,7 +51,7 @@ class Software(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         threads: compute threads of a trial on a CPU.
         deterministic: whether deterministic algorithms were asked for.
-        precision: arithmetic that was allowed, such as "fp32", or "bf16" where a claim says so.
+        precision: arithmetic that was allowed, such as "float32", or "bfloat16" where a claim says so; "as coded" without a choice.
     """
 
     repro: str | None

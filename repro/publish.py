@@ -111,8 +111,8 @@ def _whole(record: Record) -> bool:
 
 
 def _precision(judged: Judged) -> str:
-    """The arithmetic that the trials' configs allowed."""
-    found = {str(trial.settings().get("precision", "float32")) for trial, _ in judged.trials}
+    """The arithmetic that the trials' configs allowed; "as coded" where the config leaves no choice."""
+    found = {str(trial.settings().get("precision", "as coded")) for trial, _ in judged.trials}
     return ", ".join(sorted(found))
 
 

@@ -113,9 +113,12 @@ def test_newest_published_records_belong_to_todays_claims():
 
 
 def test_every_default_claim_has_a_published_record():
-    """A newcomer's board shows every claim of the default tier."""
-    published = {decode(p.read_bytes()).claim.id for p in RECORDS}
-    assert {c.id for c in CATALOGUE.claims if c.tier == "cpu"} <= published
+    """A newcomer's board shows every claim of the default tier, with all its controls, and at all its seeds."""
+    newest = {r.claim.id: r for r in sorted((decode(p.read_bytes()) for p in RECORDS), key=lambda r: r.created)}
+    for found in (c for c in CATALOGUE.claims if c.tier == "cpu"):
+        record = newest[found.id]
+        assert {control.name for control in record.controls if control.rejected} == set(found.controls)
+        assert {len(sample.seeds) for sample in record.samples} == {found.seeds}
 
 
 def test_readme_is_current_and_names_every_command():

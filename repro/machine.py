@@ -51,7 +51,8 @@ class Software(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         threads: compute threads of a trial on a CPU.
         deterministic: whether deterministic algorithms were asked for.
-        precision: arithmetic that was allowed, such as "float32", or "bfloat16" where a claim says so; "as coded" without a choice.
+        precision: arithmetic that was allowed, such as "float32", or "bfloat16" where a claim says so; "as coded"
+            where the config leaves no choice.
     """
 
     repro: str | None

@@ -27,7 +27,7 @@ from repro import (
     ordered,
     refuted,
 )
-from repro.task import Classifier, Layer, Predictor, Signal
+from repro.task import Counted, Layer, Predictor, Signal
 
 PAPER = Paper(
     key="he2015",
@@ -99,12 +99,8 @@ DIGITS: dict[str, Any] = {
 CURVE = Classification(checkpoints=(60, 70, 80))  # of the shallow networks, until the learning rate falls
 
 
-class ResidualLearning(Classifier, Protocol):
-    """What an implementation of this paper offers beside training."""
-
-    def layers(self, config: Any) -> tuple[Layer, ...]:
-        """Every layer with weights, in the order of execution; within a block the shortcut's stand last."""
-        ...
+class ResidualLearning(Counted, Protocol):
+    """What an implementation of this paper offers beside training and counting."""
 
     def deepen(self, predictor: Predictor, config: Any, *, seed: int) -> Predictor:
         """A predictor of the deeper `config` whose added layers are identities and whose others are copies."""

@@ -238,8 +238,3 @@ def bad_block_bound(side: int, buckets: int, expected: float) -> float:
         expected: the expected count E of the block.
     """
     return 2 * math.exp(-(side**4) / (3 * buckets**2 * expected))
-
-
-def uniform_bad_block_bound(side: int, buckets: int) -> float:
-    """Eq. 16: Eq. 15 at the largest expected count, E = side**2."""
-    return bad_block_bound(side, buckets, side**2)

@@ -517,6 +517,22 @@ def _check(config: Config, data: Images) -> None:
         raise ValueError(f"{len(data.labels)} images do not fill a batch of {config.batch}")
 
 
+def state(predictor: Network) -> dict[str, NDArray[Any]]:
+    """Weights, the normalizations' statistics and the mean image, by name."""
+    learnt = {name: value for name, value in predictor.net.state_dict().items() if value.is_floating_point()}
+    return {name: value.cpu().numpy() for name, value in {**learnt, "mean": predictor.mean_HWC}.items()}
+
+
+def restore(config: Config, state: dict[str, NDArray[Any]], *, device: Device) -> Network:
+    """The network with that state."""
+    net = Net(config)
+    tensors = {name: _tensor(value) for name, value in state.items()}
+    mean_HWC = tensors.pop("mean").to(device)
+    net.load_state_dict(tensors, strict=False)  # it counts batches as well, and prediction does not need the count
+    net.to(torch.device(device), memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
+    return Network(net, config, mean_HWC, "restored")
+
+
 def deepen(predictor: Network, config: Config, *, seed: int) -> Network:
     """A deeper network that computes the same function (Section 1): trained layers and, after them, identities.
 

@@ -24,7 +24,7 @@ class Scored:
     """How a predictor did on a split.
 
     Attributes:
-        wrong: whether the best-scored class was not the label, [N]. Scores that are not finite are wrong.
+        wrong: whether the best-scored class was not the label, [N]. Ties and scores that are not finite are wrong.
         missed: whether the label was not among the five best-scored classes, [N].
         loss: negative logarithm of the label's softmax probability, nats, [N].
     """
@@ -99,7 +99,7 @@ def score(predictor: Predictor, split: Split, *, views: int = 1) -> Scored:
     """Score every image of a split, each once and in its order.
 
     Raises:
-        ReproError: if the scores are not one row per image and one column per class.
+        ReproError: if the scores are not floating-point numbers, one row per image and one column per class.
     """
     images: Any = split.images
     parts = [
@@ -117,12 +117,17 @@ def _scored(scores: NDArray[Any], labels: NDArray[np.int64], split: Split) -> Se
             f"Scores of {len(labels)} images over {split.classes} classes came with shape {np.shape(scores)}",
             "predict must return one row per image and one column per class.",
         )
+    if not np.issubdtype(np.asarray(scores).dtype, np.floating):
+        raise ReproError(
+            f"Scores came as {np.asarray(scores).dtype}, not as floating-point numbers",
+            "predict must return float32, float64 or float16.",
+        )
     exact = np.asarray(scores, dtype=np.float64)
     finite = np.asarray(np.isfinite(exact).all(axis=1))
     exact = np.where(finite[:, None], exact, np.nan)
     own = exact[np.arange(len(labels)), labels]
     shifted = exact - exact.max(axis=1, keepdims=True)
     loss = np.log(np.exp(shifted).sum(axis=1)) + exact.max(axis=1) - own
-    wrong = ~finite | (np.where(finite[:, None], exact, 0.0).argmax(axis=1) != labels)
-    missed = ~finite | ((exact > own[:, None]).sum(axis=1) >= 5)
+    ahead = (exact >= own[:, None]).sum(axis=1) - 1  # a class of equal score counts as ahead: a tie is no hit
+    wrong, missed = ~finite | (ahead > 0), ~finite | (ahead >= 5)
     return wrong, missed, loss

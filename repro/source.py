@@ -67,16 +67,73 @@ def _plain(node: Any) -> str:
 
 
 def file_closure(path: Path, root: Path) -> str:
-    """Digest of a Python file and of the project's own files that it imports, recursively."""
-    seen: dict[Path, str] = {}
-    todo = [path.resolve()]
+    """Digest of a Python file and of the project's own code that it imports, recursively.
+
+    Of a module of `repro` only the definitions count that are imported by name, with what they are built on.
+    """
+    parts: set[str] = set()
+    seen: set[tuple[Path, str | None]] = set()
+    todo: list[tuple[Path, str | None]] = [(path.resolve(), None)]
     while todo:
         current = todo.pop()
-        if current not in seen:
-            text = current.read_text()
-            seen[current] = normalised(text, current.name)
-            todo += _imported_files(ast.parse(text), root)
-    return digest("\n".join(sorted(seen.values())))
+        if current in seen:
+            continue
+        seen.add(current)
+        file, name = current
+        tree = _tree(file.read_text(), file.name)
+        used: list[ast.stmt] = tree.body if name is None else _definitions(tree, name)
+        parts.update(map(ast.dump, used))
+        todo += _imports(tree, used if name else None, root)
+    return digest("\n".join(sorted(parts)))
+
+
+def _definitions(tree: ast.Module, name: str) -> list[ast.stmt]:
+    """The top-level statements of a module that define `name`, and those that define what these use."""
+    defining: dict[str, list[ast.stmt]] = {}
+    for statement in tree.body:
+        for defined in _defined(statement):
+            defining.setdefault(defined, []).append(statement)
+    found: list[ast.stmt] = []
+    todo = [name]
+    while todo:
+        for statement in defining.pop(todo.pop(), []):
+            if statement not in found:
+                found.append(statement)
+                todo += [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
+    return found
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return []
+    return [n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+
+
+def _imports(tree: ast.Module, used: list[ast.stmt] | None, root: Path) -> list[tuple[Path, str | None]]:
+    """The project's files that a module imports, with the imported name for those of `repro`.
+
+    Args:
+        tree: the module.
+        used: the statements that count, if not all do: then so do only the imports that these name.
+        root: the project.
+    """
+    named = None if used is None else {n.id for s in used for n in ast.walk(s) if isinstance(n, ast.Name)}
+    found: list[tuple[Path | None, str | None]] = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        for alias in node.names:
+            if named is not None and (alias.asname or alias.name).split(".")[0] not in named:
+                continue
+            if isinstance(node, ast.Import):
+                found.append((_find(alias.name, root), None))
+            elif node.module and not node.level:
+                inner = _find(f"{node.module}.{alias.name}", root)
+                by_name = alias.name if node.module.startswith("repro.") else None
+                found.append((inner, None) if inner else (_find(node.module, root), by_name))
+    return [(file, name) for file, name in found if file is not None]
 
 
 @cache
@@ -159,18 +216,10 @@ def _module_text(module: ModuleType) -> str:
     return normalised(Path(path).read_text(), module.__name__) if path else ""
 
 
-def _imported_files(tree: ast.Module, root: Path) -> list[Path]:
-    names: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    files = [_find(name, root) for name in names if name.split(".")[0] in ("repro", "reference")]
-    return [file for file in files if file is not None]
-
-
 def _find(name: str, root: Path) -> Path | None:
+    """The file of a module of `repro` or `reference`, or None."""
+    if name.split(".")[0] not in ("repro", "reference"):
+        return None
     if name.startswith("repro"):
         package = sys.modules["repro"].__file__
         base = Path(package or "").parent.parent

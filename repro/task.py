@@ -2,9 +2,18 @@
 
 The implementation computes; the suite measures. No implementation reports its own score, sees test labels or
 reads the clock that times it. An implementation is anything with these names: a reference module, a control
-built from one, or a submission.
+built from one, or a submission behind a pipe.
 
-Shapes: N examples, H height, W width, C channels, K classes, T snapshots.
+Only these cross the boundary, in either direction: None, bool, int, float, str, bytes, arrays of numbers, lists,
+tuples and dicts with text keys of such values, configs (frozen dataclasses of such values), the structs below,
+`Images`, and objects or iterators that an implementation returned, which stay where they are and are handed back
+by reference. A claims file may add methods for its paper by subclassing a protocol, under the same rule.
+
+What is to be predicted is never passed along: a classifier gets test images without labels, a stream gets the
+next token only after it has committed to scores for it.
+
+Shapes: N examples, B lanes or a batch, H height, W width, C channels, K classes, T steps or snapshots,
+V vocabulary, D features, L longest sequence.
 """
 
 from __future__ import annotations
@@ -49,6 +58,36 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     response: NDArray[np.float32]  # output of the block, [N, C, H, W]
     gradient: NDArray[np.float32]  # d loss / d kernel
+
+
+class Sequences(msgspec.Struct, frozen=True, kw_only=True):
+    """Sequences of different lengths, padded at their ends.
+
+    Attributes:
+        items: tokens [N, L], or feature vectors [N, L, D]; what lies beyond a sequence's length means nothing.
+        lengths: items of each sequence that count, [N].
+    """
+
+    items: NDArray[Any]
+    lengths: NDArray[np.int64]
+
+
+class Graphs(msgspec.Struct, frozen=True, kw_only=True):
+    """Graphs one after another: rows of the first `nodes_of[0]` nodes belong to the first graph, and so on.
+
+    Attributes:
+        nodes: features of all nodes, [sum of nodes_of, D].
+        edges: pairs of nodes, counted from 0 within each graph, [sum of edges_of, 2].
+        links: features of all edges, [sum of edges_of, D'].
+        nodes_of: nodes of each graph, [N].
+        edges_of: edges of each graph, [N].
+    """
+
+    nodes: NDArray[np.float32]
+    edges: NDArray[np.int64]
+    links: NDArray[np.float32]
+    nodes_of: NDArray[np.int64]
+    edges_of: NDArray[np.int64]
 
 
 class Predictor(Protocol):
@@ -101,9 +140,186 @@ class Classifier(Implementation, Protocol):
         ...
 
 
+class Counted(Classifier, Protocol):
+    """A classifier whose layers can be counted, and the count checked.
+
+    The check: what `state` gives of a trained predictor is carried to a process that has trained nothing, and there
+    `restore` must make a predictor of the same predictions. So whatever is learnt is in `state`, where it is counted.
+    """
+
+    def layers(self, config: Any) -> tuple[Layer, ...]:
+        """Every layer with weights, in the order of execution; within a block the shortcut's stand last."""
+        ...
+
+    def state(self, predictor: Any) -> dict[str, NDArray[Any]]:
+        """All that a predictor has learnt, by name: "<layer's name>.<anything>" for a layer's weights and statistics.
+
+        Other names are for statistics of the inputs, which may have the size of one image in all.
+        """
+        ...
+
+    def restore(self, config: Any, state: dict[str, NDArray[Any]], *, device: Device) -> Predictor:
+        """The predictor whose state that is."""
+        ...
+
+
 class Simulator(Implementation, Protocol):
     """A stochastic system that can be observed."""
 
     def simulate(self, config: Any, times: Sequence[int], *, seed: int) -> NDArray[Any]:
         """States [T, ...] at the given ascending times (in the config's unit of time), from its start."""
+        ...
+
+
+class Corpus(Protocol):
+    """A text to learn a language model from."""
+
+    @property
+    def tokens(self) -> NDArray[np.int64]:
+        """The training text [T], numbers below `vocabulary`."""
+        ...
+
+    @property
+    def validation(self) -> NDArray[np.int64]:
+        """A text that the schedule may look at, [T]; empty where the paper's does not."""
+        ...
+
+    @property
+    def vocabulary(self) -> int:
+        """How many different tokens there are."""
+        ...
+
+
+class Stream(Protocol):
+    """Many independent texts ("lanes"), read in step. Scores come first; what really follows is told afterwards."""
+
+    def step(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Read one more token of each lane [B]; scores [B, V] of what follows, up to a constant for each lane.
+
+        The suite normalises them by a softmax, so logits will do. A lane depends on nothing but its own tokens.
+        """
+        ...
+
+
+class Reader(Protocol):
+    """A trained language model."""
+
+    def start(self, lanes: int) -> Stream:
+        """A stream of `lanes` texts of which nothing has been read."""
+        ...
+
+
+class LanguageModel(Implementation, Protocol):
+    """A model of text that is trained on one text and read another, token by token."""
+
+    def train(
+        self, config: Any, data: Corpus, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    ) -> Iterator[tuple[int, Reader]]:
+        """As `Classifier.train`, yielding readers."""
+        ...
+
+
+class Writer(Reader, Protocol):
+    """A trained language model that also writes."""
+
+    def generate(self, prompts: Sequences, length: int, *, temperature: float, seed: int) -> NDArray[np.int64]:
+        """Continuations [N, length] of prompts; at temperature 0 the likeliest token each time, whatever the seed."""
+        ...
+
+
+class TextGenerator(Implementation, Protocol):
+    """A language model that is judged by what it writes as well."""
+
+    def train(
+        self, config: Any, data: Corpus, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    ) -> Iterator[tuple[int, Writer]]:
+        """As `Classifier.train`, yielding writers."""
+        ...
+
+
+class Pairs(Protocol):
+    """Inputs and the outputs that belong to them."""
+
+    @property
+    def inputs(self) -> Any:
+        """`Sequences`, or `Graphs`."""
+        ...
+
+    @property
+    def outputs(self) -> Any:
+        """`Sequences` of tokens, or of indices into the inputs; for graphs, numbers [N, D]."""
+        ...
+
+
+class Translator(Protocol):
+    """A trained sequence transducer."""
+
+    def start(self, inputs: Sequences) -> Stream:
+        """A stream of one lane for each input, which reads outputs."""
+        ...
+
+    def decode(self, inputs: Sequences, longest: int) -> Sequences:
+        """The output that the model prefers for each input, of at most `longest` tokens."""
+        ...
+
+
+class SequenceTransducer(Implementation, Protocol):
+    """Sequences to sequences: translation, transcription, algorithms."""
+
+    def train(
+        self, config: Any, data: Pairs, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    ) -> Iterator[tuple[int, Translator]]:
+        """As `Classifier.train`, yielding translators."""
+        ...
+
+
+class Pointer(Protocol):
+    """A trained pointer decoder."""
+
+    def point(self, inputs: Sequences, longest: int) -> Sequences:
+        """For each input, places in it [N, L], counted from 0, in the order of the output."""
+        ...
+
+
+class PointerDecoder(Implementation, Protocol):
+    """Sequences to places in them: hulls, triangulations, tours."""
+
+    def train(
+        self, config: Any, data: Pairs, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    ) -> Iterator[tuple[int, Pointer]]:
+        """As `Classifier.train`, yielding pointers."""
+        ...
+
+
+class Regressor(Protocol):
+    """A trained graph regressor."""
+
+    def predict(self, graphs: Graphs) -> NDArray[np.float32]:
+        """Numbers [N, D]; the same for a graph whatever the order of its nodes and edges and its neighbours."""
+        ...
+
+
+class GraphRegressor(Implementation, Protocol):
+    """Graphs to numbers."""
+
+    def train(
+        self, config: Any, data: Pairs, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    ) -> Iterator[tuple[int, Regressor]]:
+        """As `Classifier.train`, yielding regressors."""
+        ...
+
+
+class PipelineTrainer(Implementation, Protocol):
+    """Training that is spread over stages; the config says over how many, and into how many micro-batches."""
+
+    def gradients(
+        self, config: Any, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int
+    ) -> dict[str, NDArray[Any]]:
+        """By parameter, the gradient of the mean loss over a mini-batch at the initial weights of `seed`."""
+        ...
+
+    def steps(
+        self, config: Any, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int, device: Device
+    ) -> Iterator[float]:
+        """For ever: update once on the mini-batch and yield its loss. The suite's clock times each update."""
         ...

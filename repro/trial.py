@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -67,11 +68,12 @@ class Trial:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """Everything that can change the result, as JSON data."""
-        versions = msgspec.to_builtins(software(threads=THREADS))
+        versions = msgspec.to_builtins(software(threads=THREADS)) | {"zlib": zlib.ZLIB_RUNTIME_VERSION}
         del versions["repro"]  # the suite's code that matters is in the experiment's closure
         return {
             "format": FORMAT,
             "experiment": object_closure(self.arm.experiment),
+            "determinism": object_closure(prepare),
             "implementation": self.subject.source,
             "config": self.settings(),
             "data": data.digest(self.arm.data) if self.arm.data else None,

@@ -106,6 +106,29 @@ def test_file_closure_follows_references(tmp_path):
     assert file_closure(folder / "three2002.py", tmp_path) == digests[1]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ("BASE = 1", "BASE = 2", True),
+        ("value: int = BASE", "value: float = BASE", True),
+        ("OTHER = 1", "OTHER = 2", False),
+    ],
+    ids=["what a used name is built on", "a used name", "another name"],
+)
+def test_file_closure_takes_of_the_contract_what_is_imported(tmp_path, monkeypatch, old, new, changes):
+    """A reference changes digest with the contract's names it imports and what they are built on, and no others."""
+    contract = "BASE = 1\nOTHER = 1\n\nclass Layer:\n    value: int = BASE\n\nclass Unused:\n    pass\n"
+    package, folder = tmp_path / "repro", tmp_path / "reference"
+    package.mkdir()
+    folder.mkdir()
+    (folder / "one2000.py").write_text("from repro.task import Layer\n")
+    monkeypatch.setattr(sys.modules["repro"], "__file__", str(package / "__init__.py"))
+    (package / "task.py").write_text(contract)
+    before = file_closure(folder / "one2000.py", tmp_path)
+    (package / "task.py").write_text(contract.replace(old, new))
+    assert (file_closure(folder / "one2000.py", tmp_path) != before) is changes
+
+
 def test_broken_source_is_named():
     """Code that does not parse gives the file and the line."""
     with pytest.raises(ReproError, match=r"mine\.py is not valid Python: line 1"):

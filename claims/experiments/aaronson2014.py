@@ -8,8 +8,8 @@ is subtracted first, since a file's header is not information about the cup.
 from __future__ import annotations
 
 import bz2
-import gzip
 import lzma
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
@@ -56,10 +56,18 @@ class CoffeeAutomaton(Simulator, Protocol):
 
 
 def _size(coffee: CoffeeAutomaton, payload: bytes, compressor: str = "gzip") -> float:
-    """Bytes of a compressed file; NaN if it does not unpack to what went in."""
+    """Bytes of a compressed file; NaN if it does not unpack to what went in, and to no more."""
     packed = coffee.compress(payload, compressor)
-    unpack = {"gzip": gzip.decompress, "bz2": bz2.decompress, "lzma": lzma.decompress}[compressor]
-    return float(len(packed)) if unpack(packed) == payload else np.nan
+    unpack = {
+        "gzip": lambda: zlib.decompressobj(wbits=31),
+        "bz2": bz2.BZ2Decompressor,
+        "lzma": lambda: lzma.LZMADecompressor(memlimit=1 << 27),
+    }[compressor]()
+    try:
+        same = unpack.decompress(packed, len(payload) + 1) == payload and unpack.eof and not unpack.unused_data
+    except (zlib.error, OSError, EOFError, lzma.LZMAError):
+        same = False
+    return float(len(packed)) if same else np.nan
 
 
 def _fine(config: Any, state: NDArray[Any]) -> bytes:

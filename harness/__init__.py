@@ -1,0 +1,1 @@
+"""Other people's implementations: submission folders, isolation, audits, and what they cost."""

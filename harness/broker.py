@@ -1,0 +1,242 @@
+"""The side outside the jail: it owns labels, seeds, clock and scores, and speaks for the submission to the claims.
+
+To an experiment, what `Broker` gives looks like a reference module. Every call goes through the pipe; what comes back
+is numbers, configs and the contract's structs, and objects that stayed inside are handed back by reference.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.jail import Jail, Jailed
+from harness.wire import Channel, Closed, Codec, Handle, WireError
+from repro.pictures import Pictures
+
+OBJECTS = 1 << 16  # that a submission may leave inside
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a submission offers: presets by name, and the names of its functions."""
+
+    configs: Mapping[str, Any]
+    offers: frozenset[str]
+
+
+class Broker:
+    """One trial's conversation with the worker in a jail.
+
+    Args:
+        jail: a jail that has been entered.
+        name: what messages call the submission.
+    """
+
+    def __init__(self, jail: Jail, name: str) -> None:
+        self._jail, self._name = jail, name
+        self._channel = Channel(jail.connection, jail.limits.message_bytes)
+        self._channel.deadline = time.monotonic() + jail.limits.wall_s
+        self._codec = Codec(self._stay, self._come)
+        self._dropped: list[int] = []
+        self._living: set[int] = set()
+        self.seconds: dict[str, float] = {}
+
+    def load(self, seed: int | None, device: str) -> Description:
+        """Have the submission imported.
+
+        Args:
+            seed: what the global random generators start from; None to leave them.
+            device: "cpu", "cuda" or "mps".
+
+        Raises:
+            Jailed: if it cannot be imported, or what it offers is not readable.
+        """
+        found = self.ask("load", seed=seed, device=device)
+        configs, offers = found.get("configs"), found.get("offers")
+        if not isinstance(configs, dict) or not isinstance(offers, list):
+            raise self._fault("it described itself in a way that cannot be read")
+        for name, config in configs.items():
+            if not dataclasses.is_dataclass(config):
+                raise Jailed(
+                    f"{self._name}: CONFIGS[{name!r}] is {type(config).__name__}, not a frozen dataclass",
+                    "Give each preset as an instance of your Config, with numbers and texts as fields.",
+                )
+        return Description(configs, frozenset(str(name) for name in offers))
+
+    def names(self, description: Description) -> Names:
+        """The submission as experiments see it."""
+        return Names(self, description)
+
+    def collect(self) -> dict[str, bytes]:
+        """The code that compilers left behind in the jail, by relative path."""
+        found = self.ask("collect")
+        if not isinstance(found, dict) or not all(isinstance(data, bytes) for data in found.values()):
+            raise self._fault("it handed over compiled code in a way that cannot be read")
+        return found
+
+    def call(self, target: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a function (target 0) or a method of an object inside, on the clock."""
+        started = time.perf_counter()
+        try:
+            return self.ask("call", target=target, name=name, args=args, kwargs=kwargs)
+        finally:
+            self._count(name, started)
+
+    def advance(self, target: int, name: str) -> Any:
+        """The next item of an iterator that `name` returned, on the clock.
+
+        Raises:
+            StopIteration: at its end.
+        """
+        started = time.perf_counter()
+        try:
+            found = self.ask("next", target=target)
+        finally:
+            self._count(name, started)
+        if not isinstance(found, dict) or not found.keys() <= {"item"}:
+            raise self._fault("an iterator gave what cannot be read")
+        if not found:
+            raise StopIteration
+        return found["item"]
+
+    def ask(self, do: str, **what: Any) -> Any:
+        """Send a request and wait for its answer.
+
+        Raises:
+            Jailed: if the submission raised, broke a limit, or answered with what is not a frame.
+        """
+        if self._dropped:
+            targets, self._dropped = self._dropped, []
+            self.ask("drop", targets=targets)
+        try:
+            self._channel.send(*self._codec.pack({"do": do, "with": what}))
+            answer = self._codec.unpack(*self._channel.receive())
+        except TimeoutError:
+            raise self._fault(f"it took longer than {self._jail.limits.wall_s:,} s") from None
+        except Closed:
+            raise self._fault(self._death()) from None
+        except WireError as error:
+            raise self._fault(f"it answered with {error}") from None
+        if not isinstance(answer, dict) or not (answer.keys() in ({"value"}, {"error", "where"})):
+            raise self._fault("it answered with a frame that is no answer")
+        if "error" in answer:
+            where = f" ({answer['where']})" if answer["where"] else ""
+            raise Jailed(f"{self._name} raised {answer['error']}{where}", self._last_words())
+        return answer["value"]
+
+    def _count(self, name: str, started: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def _fault(self, why: str) -> Jailed:
+        """Kill the jail; the error that says why."""
+        self._jail.kill(why)
+        return Jailed(f"{self._name} was stopped: {self._jail.fault}", self._last_words())
+
+    def _death(self) -> str:
+        try:
+            code = self._jail.process.wait(2)
+        except Exception:
+            return "it closed the pipe"
+        return f"its process ended with {f'exit code {code}' if code >= 0 else f'signal {-code}'} without an answer"
+
+    def _last_words(self) -> str:
+        text = self._jail.printed.decode(errors="replace").strip()
+        printable = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+        return "It printed:\n" + "\n".join(printable.splitlines()[-12:]) if text else ""
+
+    def _stay(self, value: Any) -> dict[str, Any]:
+        if isinstance(value, Remote):
+            return {"object": value._target}
+        if isinstance(value, Pictures):
+            paths = [Path(path) for path in value.paths]
+            if all(any(p.is_relative_to(folder) for folder in self._jail.view.shared) for p in paths):
+                return {"config": ["Pictures", {"paths": [str(path) for path in paths]}]}
+            return {"config": ["Encoded", {"files": [path.read_bytes() for path in paths]}]}
+        raise TypeError(f"a {type(value).__name__} cannot be passed to a submission: see repro/task.py")
+
+    def _come(self, kind: str, what: Any) -> Any:
+        if kind in ("object", "iterator"):
+            if type(what) is not int or len(self._living) >= OBJECTS:
+                raise ValueError("too many objects, or one without a number")
+            remote = (RemoteIterator if kind == "iterator" else Remote)(self, what)
+            self._living.add(what)
+            weakref.finalize(remote, self._forget, what).atexit = False
+            return remote
+        if kind == "config":
+            return config_of(*what)
+        raise ValueError(f"unknown kind {kind!r}")
+
+    def _forget(self, target: int) -> None:
+        self._living.discard(target)
+        self._dropped.append(target)
+
+
+class Remote(Handle):
+    """An object that stayed in the jail; its methods are called through the pipe."""
+
+    def __init__(self, broker: Broker, target: int) -> None:
+        self._broker, self._target = broker, target
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: self._broker.call(self._target, name, args, kwargs)
+
+
+class RemoteIterator(Remote):
+    """An iterator that stayed in the jail."""
+
+    of = "next"
+
+    def __iter__(self) -> RemoteIterator:
+        return self
+
+    def __next__(self) -> Any:
+        return self._broker.advance(self._target, self.of)
+
+
+class Names:
+    """A submission's functions, as experiments call those of a reference module."""
+
+    def __init__(self, broker: Broker, description: Description) -> None:
+        self._broker, self._description = broker, description
+        self.CONFIGS = description.configs
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name not in self._description.offers:
+            raise AttributeError(f"the submission has no {name}")
+
+        def function(*args: Any, **kwargs: Any) -> Any:
+            result = self._broker.call(0, name, args, kwargs)
+            if isinstance(result, RemoteIterator):
+                result.of = name  # the time of its items is the function's
+            return result
+
+        return function
+
+
+def config_of(name: str, fields: dict[str, Any]) -> Any:
+    """A config of the submission as a frozen dataclass here, of the same name and fields.
+
+    Raises:
+        ValueError: for what is not a name.
+    """
+    if not all(part.isidentifier() for part in name.split(".")) or not all(key.isidentifier() for key in fields):
+        raise ValueError("a config with a name that is none")
+    return _config_class(name, tuple(fields))(**fields)
+
+
+_CLASSES: dict[tuple[str, tuple[str, ...]], type] = {}
+
+
+def _config_class(name: str, fields: tuple[str, ...]) -> type:
+    if (name, fields) not in _CLASSES:
+        made = dataclasses.make_dataclass(name.split(".")[-1], fields, frozen=True, kw_only=True)
+        made.__qualname__ = name
+        _CLASSES[name, fields] = made
+    return _CLASSES[name, fields]

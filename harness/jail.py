@@ -1,0 +1,306 @@
+"""A process that can read what it needs to compute, write to memory that vanishes, and do nothing else.
+
+bubblewrap makes the namespaces, seccomp (see `seccomp`) closes system calls, the worker lowers its own resource
+limits before it imports anything, and a watchdog here counts processes and resident memory and kills all of them
+at once when they pass a ceiling. See docs/threats.md for what this does and does not stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import site
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from harness import seccomp
+from harness.limits import Limits
+from repro.errors import ReproError
+
+HERE = Path(__file__).resolve().parent
+INSIDE = "/harness"  # where our own few files lie in the jail
+SUBMISSION = "/submission"
+TICK_S, TAIL = 0.05, 1 << 16
+OURS = ("harness/__init__.py", "harness/limits.py", "harness/wire.py", "harness/worker.py")
+CONTRACT = ("repro/task.py", "repro/determinism.py", "repro/errors.py")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+REMEDY = (
+    "Install bubblewrap (apt-get install bubblewrap) and allow user namespaces (on Ubuntu: sysctl -w "
+    "kernel.apparmor_restrict_unprivileged_userns=0; in Docker: --security-opt seccomp=unconfined). To run code "
+    "that is your own without isolation, pass --trusted; the record will say so."
+)
+
+
+class Jailed(ReproError):
+    """The submission did what it may not, or died; the harness is well."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a jail shows besides the system and the installed packages.
+
+    Attributes:
+        submission: the folder with implementation.py, shown read-only.
+        compiled: a folder with code compiled earlier from the same source, or None.
+        shared: folders of training data that are too large for the pipe, shown read-only at their own paths.
+        hidden: files and folders of datasets, which are covered wherever they would show.
+    """
+
+    submission: Path
+    compiled: Path | None = None
+    shared: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+
+
+@lru_cache(maxsize=1)
+def probe() -> str:
+    """What isolates here, such as "bubblewrap 0.8.0, seccomp".
+
+    Raises:
+        ReproError: if this machine cannot isolate, with how to make it.
+    """
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise ReproError("Submissions cannot be isolated here: bubblewrap is not installed", REMEDY)
+    try:
+        seccomp.program()
+    except KeyError as error:
+        raise ReproError(
+            f"Submissions cannot be isolated here: no seccomp filter for {error}", "Use x86-64 or ARM64, or --trusted."
+        ) from error
+    with _filter() as descriptor:
+        command = [bwrap, *_namespaces(), "--ro-bind", "/", "/", "--seccomp", str(descriptor), "/bin/true"]
+        try:
+            tried = subprocess.run(command, capture_output=True, text=True, timeout=20, pass_fds=(descriptor,))
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ReproError(f"Submissions cannot be isolated here: {error}", REMEDY) from error
+    if tried.returncode:
+        why = tried.stderr.strip().splitlines()[-1] if tried.stderr.strip() else f"exit code {tried.returncode}"
+        raise ReproError(f"Submissions cannot be isolated here: {why}", REMEDY)
+    version = subprocess.run([bwrap, "--version"], capture_output=True, text=True).stdout.split()
+    return f"bubblewrap {version[-1] if version else ''}, seccomp"
+
+
+def command(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
+    """The bubblewrap command line, up to the program to run."""
+    words = [shutil.which("bwrap") or "bwrap", *_namespaces(), "--seccomp", str(filter_descriptor)]
+    size = str(limits.scratch_bytes)
+    words += ["--size", size, "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev", "--size", size]
+    words += ["--tmpfs", "/dev/shm"]
+    shown = [*_system(), *_python(), *(_gpu() if limits.gpus else [])]
+    for path in shown:
+        words += (
+            ["--symlink", str(path.readlink()), str(path)] if path.is_symlink() else ["--ro-bind", *[str(path)] * 2]
+        )
+    for path in view.shared:
+        words += ["--ro-bind", str(path), str(path)]
+    for device in _gpu_devices() if limits.gpus else ():
+        words += ["--dev-bind", str(device), str(device)]
+    for path in view.hidden:
+        if any(path.is_relative_to(folder) for folder in (*shown, *view.shared)):
+            words += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", "/dev/null", str(path)]
+    words += ["--ro-bind", str(view.submission), SUBMISSION]
+    for name in OURS:
+        words += ["--ro-bind", str(HERE.parent / name), f"{INSIDE}/{name}"]
+    for name in CONTRACT:
+        words += ["--ro-bind", str(_package() / name), f"{INSIDE}/{name}"]
+    words += ["--ro-bind", "/dev/null", f"{INSIDE}/repro/__init__.py"]
+    if view.compiled is not None and view.compiled.is_dir():
+        words += ["--ro-bind", str(view.compiled), "/compiled"]
+    for name, value in environment(limits).items():
+        words += ["--setenv", name, value]
+    return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def environment(limits: Limits, scratch: str = "/tmp", earlier: str = "/compiled") -> dict[str, str]:
+    """Variables of the worker: nothing of the caller's but which GPUs are visible."""
+    found = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "REPRO_COMPILED": f"{scratch}/compiled",
+        "REPRO_EARLIER": earlier, "NUMBA_CACHE_DIR": f"{scratch}/compiled/numba",
+        "TORCHINDUCTOR_CACHE_DIR": f"{scratch}/compiled/inductor", "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    if limits.gpus:
+        del found["OMP_NUM_THREADS"]
+        found |= {k: os.environ[k] for k in ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH") if k in os.environ}
+    return found
+
+
+@dataclass
+class Jail:
+    """A running worker, in a jail or, trusted, in a process of its own without one.
+
+    Attributes:
+        connection: the socket to the worker.
+        fault: why it was killed; "" while it was not.
+        peak_bytes: the most resident memory seen of all its processes together.
+    """
+
+    limits: Limits
+    view: View
+    trusted: bool = False
+    connection: socket.socket = field(init=False)
+    fault: str = field(init=False, default="")
+    peak_bytes: int = field(init=False, default=0)
+    printed: bytes = field(init=False, default=b"")
+
+    def __enter__(self) -> Jail:
+        self._over = threading.Event()
+        self._scratch = tempfile.TemporaryDirectory(prefix="repro-trusted-") if self.trusted else None
+        self.connection, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as open_only_here:
+            if self._scratch is None:
+                probe()
+                descriptor = open_only_here.enter_context(_filter())
+                words, passed = command(self.limits, self.view, descriptor), (descriptor, theirs.fileno())
+                python, folder, root, variables = sys.executable, SUBMISSION, INSIDE, {}
+            else:
+                words, passed = [], (theirs.fileno(),)
+                python, folder, root = sys.executable, str(self.view.submission), str(HERE.parent)
+                compiled = str(self.view.compiled or Path(self._scratch.name) / "none")
+                variables = {**os.environ, **environment(self.limits, self._scratch.name, compiled)}
+            worker = f"{root}/harness/worker.py"
+            limits = msgspec.json.encode(self.limits).decode()
+            self.process = subprocess.Popen(
+                [*words, python, "-I", "-B", worker, str(theirs.fileno()), limits, folder, root],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=passed,
+                env=variables,
+                start_new_session=True,
+            )
+        self._threads = [threading.Thread(target=f, daemon=True) for f in (self._drain, self._watch)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+        self.kill("")
+        self.process.wait()
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def kill(self, why: str) -> None:
+        """End every process in the jail at once."""
+        self.fault = self.fault or why
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, 9)
+
+    @property
+    def pid(self) -> int:
+        """The process that the worker, and whatever it starts, descends from."""
+        return self.process.pid
+
+    def _drain(self) -> None:
+        """Read what it prints; keep the end."""
+        pipe, count = self.process.stdout, 0
+        assert pipe is not None
+        while data := os.read(pipe.fileno(), 1 << 16):
+            count += len(data)
+            self.printed = (self.printed + data)[-TAIL:]
+            if count > self.limits.output_bytes:
+                self.kill(f"it printed more than {_size(self.limits.output_bytes)}")
+        pipe.close()
+
+    def _watch(self) -> None:
+        """Kill when processes or memory pass their ceilings."""
+        while not self._over.wait(TICK_S):
+            count, memory = usage(self.pid)
+            self.peak_bytes = max(self.peak_bytes, memory)
+            if memory > self.limits.memory_bytes:
+                self.kill(f"it used more than {_size(self.limits.memory_bytes)} of memory")
+            if count > self.limits.processes:
+                self.kill(f"it started more than {self.limits.processes} processes and threads")
+
+
+def usage(pid: int) -> tuple[int, int]:
+    """Processes and threads of `pid` and below it, and their resident bytes, shared pages counted once."""
+    tasks, private, shared = 0, 0, 0
+    for process in (pid, *descendants(pid)):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            _, resident, common = (int(word) for word in Path(f"/proc/{process}/statm").read_text().split()[:3])
+            private += resident - common
+            shared = max(shared, common)
+            tasks += int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[17])
+    return tasks, (private + shared) * PAGE
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The processes below `pid`, itself left out."""
+    todo = [pid]
+    while todo:
+        process = todo.pop()
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{process}/task"):
+                children = Path(f"/proc/{process}/task/{thread}/children").read_text().split()
+                todo += (found := [int(child) for child in children])
+                yield from found
+
+
+def _size(count: int) -> str:
+    unit, name = (1 << 30, "GiB") if count >= 1 << 30 else (1 << 20, "MiB")
+    return f"{count / unit:.3g} {name}"
+
+
+def _namespaces() -> list[str]:
+    user = ["--uid", "65534", "--gid", "65534", "--hostname", "jail"]
+    return ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", *user]
+
+
+@contextlib.contextmanager
+def _filter() -> Iterator[int]:
+    """A descriptor from which bubblewrap reads the seccomp program."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, seccomp.program())
+        os.close(writing)
+        yield reading
+    finally:
+        os.close(reading)
+
+
+def _system() -> Iterable[Path]:
+    names = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/sys/devices/system/cpu")
+    return (path for name in names if (path := Path(name)).exists())
+
+
+def _python() -> list[Path]:
+    """The interpreter and the installed packages, as far as they do not lie in /usr."""
+    places: Sequence[str] = (sys.base_prefix, sys.prefix, sysconfig.get_path("purelib"), *site.getsitepackages())
+    found: list[Path] = []
+    for place in dict.fromkeys(Path(p) for p in places):
+        if place.is_dir() and not any(place.is_relative_to(known) for known in (Path("/usr"), *found)):
+            found.append(place)
+    return found
+
+
+def _gpu_devices() -> list[Path]:
+    return [*sorted(Path("/dev").glob("nvidia*")), *sorted(Path("/dev/nvidia-caps").glob("*"))]
+
+
+def _gpu() -> list[Path]:
+    return [Path("/sys")]  # without it CUDA cannot find its devices
+
+
+def _package() -> Path:
+    import repro
+
+    return Path(repro.__file__).resolve().parent.parent

@@ -6,6 +6,7 @@ from claims.experiments.aaronson2014 import (
     SIZES,
     AdjustedPeaks,
     AgainstShuffled,
+    CoffeeAutomaton,
     ComplexityCurve,
     EntropyCurve,
     LargestEntropy,
@@ -19,6 +20,7 @@ from claims.experiments.aaronson2014 import (
     window_means,
 )
 from repro import (
+    Contract,
     Paper,
     Reported,
     Run,
@@ -63,6 +65,8 @@ PAPER = Paper(
         "needs, stands), and the theorem's blocks must be wider than 54.5 cells at n = 100, more than half the cup."
     ),
 )
+
+CONTRACT = Contract(protocol=CoffeeAutomaton, preset="interacting", overrides={"n": 20, "grain": 4})
 
 ENTROPY_FIT = {
     "interacting": Reported(0.9999, "r2", "Figure 6, quadratic fit of the maximum entropy, interacting"),

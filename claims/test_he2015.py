@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from repro import (
     Classification,
+    Contract,
     Measurements,
     Paper,
     Reported,
@@ -111,6 +112,18 @@ class ResidualLearning(Counted, Protocol):
     ) -> tuple[Signal, ...]:
         """What each block of the untrained network shows on one batch."""
         ...
+
+
+CONTRACT = Contract(
+    protocol=ResidualLearning,
+    preset="resnet-20",
+    data="digits",
+    overrides={**DIGITS, "depth": 8, "iterations": 20, "milestones": (15,)},
+    counted={
+        preset: {"iterations": 0, "batch": 8, "augment": "none"}
+        for preset in (*(f"resnet-{n}" for n in PARAMETERS), *(f"imagenet-resnet-{n}" for n in MULTIPLY_ADDS))
+    },
+)
 
 
 def weights(layers: tuple[Layer, ...]) -> int:
@@ -336,7 +349,13 @@ def test_plain_degrades(run: Run):
     return deep["train_error"], shallow["train_error"]
 
 
-@claim("residual-gains-from-depth", all_of(lower(by=-1.0), lower(times=0.1)), seeds=6, controls=["halved_shortcuts"])
+@claim(
+    "residual-gains-from-depth",
+    all_of(lower(by=-1.0), lower(times=0.1)),
+    version=2,
+    seeds=10,
+    controls=["halved_shortcuts"],
+)
 def test_residual_gains_from_depth(run: Run):
     """Figure 6 (middle): with shortcuts the deeper network trains as well, and far better than its plain twin."""
     deep = run(Classification(), "resnet-56", data="digits", arm="residual, 56 layers", **DIGITS)["train_error"]

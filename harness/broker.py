@@ -26,7 +26,7 @@ class Description:
     """What a submission offers: presets by name, and the names of its functions."""
 
     configs: Mapping[str, Any]
-    offers: frozenset[str]
+    offers: tuple[str, ...]
 
 
 class Broker:
@@ -66,7 +66,7 @@ class Broker:
                     f"{self._name}: CONFIGS[{name!r}] is {type(config).__name__}, not a frozen dataclass",
                     "Give each preset as an instance of your Config, with numbers and texts as fields.",
                 )
-        return Description(configs, frozenset(str(name) for name in offers))
+        return Description(configs, tuple(str(name) for name in offers))
 
     def names(self, description: Description) -> Names:
         """The submission as experiments see it."""
@@ -122,7 +122,7 @@ class Broker:
             raise self._fault(self._death()) from None
         except WireError as error:
             raise self._fault(f"it answered with {error}") from None
-        if not isinstance(answer, dict) or not (answer.keys() in ({"value"}, {"error", "where"})):
+        if not isinstance(answer, dict) or answer.keys() not in ({"value"}, {"error", "where"}):
             raise self._fault("it answered with a frame that is no answer")
         if "error" in answer:
             where = f" ({answer['where']})" if answer["where"] else ""
@@ -218,6 +218,20 @@ class Names:
             return result
 
         return function
+
+
+def codec() -> Codec:
+    """A codec for descriptions, in which nothing but configs may come."""
+
+    def nothing(value: Any) -> dict[str, Any]:
+        raise WireError(f"a {type(value).__name__} where a description is due")
+
+    def come(kind: str, what: Any) -> Any:
+        if kind != "config":
+            raise ValueError(f"unknown kind {kind!r}")
+        return config_of(*what)
+
+    return Codec(nothing, come)
 
 
 def config_of(name: str, fields: dict[str, Any]) -> Any:

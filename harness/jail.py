@@ -17,7 +17,6 @@ import sys
 import sysconfig
 import tempfile
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -249,8 +248,8 @@ def descendants(pid: int) -> Iterator[int]:
     while todo:
         process = todo.pop()
         with contextlib.suppress(OSError):
-            for thread in os.listdir(f"/proc/{process}/task"):
-                children = Path(f"/proc/{process}/task/{thread}/children").read_text().split()
+            for thread in Path(f"/proc/{process}/task").iterdir():
+                children = (thread / "children").read_text().split()
                 todo += (found := [int(child) for child in children])
                 yield from found
 

@@ -26,7 +26,8 @@ JSON_BYTES, BUFFERS, DIMENSIONS = 8 << 20, 1 << 16, 32
 DTYPES = {
     name: np.dtype(name).newbyteorder("<")
     for name in (
-        "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
+        "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+        "float16", "float32", "float64",
     )
 }  # fmt: skip
 STRUCTS = {kind.__name__: kind for kind in (task.Layer, task.Signal, task.Sequences, task.Graphs)}
@@ -184,7 +185,7 @@ class Codec:
         if value.dtype.name not in DTYPES:
             raise WireError(f"an array of {value.dtype}, where only whole and floating-point numbers may cross")
         exact = np.ascontiguousarray(value, dtype=DTYPES[value.dtype.name])
-        buffers.append(memoryview(exact.reshape(-1).view(np.uint8)))
+        buffers.append(exact.reshape(-1).view(np.uint8).data)
         return {"array": [len(buffers) - 1, value.dtype.name, list(value.shape)]}
 
     def _value(self, plain: Any, buffers: list[bytearray]) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from repro.claim import Run, claim, refuted
 from repro.classification import Classification
+from repro.contract import Contract
 from repro.criterion import (
     all_of,
     at_least,
@@ -29,6 +30,7 @@ from repro.paper import Paper, Reported
 
 __all__ = [
     "Classification",
+    "Contract",
     "Measurement",
     "Measurements",
     "Paper",

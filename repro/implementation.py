@@ -9,17 +9,44 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from repro.errors import ReproError, unknown
 from repro.paths import project_root
+from repro.record import SubmissionPart
 from repro.source import digest, file_closure, object_closure
 
 Kind = Literal["reference", "control", "submission"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An implementation that is ready for one trial: its names, and the process that it runs in if not this one."""
+
+    names: Any
+    pid: int | None = None
+
+
+class Host(Protocol):
+    """Runs an implementation in another process, a fresh one for each trial."""
+
+    @property
+    def isolation(self) -> str:
+        """What it runs in, as records say it."""
+        ...
+
+    def seed(self, seed: int) -> int:
+        """The seed that the implementation is given for a trial's seed."""
+        ...
+
+    def open(self, *, seed: int, device: str, dataset: str | None) -> AbstractContextManager[Opened]:
+        """A fresh process that has seen nothing; `dataset` names what it may be trained on."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +61,9 @@ class Implementation:
         says: a control's one stated difference, else "".
         deviations: how many numbered deviations from the paper its header lists.
         original: for a control that only changes configs, the reference that it hands them to.
+        host: what runs it elsewhere; None if it runs in this process.
+        division: of a submission, the one it asks to be in.
+        submission: of a submission, what its records say beside.
     """
 
     kind: Kind
@@ -44,6 +74,15 @@ class Implementation:
     says: str = ""
     deviations: int = 0
     original: Implementation | None = None
+    host: Host | None = None
+    division: Literal["closed", "open"] | None = None
+    submission: SubmissionPart | None = None
+
+    def open(self, *, seed: int, device: str, dataset: str | None) -> AbstractContextManager[Opened]:
+        """The implementation, ready for one trial."""
+        if self.host is None:
+            return nullcontext(Opened(self.names))
+        return self.host.open(seed=seed, device=device, dataset=dataset)
 
     @property
     def label(self) -> str:
@@ -151,18 +190,6 @@ def control(paper: str, name: str, root: Path | None = None) -> Implementation:
         says=" ".join((build.__doc__ or "").split()),
         deviations=original.deviations,
         original=original if isinstance(names, Reconfigured) else None,
-    )
-
-
-def submission(path: Path, paper: str, root: Path | None = None) -> Implementation:
-    """Somebody's implementation: a Python file, or a folder with `implementation.py`."""
-    file = path / "implementation.py" if path.is_dir() else path
-    if not file.is_file():
-        raise ReproError(f"There is no implementation at {path}", "Give a .py file or a folder with implementation.py.")
-    name = path.resolve().parent.name if path.name == "implementation.py" else path.resolve().stem
-    module = load_file(file, f"submission_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}")
-    return Implementation(
-        kind="submission", paper=paper, name=name, names=module, source=_closure(file, root or project_root())
     )
 
 

@@ -33,6 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seeds", type=int, metavar="N", help="seeds per arm instead of each claim's own number")
     group.addoption("--claim", action="append", default=[], metavar="ID", help="only this paper or claim (repeatable)")
     group.addoption("--implementation", type=Path, metavar="PATH", help="judge this implementation, not the reference")
+    group.addoption("--trusted", action="store_true", help="run that implementation without a jail; its record says so")
+    group.addoption("--salt", default="", metavar="TEXT", help="derive that implementation's seeds from this as well")
     group.addoption("--store", type=Path, metavar="DIR", help="where records are written")
     group.addoption("--no-cache", action="store_true", help="compute every trial again, in a cache of this session")
 
@@ -78,7 +80,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from repro.session import Session, selected
 
     try:
-        chosen = selected(set(cases_by_item.values()), config.option)
+        chosen = selected(set(cases_by_item.values()), config.option, config.rootpath)
         if chosen:
             worker = getattr(config, "workerinput", {"workerid": "main"})
             shared = Path(worker.get("repro_shared") or config.stash[SHARED].name)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,20 +14,26 @@ from repro.calibration import calibration_of
 from repro.catalogue import matches_id
 from repro.determinism import THREADS
 from repro.errors import ReproError
+from repro.implementation import Implementation
 from repro.machine import machine, software, source
+from repro.paths import write_whole
 from repro.record import (
+    UNSEALED,
     ClaimPart,
     ControlPart,
     ImplementationPart,
     Record,
     TrialPart,
     decode,
+    encode,
+    file_name,
     sample_part,
     seal,
 )
 from repro.store import Store
 from repro.suite import Judged
 from repro.task import Device
+from repro.verdict import Word
 
 
 def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: Path) -> Record:
@@ -100,9 +106,64 @@ def publish(store: Store, folder: Path, names: Sequence[str]) -> Iterator[Path]:
         target = folder / record.paper.key / origin.name
         if not target.exists():
             decode(origin.read_bytes())
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(origin, target)
+            write_whole(target, origin.read_bytes())
             yield target
+
+
+def publish_submission(store: Store, folder: Path, own: Implementation) -> Iterator[Path]:
+    """Copy the newest record of each claim that this submission was judged by, byte for byte; yields the new files.
+
+    Raises:
+        ReproError: if the store has no record of the submission as it stands, with all its seeds.
+    """
+    rows = store.newest(paper=own.paper, kind="submission", implementation=own.name)
+    found = [record for record in rows if record.implementation.source == own.source and _whole(record)]
+    if not found:
+        raise ReproError(
+            f"The store has no records of {own.name} as it stands", "Run `repro submission run FOLDER` first."
+        )
+    for record in found:
+        origin = store.path(record)
+        target = folder / record.paper.key / origin.name
+        if not target.exists():
+            write_whole(target, origin.read_bytes())
+            yield target
+
+
+class Rerun(NamedTuple):
+    """A published verdict of a submission beside a new one: `path` is the verified record if they are the same."""
+
+    claim: str
+    before: Word
+    after: Word | None
+    path: Path | None
+
+
+def verify_submission(store: Store, folder: Path, own: Implementation, salt: str) -> Iterator[Rerun]:
+    """Compare what was published of a submission with a rerun under a new salt, and write verified records.
+
+    Raises:
+        ReproError: if nothing was published of the submission as it stands.
+    """
+    published = Store(folder.parent, read_only=True)
+    claimed = [
+        record
+        for record in published.newest(paper=own.paper, kind="submission", implementation=own.name)
+        if record.implementation.source == own.source
+    ]
+    if not claimed:
+        raise ReproError(f"No record of {own.name} as it stands is published", "See `repro submission publish`.")
+    for before in claimed:
+        after = store.latest(claim=before.claim.id, kind="submission", implementation=own.name)
+        if after is None or (part := after.implementation.submission) is msgspec.UNSET or part.salt != salt:
+            yield Rerun(before.claim.id, before.word, None, None)
+        elif after.word != before.word or after.implementation.source != own.source:
+            yield Rerun(before.claim.id, before.word, after.word, None)
+        else:
+            verified = seal(msgspec.structs.replace(after, id=UNSEALED, runner="verified", supersedes=before.id))
+            target = folder / verified.paper.key / file_name(verified)
+            write_whole(target, encode(verified))
+            yield Rerun(before.claim.id, before.word, after.word, target)
 
 
 def _whole(record: Record) -> bool:
@@ -149,7 +210,13 @@ def _claim_part(judged: Judged) -> ClaimPart:
 def _implementation_part(judged: Judged) -> ImplementationPart:
     found = judged.implementation
     return ImplementationPart(
-        kind=found.kind, name=found.name, key=found.paper, source=found.source, deviations=found.deviations
+        kind=found.kind,
+        name=found.name,
+        key=found.paper,
+        source=found.source,
+        division=found.division,
+        deviations=found.deviations,
+        submission=found.submission or msgspec.UNSET,
     )
 
 
@@ -186,6 +253,9 @@ def _command(judged: Judged, device: Device, *, with_controls: bool) -> str:
     words += ["--controls"] if with_controls else []
     used = len({trial.seed for trial, _ in judged.trials})
     words += ["--seeds", str(used)] if used != judged.claim.seeds else []
-    if judged.implementation.kind == "submission":
-        words += ["--implementation", judged.implementation.name]
+    own = judged.implementation
+    if own.submission is not None:
+        words += ["--implementation", f"harness/submissions/{own.paper}/{own.name}"]
+        words += ["--trusted"] if own.submission.isolation.startswith("none") else []
+        words += ["--salt", own.submission.salt] if own.submission.salt else []
     return " ".join(words)

@@ -64,6 +64,51 @@ class ClaimPart(Strict, frozen=True, kw_only=True):
     expected_refuted: str | None = None
 
 
+class Ratio(Strict, frozen=True, kw_only=True):
+    """What a submission costs beside the reference, both run in the same isolation on one machine, by turns.
+
+    Attributes:
+        what: "time to train", "time to predict", "peak memory" or "energy"; for other functions "time to <name>".
+        ratio: geometric mean over pairs of runs of submission over reference.
+        low: lower end of the 95 % t interval of the ratio; None with a single pair.
+        high: its upper end.
+        pairs: how many.
+        unit: unit of `reference`.
+        reference: the reference's own geometric mean.
+    """
+
+    what: str
+    ratio: float
+    low: float | None = None
+    high: float | None = None
+    pairs: Annotated[int, msgspec.Meta(ge=1)]
+    unit: str
+    reference: float
+
+
+class SubmissionPart(Strict, frozen=True, kw_only=True):
+    """What a submission says of itself, and how it was run.
+
+    Attributes:
+        deviations: its differences from the paper, each as "where: here what; why".
+        isolation: what it ran in, such as "bubblewrap 0.8.0, seccomp", or "none (trusted)".
+        salt: what the seeds that it was given were derived from, beside its source and each trial's seed.
+        audits: what was checked before scoring, one line each.
+        shared: functions that are the reference's own, of all that it defines, as "3 of 20".
+        costs: what it costs beside the reference; empty where that was not measured.
+    """
+
+    summary: str
+    authors: tuple[str, ...]
+    licence: str
+    deviations: tuple[str, ...] = ()
+    isolation: str
+    salt: str = ""
+    audits: tuple[str, ...]
+    shared: str
+    costs: tuple[Ratio, ...] = ()
+
+
 class ImplementationPart(Strict, frozen=True, kw_only=True):
     """What answered the claim.
 
@@ -71,6 +116,7 @@ class ImplementationPart(Strict, frozen=True, kw_only=True):
         source: sha256 of its source and of the project code it is built on.
         division: of a submission: "closed" (the paper's protocol) or "open"; None for all others.
         deviations: how many numbered deviations from the paper it declares.
+        submission: of a submission, the rest; left out for all others.
     """
 
     kind: Literal["reference", "control", "submission"]
@@ -79,6 +125,7 @@ class ImplementationPart(Strict, frozen=True, kw_only=True):
     source: Hash
     division: Literal["closed", "open"] | None = None
     deviations: Count = 0
+    submission: SubmissionPart | msgspec.UnsetType = msgspec.UNSET
 
 
 class SamplePart(Strict, frozen=True, kw_only=True):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from harness import dossier, folder
 from repro import implementation
 from repro.cache import Cache
 from repro.catalogue import matches
@@ -33,11 +34,13 @@ class Case:
     claim: Claim
     kind: Kind
     name: str = "reference"
+    trusted: bool = False
+    salt: str = ""
 
     @property
     def id(self) -> str:
         """The pytest id: `reference`, `control:NAME` or `submission:NAME`, after the row if there is one."""
-        label = self.kind if self.kind == "reference" else f"{self.kind}:{Path(self.name).stem}"
+        label = self.kind if self.kind == "reference" else f"{self.kind}:{Path(self.name).name}"
         return f"{self.claim.row}-{label}" if self.claim.row is not None else label
 
     @property
@@ -45,12 +48,16 @@ class Case:
         """Markers: the claim's group, and its tier where that is not the default."""
         return [self.claim.group, *([self.claim.tier] if self.claim.tier != "cpu" else [])]
 
-    def load(self, root: Path) -> Implementation:
-        """The implementation to judge."""
+    def load(self, root: Path, say: Callable[[str], None] = lambda audit: None) -> Implementation:
+        """The implementation to judge; a submission is audited first, if it has not been.
+
+        Raises:
+            ReproError: if it cannot be loaded, or does not pass.
+        """
         if self.kind == "control":
             return implementation.control(self.claim.paper.key, self.name, root)
         if self.kind == "submission":
-            return implementation.submission(Path(self.name), self.claim.paper.key, root)
+            return dossier.load(Path(self.name), root, trusted=self.trusted, salt=self.salt, say=say)
         return implementation.reference(self.claim.paper.key, root)
 
 
@@ -59,17 +66,20 @@ def cases(claims: Collection[Claim], options: Namespace) -> list[Case]:
     path: Path | None = options.implementation
     found = []
     for claim in claims:
-        found.append(Case(claim, "submission", str(path.resolve())) if path else Case(claim, "reference"))
+        if path:
+            found.append(Case(claim, "submission", str(path.resolve()), options.trusted, options.salt))
+        else:
+            found.append(Case(claim, "reference"))
         if options.controls:
             found += [Case(claim, "control", name) for name in claim.controls]
     return found
 
 
-def selected(found: Collection[Case], options: Namespace) -> set[Case]:
-    """The cases of the tiers and claims that were asked for.
+def selected(found: Collection[Case], options: Namespace, root: Path) -> set[Case]:
+    """The cases of the tiers and claims that were asked for, and that a submission answers.
 
     Raises:
-        ReproError: for a tier that does not exist or a claim that is not among those collected.
+        ReproError: for a tier that does not exist, a claim that is not among those collected, or an unsound submission.
     """
     tiers = TIERS if options.tier == "all" else tuple(options.tier.split(","))
     for tier in tiers:
@@ -80,7 +90,13 @@ def selected(found: Collection[Case], options: Namespace) -> set[Case]:
             names = {case.claim.id for case in found} | {case.claim.paper.key for case in found}
             raise unknown("claim" if "/" in name else "paper", name, names)
     wanted = {case for case in found if not options.claim or any(matches(case.claim, n) for n in options.claim)}
-    return {case for case in wanted if case.claim.tier in tiers}
+    wanted = {case for case in wanted if case.claim.tier in tiers}
+    if options.implementation is None:
+        return wanted
+    answers = {claim.id for claim in folder.read(options.implementation, root).claims}
+    if wanted and not any(case.claim.id in answers for case in wanted):
+        raise ReproError("The submission answers none of these claims", "See `claims` in its submission.toml.")
+    return {case for case in wanted if case.claim.id in answers}
 
 
 class Session:
@@ -93,6 +109,7 @@ class Session:
         self._seeds = range(options.seeds) if options.seeds is not None else None
         self._with_controls = bool(options.controls)
         self._heartbeat = heartbeat
+        self._submissions: dict[str, Implementation] = {}
 
     @classmethod
     def start(cls, options: Namespace, root: Path, shared: Path, worker: str) -> Session:
@@ -125,7 +142,7 @@ class Session:
         """
         with self._heartbeat.on(f"{case.claim.id} {case.id}"):
             seeds = self._seeds if case.claim.statistical else None
-            judged = self.suite.judge(case.claim, case.load(self.root), seeds)
+            judged = self.suite.judge(case.claim, self._loaded(case), seeds)
             if case.kind == "control":
                 return _control_row(judged)
             controls = self.suite.controls(case.claim, seeds) if self._with_controls else []
@@ -134,6 +151,17 @@ class Session:
                 return _row(judged, controls)
             kept, path = save(self.store, record)
             return _row(judged, controls) | {"record": kept.id, "file": str(path)}
+
+    def _loaded(self, case: Case) -> Implementation:
+        """The implementation of a case; a submission is checked and audited once, not for each claim."""
+        if case.kind != "submission":
+            return case.load(self.root)
+        if case.name not in self._submissions:
+            self._submissions[case.name] = case.load(self.root, lambda audit: self._heartbeat.beat(0, 0, audit))
+        found = self._submissions[case.name]
+        if found.paper != case.claim.paper.key:
+            raise ReproError(f"{case.id} answers {found.paper}, not {case.claim.paper.key}", "Name its paper's claims.")
+        return found
 
     def unjudged(self, case: Case, outcome: Literal["skipped", "error"], why: ReproError) -> Row:
         """The row of a claim that this machine cannot run, or whose trials failed."""

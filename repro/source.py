@@ -66,6 +66,11 @@ def _plain(node: Any) -> str:
     return "[" + ", ".join(map(_plain, node)) + "]" if isinstance(node, list) else repr(node)
 
 
+def functions(source: str) -> list[str]:
+    """The syntax tree, as text, of every function and method: equal for functions that differ in layout only."""
+    return [ast.dump(node) for node in ast.walk(_tree(source, "<source>")) if isinstance(node, ast.FunctionDef)]
+
+
 def file_closure(path: Path, root: Path) -> str:
     """Digest of a Python file and of the project's own code that it imports, recursively.
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import resource
 import sys
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import psutil
@@ -26,6 +28,7 @@ POINTS = 500  # a longer series is thinned to at most this many
 COUNTER_S = 0.2  # the GPU's energy counter moves every 20 to 100 ms: a shorter window says nothing
 LARGEST_SERIES = 1 << 20  # bytes of JSON
 
+T = TypeVar("T")
 Column = tuple[float | None, ...]
 
 
@@ -50,8 +53,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Attributes:
         wall_s: seconds from start to end, the GPU's queue included.
-        cpu_s: CPU seconds of this process and of the children it has waited for.
-        peak_rss_bytes: the most memory this process held during the trial. Exact where it was the most the
+        cpu_s: CPU seconds of the process that ran the trial and of the children it has waited for.
+        peak_rss_bytes: the most memory that process held during the trial. Exact where it was the most the
             process ever held; else the largest of the samples taken twice a second, which may miss a spike.
         gpu_peak_bytes: the most GPU memory held, or None.
         gpu_peak_method: how that was measured.
@@ -75,15 +78,17 @@ class Meter:
 
     Args:
         device: what the trial runs on; "cuda" is the current GPU of torch, or the first visible one.
+        pid: the process that runs the trial, with all that descend from it; None for this one.
         rapl: where the kernel lists its power zones.
     """
 
     usage: Usage
 
-    def __init__(self, device: str, *, rapl: Path = Path("/sys/class/powercap")) -> None:
+    def __init__(self, device: str, *, pid: int | None = None, rapl: Path = Path("/sys/class/powercap")) -> None:
         self._gpu = _current_gpu() if device == "cuda" else None
         self._device = device
         self._rapl = Rapl(rapl) if device != "cuda" else None
+        self._tree: Tree | None = None if pid is None else Tree(pid)
         self._process = psutil.Process()
         self._rows: list[tuple[float | None, ...]] = []
         self._every = 1
@@ -94,9 +99,9 @@ class Meter:
         self._torch_memory = _reset_torch_peak() if self._device == "cuda" else False
         self._energy_before = self._gpu.energy_mj()[0] if self._gpu else None
         self._others = (self._gpu.processes() or 0) if self._gpu else 0
-        self._most_ever, self._peak = _most_rss_ever(), self._process.memory_info().rss
+        self._most_ever, self._peak = _most_rss_ever(), self._rss()
         self._thread = threading.Thread(target=self._sample, name="telemetry", daemon=True)
-        self._cpu, self._start = _cpu_seconds(), time.perf_counter()
+        self._cpu, self._start = self._cpu_seconds(), time.perf_counter()
         if self._rapl:
             self._rapl.start()
         self._thread.start()
@@ -111,7 +116,7 @@ class Meter:
             if error is None:
                 raise
         finally:
-            wall, cpu = time.perf_counter() - self._start, _cpu_seconds() - self._cpu
+            wall, cpu = time.perf_counter() - self._start, max(0.0, self._cpu_seconds() - self._cpu)
             energy, method = self._energy(wall)
             self._over.set()
             self._thread.join()
@@ -132,7 +137,7 @@ class Meter:
         tick = 0
         while not self._over.wait(INTERVAL_S):
             tick += 1
-            self._peak = max(self._peak, self._process.memory_info().rss)
+            self._peak = max(self._peak, self._rss())
             if self._rapl:
                 self._rapl.advance()
             if tick % self._every == 0:
@@ -143,7 +148,7 @@ class Meter:
 
     def _row(self) -> tuple[float | None, ...]:
         now = round(time.perf_counter() - self._start, 3)
-        row = (now, self._process.memory_info().rss, self._process.cpu_percent())
+        row = (now, self._rss(), self._tree.cpu_percent() if self._tree else self._process.cpu_percent())
         if self._gpu is None:
             return row
         gpu = self._gpu
@@ -170,7 +175,15 @@ class Meter:
         shared = f", which {several} processes shared" if several > 1 else ""
         return (after - self._energy_before) / 1000, f"NVML energy counter of the whole GPU{shared}"
 
+    def _rss(self) -> int:
+        return self._tree.rss() if self._tree else self._process.memory_info().rss
+
+    def _cpu_seconds(self) -> float:
+        return self._tree.cpu_seconds() if self._tree else _cpu_seconds()
+
     def _peak_rss(self) -> int:
+        if self._tree:
+            return max(self._peak, self._tree.peak())
         ever = _most_rss_ever()
         if ever > self._most_ever:  # the process held more than ever before, so it was now
             return ever
@@ -185,6 +198,48 @@ class Meter:
             return int(torch.cuda.max_memory_allocated()), f"torch's allocator{since}"
         used = [row[4] for row in self._rows if len(row) > 4 and row[4] is not None]
         return (int(max(used)), "NVML samples, all processes") if used else (None, "none: nothing was sampled")
+
+
+class Tree:
+    """Another process and all that descend from it, as one; what has ended counts as far as its parent waited."""
+
+    def __init__(self, pid: int) -> None:
+        self._root = psutil.Process(pid)
+        self._seen = (time.perf_counter(), self.cpu_seconds())
+
+    def rss(self) -> int:
+        """Resident bytes, pages that several share counted for each."""
+        return sum(self._each(lambda process: process.memory_info().rss))
+
+    def peak(self) -> int:
+        """The most that one of the living ever held."""
+        return max(self._each(_high_water), default=0)
+
+    def cpu_seconds(self) -> float:
+        """User and system time."""
+        return sum(self._each(lambda process: sum(process.cpu_times()[:4])))
+
+    def cpu_percent(self) -> float:
+        """Of one core, since the last call."""
+        (before, used), (now, total) = self._seen, (time.perf_counter(), self.cpu_seconds())
+        self._seen = (now, total)
+        return round(100 * max(0.0, total - used) / max(now - before, 1e-9), 1)
+
+    def _each(self, read: Callable[[psutil.Process], T]) -> list[T]:
+        found: list[T] = []
+        try:
+            members = [self._root, *self._root.children(recursive=True)]
+        except psutil.Error:
+            return found
+        for process in members:
+            with contextlib.suppress(psutil.Error, OSError, StopIteration):
+                found.append(read(process))
+        return found
+
+
+def _high_water(process: psutil.Process) -> int:
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 
 def pack(series: Series) -> str:

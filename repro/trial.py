@@ -66,6 +66,12 @@ class Trial:
         return original if original is not None and untouched else self.implementation
 
     @cached_property
+    def given_seed(self) -> int:
+        """The seed that the experiment and the implementation see: `seed`, but for submissions one derived from it."""
+        host = self.subject.host
+        return self.seed if host is None else host.seed(self.seed)
+
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """Everything that can change the result, as JSON data."""
         versions = msgspec.to_builtins(software(threads=THREADS)) | {"zlib": zlib.ZLIB_RUNTIME_VERSION}
@@ -77,10 +83,13 @@ class Trial:
             "implementation": self.subject.source,
             "config": self.settings(),
             "data": data.digest(self.arm.data) if self.arm.data else None,
-            "seed": self.seed,
+            "seed": self.given_seed,
             "device": device_class(self.device),
             "software": versions,
-        } | ({"processes": world()} if world() > 1 else {})
+        } | ({"processes": world()} if world() > 1 else self._isolation())
+
+    def _isolation(self) -> dict[str, str]:
+        return {} if self.subject.host is None else {"isolation": self.subject.host.isolation}
 
     @cached_property
     def key(self) -> str:
@@ -98,11 +107,15 @@ class Trial:
             TrialFailed: if the implementation or the experiment raises, with its last line.
         """
         dataset = data.load(self.arm.data) if self.arm.data else None
-        setting = Setting(config=self.config, seed=self.seed, device=self.device, data=dataset)
-        prepare(self.seed, self.device)
+        seed = self.given_seed
+        setting = Setting(config=self.config, seed=seed, device=self.device, data=dataset)
+        prepare(seed, self.device)
         try:
-            with Meter(self.device) as meter:
-                measurements = self.arm.experiment(self.subject.names, setting)
+            with (
+                self.subject.open(seed=seed, device=self.device, dataset=self.arm.data) as opened,
+                Meter(self.device, pid=opened.pid) as meter,
+            ):
+                measurements = self.arm.experiment(opened.names, setting)
         except ReproError:
             raise
         except Exception as error:

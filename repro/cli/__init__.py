@@ -1,4 +1,4 @@
-"""The command line: `repro claims | run | show | verify | calibrate | data | doctor | leaderboard`."""
+"""The command line: `repro claims | run | submission | show | verify | calibrate | data | doctor | leaderboard`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from repro.cli.leaderboard import leaderboard
 from repro.cli.readme import readme
 from repro.cli.records import publish, show, verify
 from repro.cli.run import run
+from repro.cli.submission import submission
 from repro.errors import ReproError
 
 
@@ -23,7 +24,7 @@ def cli() -> None:
     """Reproduce the claims of the papers that made deep learning."""
 
 
-for command in (claims, run, show, verify, publish, calibrate, data, doctor, leaderboard, readme):
+for command in (claims, run, submission, show, verify, publish, calibrate, data, doctor, leaderboard, readme):
     cli.add_command(command)
 
 

@@ -65,7 +65,7 @@ def _programs() -> list[Check]:
         Check(
             "bwrap",
             shutil.which("bwrap") or "",
-            "isolating submissions, once the harness is there",
+            "isolating submissions",
             "apt-get install bubblewrap",
         ),
         Check("postgres", str(servers[-1]) if servers else "", "the PostgreSQL tests", "apt-get install postgresql"),

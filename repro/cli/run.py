@@ -14,7 +14,9 @@ import click
 @click.option("--tier", default=None, help="cpu, gpu, cluster, or all; by default that of the named claims.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="What trials run on.")
 @click.option("--seeds", type=int, help="Seeds per arm instead of each claim's own number.")
-@click.option("--implementation", type=click.Path(path_type=Path), help="Judge this one, not the reference.")
+@click.option("--implementation", type=click.Path(path_type=Path), help="Judge this submission, not the reference.")
+@click.option("--trusted", is_flag=True, help="Run that implementation without a jail; its record says so.")
+@click.option("--salt", default="", help="Derive that implementation's seeds from this text as well.")
 @click.option("--store", type=click.Path(path_type=Path), help="Where records are written.")
 @click.option("--no-cache", is_flag=True, help="Compute every trial again.")
 @click.option("-n", "--jobs", help="Processes, as in pytest -n (needs pytest-xdist).")
@@ -25,13 +27,13 @@ def run(
     device: str,
     seeds: int | None,
     implementation: Path | None,
+    trusted: bool,
+    salt: str,
     store: Path | None,
     no_cache: bool,
     jobs: str | None,
 ) -> None:
     """Run claims and write their records; the same as pytest claims/ with a selection."""
-    import pytest
-
     from repro.catalogue import Catalogue
 
     catalogue = Catalogue()
@@ -40,7 +42,15 @@ def run(
     files = sorted({str(catalogue.root / "claims" / f"test_{c.paper.key}.py") for c in chosen})
     arguments = [*files, f"--rootdir={catalogue.root}", "--tier", tiers, "--device", device]
     arguments += [word for name in names for word in ("--claim", name)]
-    arguments += ["--controls"] * controls + ["--no-cache"] * no_cache
+    arguments += ["--controls"] * controls + ["--no-cache"] * no_cache + ["--trusted"] * trusted
+    arguments += ["--salt", salt] if salt else []
     for option, value in (("--seeds", seeds), ("--implementation", implementation), ("--store", store), ("-n", jobs)):
         arguments += [option, str(value)] if value is not None else []
-    sys.exit(int(pytest.main(arguments)))
+    sys.exit(judge(arguments))
+
+
+def judge(arguments: list[str]) -> int:
+    """Run pytest with these arguments; its exit code."""
+    import pytest
+
+    return int(pytest.main(arguments))

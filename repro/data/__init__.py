@@ -24,9 +24,11 @@ __all__ = [
     "describe",
     "digest",
     "fetch",
+    "hidden",
     "how_to_get",
     "load",
     "names",
+    "shared",
 ]
 
 HELPERS = {"__init__", "dataset", "download"}
@@ -36,7 +38,11 @@ Progress = Callable[[int, int], None]
 
 
 class Loader(Protocol):
-    """What a dataset's module offers. A module whose data can be downloaded also has `fetch(progress)`."""
+    """What a dataset's module offers.
+
+    A module whose data can be downloaded also has `fetch(progress)`, one whose data come with installed packages has
+    `hidden()`, and one whose training images do not fit in memory has `shared()`.
+    """
 
     def load(self) -> Dataset:
         """Read the dataset."""
@@ -87,6 +93,16 @@ def complete(name: str) -> bool:
     """Whether the data here are the whole published set; a set that is verified by checksum always is."""
     check = getattr(_module(name), "complete", None)
     return available(name) and (check is None or check())
+
+
+def hidden() -> tuple[Path, ...]:
+    """Files and folders of installed packages that hold test labels of some dataset."""
+    return tuple(path for name in names() for path in getattr(_module(name), "hidden", tuple)())
+
+
+def shared(name: str) -> tuple[Path, ...]:
+    """Folders of the dataset's training split that an implementation must see for itself; empty for most."""
+    return getattr(_module(name), "shared", tuple)()
 
 
 def describe(name: str) -> Description:

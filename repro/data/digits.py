@@ -9,6 +9,7 @@ the training split and the other 397 the test split.
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,13 @@ def digest() -> str:
 def available() -> bool:
     """Whether scikit-learn is installed."""
     return importlib.util.find_spec("sklearn") is not None
+
+
+def hidden() -> tuple[Path, ...]:
+    """Where the bundled images and labels lie: not to be seen by what is scored on them."""
+    found = importlib.util.find_spec("sklearn")
+    folders = found.submodule_search_locations if found else None
+    return tuple(Path(folder) / "datasets" / "data" for folder in folders or ())
 
 
 def describe() -> Description:

@@ -59,6 +59,12 @@ def digest() -> str:
     return total.hexdigest()
 
 
+def shared() -> tuple[Path, ...]:
+    """The folder of training images, which an implementation reads for itself."""
+    root = _root()
+    return () if root is None else (root / "train",)
+
+
 def available() -> bool:
     """Whether both splits are on this machine."""
     return _root() is not None

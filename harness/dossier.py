@@ -1,0 +1,210 @@
+"""From a folder to an implementation that claims can be judged on: checked, audited, and known by what it costs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import numpy as np
+from filelock import FileLock
+
+from harness import audits, costs, folder, host
+from harness.audits import Finding, Ground
+from harness.folder import Folder
+from harness.host import FORMAT, Host
+from repro import data
+from repro.claim import arms_of
+from repro.errors import ReproError
+from repro.implementation import Implementation, reference
+from repro.paths import write_whole
+from repro.record import Ratio, SubmissionPart
+from repro.source import digest
+from repro.task import Device
+
+COUNTED = 2  # presets whose layers are counted against what crosses the pipe
+IMAGES = 8  # that they see
+
+
+class Dossier(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a source in one kind of isolation.
+
+    Attributes:
+        audits: what was checked, one line each.
+        costs: beside the reference; empty while not measured.
+    """
+
+    audits: tuple[str, ...]
+    costs: tuple[Ratio, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Submission:
+    """A folder, its host, and what a run of it says."""
+
+    checked: Folder
+    host: Host
+    root: Path | None = None
+
+    @classmethod
+    def at(cls, path: Path, root: Path | None = None, *, trusted: bool = False, salt: str = "") -> Submission:
+        """The submission in a folder, after the static checks.
+
+        Raises:
+            ReproError: for the first thing that is wrong with the folder.
+        """
+        checked = folder.read(path, root)
+        return cls(checked, host.of_folder(checked, trusted=trusted, salt=salt), root)
+
+    @property
+    def dossier(self) -> Dossier | None:
+        """What earlier audits left; None if there were none, or they failed."""
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode(self._file.read_bytes(), type=Dossier)
+        return None
+
+    @property
+    def _file(self) -> Path:
+        return self.host.kept / f"dossier-{digest(f'{FORMAT} {self.host.isolation}')[:12]}.json"
+
+    def presets(self) -> str:
+        """Check that the presets are what its claims, and its division, ask for; one line that says so.
+
+        Raises:
+            ReproError: for a preset or field that is missing, or, in the closed division, differs from the reference's.
+        """
+        own, paper = self.implementation(), reference(self.checked.manifest.paper, self.root)
+        arms = [arm for claim in self.checked.claims for arm in arms_of(claim.draws())]
+        for arm in arms:
+            own.config(arm.preset, arm.overrides)
+        if self.checked.manifest.division == "closed":
+            for preset in sorted({arm.preset for arm in arms}):
+                _same_preset(preset, own.names.CONFIGS[preset], paper.names.CONFIGS[preset])
+        return f"presets: all that {len(self.checked.claims)} claims use are there"
+
+    def audit(self) -> Iterator[Finding]:
+        """Run the audits of the paper's contract; where all pass, remember them.
+
+        Raises:
+            ReproError: if this machine cannot isolate it.
+        """
+        found = [Finding(audit="presets", passed=True, says=self.presets())]
+        yield found[0]
+        contract = self.checked.contract
+        config = self.implementation().config(contract.preset, contract.overrides)
+        train = data.load(contract.data).train if contract.data else None
+        inputs = None if train is None else train.images[:64]
+        ground = Ground(config=config, data=train, inputs=inputs)
+        for finding in audits.run(contract.protocol, self._opens, ground):
+            found.append(finding)
+            yield finding
+        if all(finding.passed for finding in found):
+            for finding in self._counts():
+                found.append(finding)
+                yield finding
+        if all(finding.passed for finding in found):
+            self._remember(Dossier(audits=tuple(f"{f.audit}: {f.says}" for f in found)))
+
+    def measure(self, device: Device, pairs: int = costs.PAIRS) -> Iterator[int]:
+        """Time it beside the reference and remember the ratios; yields how many pairs of runs are done.
+
+        Raises:
+            ReproError: if it has not passed its audits, or a run fails.
+        """
+        known = self.dossier
+        arm = costs.arm_of(self.checked.claims)
+        if known is None or arm is None:
+            raise ReproError(f"{self.host.label} cannot be timed", "It must pass its audits and answer a timed claim.")
+        manifest = self.checked.manifest
+        beside = host.of_reference(manifest.paper, self.root, trusted=self.host.trusted)
+        original = host.as_reference(beside, manifest.paper)
+        runs = costs.Costs()
+        for runs in costs.measure(self.implementation(), original, arm, device, pairs):
+            yield len(runs.submission)
+        self._remember(msgspec.structs.replace(known, costs=costs.ratios(runs)))
+
+    def implementation(self) -> Implementation:
+        """The submission as claims are judged on it."""
+        manifest, known = self.checked.manifest, self.dossier
+        return Implementation(
+            kind="submission",
+            paper=manifest.paper,
+            name=manifest.name,
+            names=SimpleNamespace(CONFIGS=self.host.description.configs),
+            source=digest(f"{FORMAT} {self.host.source}"),
+            deviations=len(manifest.deviation),
+            host=self.host,
+            division=manifest.division,
+            submission=SubmissionPart(
+                summary=manifest.summary,
+                authors=manifest.authors,
+                licence=manifest.license,
+                deviations=tuple(f"{d.paper}: here {d.here}; {d.why}" for d in manifest.deviation),
+                isolation=self.host.isolation,
+                salt=self.host.salt or "",
+                audits=known.audits if known else (),
+                shared="{} of {}".format(*self.checked.shared),
+                costs=known.costs if known else (),
+            ),
+        )
+
+    def _counts(self) -> Iterator[Finding]:
+        """The layers of a few presets, drawn by the digest of the source, which nobody knows while writing it."""
+        contract = self.checked.contract
+        names = sorted(contract.counted)
+        chosen = random.Random(self.checked.digest).sample(names, min(COUNTED, len(names)))
+        for preset in chosen:
+            config = self.implementation().config(preset, contract.counted[preset])
+            yield from audits.count(self._opens, Ground(config=config, **_noise(config)), preset)
+
+    @contextlib.contextmanager
+    def _opens(self) -> Iterator[Any]:
+        """A fresh jail for an audit; what compilers leave in it is kept for later trials."""
+        with self.host.jailed() as (broker, _):
+            yield broker.names(broker.load(0, "cpu"))
+            if not self.host.compiled.is_dir():
+                host.keep_compiled(self.host, broker.collect())
+
+    def _remember(self, dossier: Dossier) -> None:
+        write_whole(self._file, msgspec.json.encode(dossier))
+
+
+def load(path: Path, root: Path | None, *, trusted: bool, salt: str, say: Callable[[str], None]) -> Implementation:
+    """The implementation in a submission's folder, audited if it has not been.
+
+    Raises:
+        ReproError: if the folder is not sound, an audit fails, or this machine cannot isolate it.
+    """
+    submission = Submission.at(path, root, trusted=trusted, salt=salt)
+    with FileLock(submission.host.kept / "audit.lock"):  # several processes of one session want the same
+        if submission.dossier is None:
+            for finding in submission.audit():
+                say(finding.audit)
+                if not finding.passed:
+                    failed = f"{submission.host.label} failed an audit, {finding.audit}: {finding.says}"
+                    raise ReproError(failed, "`repro submission check` shows all; nothing is scored before they pass.")
+    return submission.implementation()
+
+
+def _same_preset(name: str, own: Any, paper: Any) -> None:
+    for field in dataclasses.fields(paper):
+        mine, theirs = getattr(own, field.name, None), getattr(paper, field.name)
+        if mine != theirs:
+            raise ReproError(
+                f"CONFIGS[{name!r}].{field.name} is {mine!r}, and the reference's is {theirs!r}",
+                'The closed division keeps the paper\'s protocol: take its value, or set division = "open".',
+            )
+
+
+def _noise(config: Any) -> dict[str, Any]:
+    """A few images of the config's size, with labels, and what is to be predicted."""
+    rng = np.random.default_rng(0)
+    shape = (IMAGES, config.image, config.image, config.channels)
+    images = rng.integers(0, 256, shape, dtype=np.uint8)
+    labels = rng.integers(0, config.classes, IMAGES)
+    return {"data": SimpleNamespace(images=images, labels=labels, classes=config.classes), "inputs": images}

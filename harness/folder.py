@@ -1,0 +1,231 @@
+"""A submission's folder: what may be in it, checked without running any of it, and kept under its digest."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import manifest
+from harness.manifest import Manifest
+from repro.catalogue import Catalogue, matches
+from repro.claim import Claim
+from repro.contract import Contract
+from repro.errors import ReproError, unknown
+from repro.paths import cache_dir
+from repro.source import functions
+
+SUFFIXES = {".py", ".toml", ".md", ".txt"}
+FILES, BYTES = 50, 1 << 20
+IGNORED = {"__pycache__", ".git", ".gitignore", ".DS_Store", ".ruff_cache", ".ipynb_checkpoints"}
+OURS = {"reference", "claims", "harness", "leaderboard", "tests"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A submission that passed the static checks.
+
+    Attributes:
+        files: contents by path relative to the folder, sorted.
+        digest: sha256 of all files.
+        contract: what its paper asks for.
+        claims: the claims that it answers.
+        shared: functions and classes that are the reference's own, and how many it defines.
+    """
+
+    manifest: Manifest
+    files: dict[str, bytes]
+    digest: str
+    contract: Contract
+    claims: tuple[Claim, ...]
+    shared: tuple[int, int]
+
+
+def read(path: Path, root: Path | None = None) -> Folder:
+    """Check a folder without running anything in it.
+
+    Args:
+        path: the folder.
+        root: the project that has the paper's claims.
+
+    Raises:
+        ReproError: for the first thing that is wrong, with what to do.
+    """
+    if not path.is_dir():
+        remedy = "Make one with `repro submission new PAPER NAME`."
+        raise ReproError(f"There is no submission folder {path}", remedy)
+    files = dict(_files(path))
+    for name, remedy in (
+        ("submission.toml", "It says what the submission is: copy one from `repro submission new PAPER NAME`."),
+        ("implementation.py", "It holds the code, with the names that the paper's contract asks for."),
+    ):
+        if name not in files:
+            raise ReproError(f"{path.name} has no {name}", remedy)
+    stated = manifest.read(path / "submission.toml")
+    catalogue = Catalogue(root)
+    contract, claims = _asked(stated, catalogue)
+    tree = _parsed(files)
+    _names(tree, contract, stated.paper)
+    return Folder(
+        manifest=stated,
+        files=files,
+        digest=digest(files),
+        contract=contract,
+        claims=claims,
+        shared=_shared(files, catalogue.root / "reference" / f"{stated.paper}.py"),
+    )
+
+
+def digest(files: dict[str, bytes]) -> str:
+    """The sha256, in hex, of files by relative path."""
+    total = hashlib.sha256()
+    for name in sorted(files):
+        total.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
+    return total.hexdigest()
+
+
+def keep(files: dict[str, bytes], name: str) -> Path:
+    """The folder in the cache that holds exactly these files; what runs is read from there, so it is what was hashed.
+
+    Raises:
+        ReproError: if the cache cannot be written.
+    """
+    folder = cache_dir() / "submissions" / name
+    write(folder / "source", files)
+    return folder
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    """Make a folder that holds these files, all of them or none; a folder that is there already stays as it is.
+
+    Raises:
+        ReproError: for a name that leads out of the folder or is no plain relative path, or if it cannot be written.
+    """
+    for name in files:
+        if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in name.split("/")) or len(name) > 500:
+            raise ReproError(f"A file is named {name[:80]!r}, which is no plain path below its folder")
+    if folder.is_dir():
+        return
+    made: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+        for name, data in files.items():
+            target = made / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        made.chmod(0o755)
+        os.rename(made, folder)  # noqa: PTH104 -- all of it or nothing
+    except OSError as error:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+        if not folder.is_dir():  # else another process was first
+            remedy = "Set REPRO_CACHE to a folder of yours, on a disk with space."
+            raise ReproError(f"The folder {folder} cannot be written: {error}", remedy) from error
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Every file of the folder with its content, all of them small texts."""
+    total = count = 0
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if name not in IGNORED)
+        for name in [*folders, *sorted(names)]:
+            file = Path(folder) / name
+            relative = file.relative_to(path).as_posix()
+            if file.is_symlink():
+                raise ReproError(f"{relative} is a symbolic link", "Put the file itself there.")
+            if file.is_dir() or name in IGNORED:
+                continue
+            count, total = count + 1, total + file.stat().st_size
+            if not file.is_file() or file.suffix not in SUFFIXES:
+                raise ReproError(
+                    f"{relative} is not a text file of a known kind ({', '.join(sorted(SUFFIXES))})",
+                    "A submission is source code: weights are learnt in the trial, data are given.",
+                )
+            if count > FILES or total > BYTES:
+                raise ReproError(
+                    f"{path.name} has more than {FILES} files or {BYTES >> 20} MiB",
+                    "A submission is source code: remove what the implementation does not import.",
+                )
+            yield relative, _text(file, relative)
+
+
+def _text(file: Path, relative: str) -> bytes:
+    data = file.read_bytes()
+    try:
+        if "\0" in data.decode():
+            raise ValueError
+    except ValueError as error:
+        raise ReproError(f"{relative} is not text in UTF-8", "Binary files are not taken.") from error
+    return data
+
+
+def _asked(stated: Manifest, catalogue: Catalogue) -> tuple[Contract, tuple[Claim, ...]]:
+    module = catalogue.modules.get(stated.paper)
+    if module is None:
+        raise unknown("paper", stated.paper, catalogue.papers)
+    contract = getattr(module, "CONTRACT", None)
+    if contract is None:
+        raise ReproError(f"{stated.paper} takes no submissions: claims/test_{stated.paper}.py states no CONTRACT")
+    claims = catalogue.select([stated.paper])
+    for name in stated.claims:
+        if not any(matches(claim, f"{stated.paper}/{name}") for claim in claims):
+            raise unknown(f"claim of {stated.paper}", name, {claim.name for claim in claims})
+    wanted = [f"{stated.paper}/{name}" for name in stated.claims]
+    return contract, tuple(c for c in claims if not wanted or any(matches(c, name) for name in wanted))
+
+
+def _parsed(files: dict[str, bytes]) -> ast.Module:
+    """The syntax tree of implementation.py; all files are parsed and their imports looked at."""
+    for name, data in files.items():
+        if not name.endswith(".py"):
+            continue
+        try:
+            tree = ast.parse(data)
+        except SyntaxError as error:
+            raise ReproError(f"{name} is not valid Python: line {error.lineno}: {error.msg}") from error
+        for module, line in _imports(tree):
+            if module.split(".")[0] in OURS or (module.split(".")[0] == "repro" and module != "repro.task"):
+                raise ReproError(
+                    f"{name}, line {line}, imports {module}, which is not in the jail",
+                    "A submission stands on its own: of Repro it sees repro.task only. Copy what you build on; "
+                    "functions shared with the reference are counted and shown.",
+                )
+    return ast.parse(files["implementation.py"])
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            submodules = node.module == "repro"
+            yield from ((f"repro.{a.name}" if submodules else node.module, node.lineno) for a in node.names)
+
+
+def _names(tree: ast.Module, contract: Contract, paper: str) -> None:
+    defined: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            defined |= {alias.asname or alias.name for alias in node.names}
+        else:
+            defined |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    missing = [name for name in contract.names if name not in defined]
+    if missing:
+        raise ReproError(
+            f"implementation.py does not define {', '.join(missing)}",
+            f"The contract of {paper} asks for {', '.join(contract.names)}: see repro/task.py and the paper's claims.",
+        )
+
+
+def _shared(files: dict[str, bytes], reference: Path) -> tuple[int, int]:
+    known = set(functions(reference.read_text())) if reference.is_file() else set()
+    own = [text for name, data in files.items() if name.endswith(".py") for text in functions(data.decode())]
+    return sum(text in known for text in own), len(own)

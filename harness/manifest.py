@@ -1,0 +1,97 @@
+"""submission.toml: what a submission says of itself. `python -m harness.manifest` prints the JSON schema."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from harness.limits import CEILING, Limits
+from repro.errors import ReproError, unknown
+
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One difference from the paper.
+
+    Attributes:
+        paper: what the paper does, with the section.
+        here: what this submission does.
+        why: the reason.
+    """
+
+    paper: Line
+    here: Line
+    why: Line
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A submission.toml.
+
+    Attributes:
+        schema: version of this format.
+        paper: key of the paper, such as "he2015".
+        name: what the board calls it: small letters, digits and hyphens.
+        summary: what is different about it, in one line.
+        authors: whose it is.
+        license: an SPDX identifier, such as "Apache-2.0".
+        division: "closed" (the paper's protocol: the reference's presets) or "open" (anything but data and measure).
+        claims: names of the claims that it answers; empty for all.
+        deviation: its differences from the paper.
+        limits: what a trial of it needs, within what the harness grants.
+    """
+
+    schema: Literal[1]
+    paper: Annotated[str, msgspec.Meta(pattern="^[a-z]+[12][0-9]{3}[a-z]?$")]
+    name: Name
+    summary: Line
+    authors: Annotated[tuple[Line, ...], msgspec.Meta(min_length=1)]
+    license: Line
+    division: Literal["closed", "open"]
+    claims: tuple[str, ...] = ()
+    deviation: tuple[Deviation, ...] = ()
+    limits: Limits = Limits()
+
+
+def read(path: Path) -> Manifest:
+    """The manifest in a file.
+
+    Raises:
+        ReproError: for the first thing that is wrong with it, with the line or the key.
+    """
+    try:
+        table = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ReproError(f"submission.toml is not valid TOML: {error}", "Texts need quotes, lists brackets.") from error
+    except UnicodeDecodeError as error:
+        raise ReproError("submission.toml is not text in UTF-8", "Save it as UTF-8.") from error
+    for key in table:
+        if key not in Manifest.__struct_fields__:
+            raise unknown("key of submission.toml", key, Manifest.__struct_fields__)
+    try:
+        manifest = msgspec.convert(table, Manifest)
+    except msgspec.ValidationError as error:
+        raise ReproError(f"submission.toml: {_plainly(str(error))}", REMEDY) from error
+    manifest.limits.within(CEILING)
+    return manifest
+
+
+REMEDY = "See docs/reference/submission.schema.json, or start from `repro submission new PAPER NAME`."
+
+
+def _plainly(text: str) -> str:
+    """Msgspec's message with the key in front of it."""
+    what, _, where = text.partition(" - at `$.")
+    what = what.replace("Object missing", "there is no").replace("required field", "key")
+    return f"{where.rstrip('`')}: {what[0].lower()}{what[1:]}" if where else f"{what[0].lower()}{what[1:]}"
+
+
+if __name__ == "__main__":
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
+    sys.stdout.write(json.dumps(schema, indent=2, sort_keys=True) + "\n")

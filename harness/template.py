@@ -1,0 +1,81 @@
+"""A submission to start from: the reference's own code, which passes as it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import folder
+from harness.manifest import Name
+from repro.catalogue import Catalogue
+from repro.errors import ReproError, unknown
+
+TOML = """schema = 1
+paper = "{paper}"
+name = "{name}"
+summary = "The reference, unchanged"  # what is different about yours, in one line
+authors = ["Your Name"]
+license = "Apache-2.0"
+division = "closed"  # "closed": the reference's presets; "open": anything but the data and the measure
+claims = []  # names of the claims it answers, such as ["{claim}"]; empty: all
+
+[limits]  # of one trial; leave out what you do not need to change
+wall_s = 1800
+memory_bytes = 4_294_967_296
+
+# One table for each difference from the paper:
+# [[deviation]]
+# paper = "Section 3.1: what the paper does"
+# here = "what this does"
+# why = "the reason"
+"""
+
+README = """# {name}
+
+A submission for `{paper}`: {title}.
+
+    repro submission check {name}   # static checks and audits, in seconds
+    repro submission run {name}     # the claims, in a jail, and what it costs beside the reference
+
+`implementation.py` starts as a copy of the reference, so everything passes. Change what you came to change; keep the
+names: {names}. It may import numpy, scipy, numba, torch, the standard library and `repro.task`.
+"""
+
+
+def new(paper: str, target: Path, root: Path | None = None) -> Path:
+    """Write a submission that passes into a new folder; its name is the folder's.
+
+    Raises:
+        ReproError: for an unknown paper, one that takes no submissions, a folder that exists, or a name that will not
+            do.
+    """
+    catalogue = Catalogue(root)
+    module = catalogue.modules.get(paper)
+    if module is None:
+        raise unknown("paper", paper, catalogue.papers)
+    if getattr(module, "CONTRACT", None) is None:
+        raise ReproError(f"{paper} takes no submissions: claims/test_{paper}.py states no CONTRACT")
+    if target.exists():
+        raise ReproError(f"There is something at {target} already", "Choose another name.")
+    _check(target.name)
+    claim = catalogue.select([paper])[0].name
+    facts = {"paper": paper, "name": target.name, "claim": claim, "title": module.PAPER.title}
+    facts["names"] = ", ".join(f"`{name}`" for name in module.CONTRACT.names)
+    source = (catalogue.root / "reference" / f"{paper}.py").read_bytes()
+    files = {
+        "submission.toml": TOML.format(**facts).encode(),
+        "README.md": README.format(**facts).encode(),
+        "implementation.py": source,
+    }
+    folder.write(target, files)
+    return target
+
+
+def _check(name: str) -> None:
+    import msgspec
+
+    try:
+        msgspec.convert(name, Name)
+    except msgspec.ValidationError as error:
+        raise ReproError(
+            f"{name!r} will not do as a name", "Use small letters, digits and hyphens, 40 at most, such as fast-resnet."
+        ) from error

@@ -1,0 +1,33 @@
+"""What a paper asks of an implementation: its contract, and the small setting in which that is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """Stated once in a claims file, as CONTRACT.
+
+    Attributes:
+        protocol: the paper's protocol, derived from one of `repro.task`.
+        preset: the preset that audits run on.
+        data: the dataset they train on, or None for generated data.
+        overrides: fields of the preset to replace, so that training takes about a second.
+        counted: presets whose layers may be counted against what they learn, with what to replace in them so that a
+            network is made of 8 images and not trained.
+    """
+
+    protocol: type
+    preset: str
+    data: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    counted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What an implementation must define, sorted: CONFIGS and the functions of the protocol."""
+        kinds = [kind for kind in self.protocol.__mro__ if kind.__module__ not in ("builtins", "typing")]
+        return tuple(sorted({"CONFIGS", *(name for kind in kinds for name in vars(kind) if not name.startswith("_"))}))

@@ -85,7 +85,7 @@ class Submission:
         if self.checked.manifest.division == "closed":
             for preset in sorted({arm.preset for arm in arms}):
                 _same_preset(preset, own.names.CONFIGS[preset], paper.names.CONFIGS[preset])
-        return f"presets: all that {len(self.checked.claims)} claims use are there"
+        return f"all that {len(self.checked.claims)} claims use are there"
 
     def audit(self) -> Iterator[Finding]:
         """Run the audits of the paper's contract; where all pass, remember them.

@@ -77,19 +77,34 @@ def read(path: Path) -> Manifest:
     try:
         manifest = msgspec.convert(table, Manifest)
     except msgspec.ValidationError as error:
-        raise ReproError(f"submission.toml: {_plainly(str(error))}", REMEDY) from error
+        raise ReproError(_expected(str(error)), REMEDY) from error
     manifest.limits.within(CEILING)
     return manifest
 
 
 REMEDY = "See docs/reference/submission.schema.json, or start from `repro submission new PAPER NAME`."
+EXPECTED = {
+    "schema": "1",
+    "paper": 'the key of a paper, such as "he2015"',
+    "name": 'small letters, digits and hyphens, 40 at most, such as "fast-resnet"',
+    "summary": "one line of text",
+    "authors": 'a list of names, such as ["Ada Lovelace"]',
+    "license": 'an SPDX identifier, such as "Apache-2.0"',
+    "division": '"closed" or "open"',
+    "claims": 'a list of names of claims, such as ["plain-degrades"]',
+    "deviation": "tables [[deviation]], each with one line of text for paper, here and why",
+    "limits": f"a table with whole numbers for some of {', '.join(Limits.__struct_fields__)}",
+}
 
 
-def _plainly(text: str) -> str:
-    """Msgspec's message with the key in front of it."""
+def _expected(text: str) -> str:
+    """msgspec's message as one that names the key and what it should be."""
+    if text.startswith("Object missing required field") and " - at " not in text:
+        key = text.split("`")[1]
+        return f"submission.toml has no {key}; it should be {EXPECTED[key]}"
     what, _, where = text.partition(" - at `$.")
-    what = what.replace("Object missing", "there is no").replace("required field", "key")
-    return f"{where.rstrip('`')}: {what[0].lower()}{what[1:]}" if where else f"{what[0].lower()}{what[1:]}"
+    key = where.rstrip("`").split(".")[0].split("[")[0]
+    return f"submission.toml: {key} should be {EXPECTED[key]} ({where.rstrip('`')}: {what[0].lower()}{what[1:]})"
 
 
 if __name__ == "__main__":

@@ -104,6 +104,7 @@ class Worker:
         spec = importlib.util.spec_from_file_location("implementation", path)
         if spec is None or spec.loader is None:
             raise ImportError("implementation.py cannot be imported")
+        sys.path.insert(0, str(self._folder))  # it may be made of several files
         module = importlib.util.module_from_spec(spec)
         sys.modules["implementation"] = module
         spec.loader.exec_module(module)

@@ -318,7 +318,7 @@ def test_imagenet_works_from_files_to_ten_crop_error(pictures):
 
 def test_red_and_blue_pictures_are_told_apart(pictures):
     """Streamed training learns: the folder's two classes differ in colour only."""
-    config = replace(FOLDER, iterations=25, milestones=(20,), lr=0.02)
+    config = replace(FOLDER, iterations=40, milestones=(32,), lr=0.01)
     predictor = final(config, decoded(pictures.train))
     assert error(predictor, decoded(pictures.train)) < 0.2
     one, ten = (predictor.predict(decoded(pictures.test).images, views=views) for views in (1, 10))

@@ -11,7 +11,7 @@ from repro import Setting, reconfigure, sabotage, scalar
 from repro.cache import Cache
 from repro.claim import name_arm
 from repro.errors import ReproError
-from repro.implementation import control, reference, submission
+from repro.implementation import control, reference
 from repro.suite import Suite
 from repro.trial import Trial
 from tests.toy import write_project
@@ -91,19 +91,17 @@ def test_unknown_presets_and_fields_are_named(root, preset, overrides, says):
         reference("toy2020", root).config(preset, overrides)
 
 
-def test_unknown_paper_and_missing_file_are_named(root, tmp_path):
-    """A paper without a reference, and a path without an implementation, say so."""
+def test_an_unknown_paper_is_named(root):
+    """A paper without a reference says so."""
     with pytest.raises(ReproError, match="Did you mean toy2020"):
         reference("toy2002", root)
-    with pytest.raises(ReproError, match="There is no implementation at"):
-        submission(tmp_path / "nothing", "toy2020", root)
 
 
-def test_a_broken_file_is_one_error(tmp_path):
-    """An implementation that cannot be imported gives its error in one line."""
-    (tmp_path / "mine.py").write_text("import nothing_of_that_name\n")
-    with pytest.raises(ReproError, match=r"Importing mine\.py raised ModuleNotFoundError"):
-        submission(tmp_path / "mine.py", "toy2020", tmp_path)
+def test_a_broken_file_is_one_error(root):
+    """A reference that cannot be imported gives its error in one line."""
+    (root / "reference" / "broken2020.py").write_text("import nothing_of_that_name\n")
+    with pytest.raises(ReproError, match=r"Importing broken2020\.py raised ModuleNotFoundError"):
+        reference("broken2020", root)
 
 
 def test_same_seed_same_numbers(root):

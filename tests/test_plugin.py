@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from repro.record import decode
-from tests.toy import trials_run, write_project
+from tests.toy import trials_run, write_project, write_submission
 
 
 @pytest.fixture
@@ -217,11 +217,8 @@ def test_a_run_without_controls_does_not_replace_one_with(project):
 
 
 def test_another_implementation_is_judged_by_the_same_claims(project):
-    """--implementation PATH judges a file or folder in place of the reference, and the record says so."""
-    mine = project / "mine"
-    mine.mkdir()
-    text = (project / "reference" / "toy2020.py").read_text()
-    (mine / "implementation.py").write_text(text.replace("0.1 *", "0.2 *"))
+    """--implementation FOLDER judges a submission in place of the reference, and the record says so."""
+    write_submission(project)
     result = pytest_in(project, "--implementation", "mine", "-v")
     assert result.returncode == 0, result.stdout
     assert "test_drift_carries[submission:mine] SUPPORTED" in result.stdout

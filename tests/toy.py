@@ -36,9 +36,12 @@ CLAIMS = '''
 
 import time
 
-from repro import Paper, Reported, all_of, at_least, cases, claim, higher, holds, matches, refuted, scalar
+from repro import Contract, Paper, Reported, all_of, at_least, cases, claim, higher, holds, matches, refuted, scalar
+
+from repro.task import Simulator
 
 PAPER = Paper(key="toy2020", title="A Toy", authors=("A. Toy",), year=2020)
+CONTRACT = Contract(protocol=Simulator, preset="walk")
 SLOPE = Reported(1.0, "m/step", "Table 1, walk")
 LOG = {log!r}
 
@@ -127,6 +130,25 @@ def write_project(root: Path, *, sleep: float = 0.0) -> Path:
     claims = CLAIMS.format(log=str(root / "trials.log"), sleep=sleep)
     (root / "claims" / "test_toy2020.py").write_text(claims)
     return root
+
+
+SUBMISSION = """schema = 1
+paper = "toy2020"
+name = "mine"
+summary = "A noisier walk"
+authors = ["A. Walker"]
+license = "MIT"
+division = "open"
+"""
+
+
+def write_submission(root: Path, *, source: str | None = None, toml: str = SUBMISSION) -> Path:
+    """Write a submission to the toy paper into `root/mine`: by default a walk with twice the noise."""
+    folder = root / "mine"
+    folder.mkdir(exist_ok=True)
+    (folder / "implementation.py").write_text(source or REFERENCE.replace("0.1 *", "0.2 *"))
+    (folder / "submission.toml").write_text(toml)
+    return folder
 
 
 def trials_run(root: Path) -> list[str]:

@@ -62,14 +62,20 @@ def _programs() -> list[Check]:
     servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     return [
         Check("chromium", shutil.which("chromium") or "", "the browser tests", "apt-get install chromium"),
-        Check(
-            "bwrap",
-            shutil.which("bwrap") or "",
-            "isolating submissions",
-            "apt-get install bubblewrap",
-        ),
+        _isolation(),
         Check("postgres", str(servers[-1]) if servers else "", "the PostgreSQL tests", "apt-get install postgresql"),
     ]
+
+
+def _isolation() -> Check:
+    """Whether submissions can be jailed, tried out."""
+    from harness.jail import probe
+    from repro.errors import ReproError
+
+    try:
+        return Check("isolation", probe(), "judging submissions", "")
+    except ReproError as error:
+        return Check("isolation", "", "judging submissions", f"{error.problem}. {error.remedy}")
 
 
 def _folders(cache: Path, store: Path) -> list[Check]:

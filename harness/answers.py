@@ -1,0 +1,333 @@
+"""What a submission answers, for audits: checked for its form, asked about in another way, and compared."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.wire import Handle
+from repro import task
+
+Answers = dict[str, NDArray[Any]]
+"""What was answered about each image, lane, graph ..., by what messages call it."""
+
+JUNK = 3  # items of padding to add
+SIDES, LARGEST, NAME = 8, 1 << 40, 500  # dimensions of a declared weight, the largest, and characters of a name
+
+
+class Fault(Exception):
+    """Something wrong with an answer.
+
+    Args:
+        says: one line: what is wrong.
+        last: whether nothing more can be compared.
+    """
+
+    def __init__(self, says: str, *, last: bool = True) -> None:
+        super().__init__(says)
+        self.last = last
+
+
+# The form of answers
+
+
+def kind(value: Any) -> str:
+    """What messages call a value that is not what it should be."""
+    if value is None:
+        return "nothing"
+    return "an object without numbers" if isinstance(value, Handle) else f"a {type(value).__name__}"
+
+
+def function(owner: Any, name: str) -> Callable[..., Any]:
+    """A function of a submission, or a method of what it returned.
+
+    Raises:
+        Fault: if there is none.
+    """
+    found = getattr(owner, name, None)
+    if not callable(found):
+        raise Fault(f"{name} is missing: there is {kind(owner)} without it")
+    return found
+
+
+def array(value: Any, what: str) -> NDArray[Any]:
+    """A copy of an array of finite numbers.
+
+    Raises:
+        Fault: if it is none.
+    """
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        raise Fault(f"{what} gives {kind(value)}, not an array of numbers")
+    if value.dtype.kind == "f" and not (finite := np.isfinite(value)).all():
+        place = np.argwhere(~finite)[0].tolist()
+        raise Fault(f"{what} gives {value[tuple(place)]} at {place}: numbers must be finite")
+    return value.copy()
+
+
+def scores(value: Any, shape: tuple[int | None, ...], what: str) -> NDArray[Any]:
+    """A copy of floating-point scores of a shape, in which None stands for any number.
+
+    Raises:
+        Fault: if they are not.
+    """
+    found = array(value, what)
+    if found.dtype.kind != "f":
+        raise Fault(f"{what} gives {found.dtype}, where floating-point numbers are due")
+    if found.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, found.shape, strict=True)):
+        due = ", ".join("any" if side is None else str(side) for side in shape)
+        raise Fault(f"{what} gives shape {list(found.shape)}, where [{due}] is due")
+    return found
+
+
+def whole(value: Any, shape: tuple[int, ...], below: int, what: str) -> NDArray[np.int64]:
+    """A copy of whole numbers of a shape, from 0 to below a limit.
+
+    Raises:
+        Fault: if they are not.
+    """
+    found = array(value, what)
+    if found.dtype.kind not in "iu" or found.shape != shape:
+        raise Fault(f"{what} gives {found.dtype} {list(found.shape)}, where whole numbers {list(shape)} are due")
+    wrong = (found < 0) | (found >= below)
+    if wrong.any():
+        raise Fault(f"{what} gives {found[wrong][0]}, where numbers from 0 to {below - 1} are due")
+    return found.astype(np.int64)
+
+
+def listed(value: Any, what: str, size: int, longest: int) -> Answers:
+    """The items of each of `size` sequences of whole numbers, none of them negative.
+
+    Raises:
+        Fault: if they are not, or one has more than `longest` items.
+    """
+    if not isinstance(value, task.Sequences):
+        raise Fault(f"{what} gives {kind(value)}, not Sequences")
+    items = array(value.items, what)
+    if items.ndim != 2 or items.dtype.kind not in "iu" or len(items) != size:
+        raise Fault(f"{what} gives {items.dtype} {list(items.shape)}, where whole numbers [{size}, any] are due")
+    lengths = whole(value.lengths, (size,), min(longest, items.shape[1]) + 1, f"{what}, for lengths,")
+    found = by("input", [row[:length] for row, length in zip(items, lengths, strict=True)])
+    for label, row in found.items():
+        if row.min(initial=0) < 0:
+            raise Fault(f"{what} gives {row.min()} for {label}: numbers count from 0")
+    return found
+
+
+def by(unit: str, values: Sequence[NDArray[Any]] | NDArray[Any]) -> Answers:
+    """Answers about things of one kind, which are counted from 0."""
+    return {f"{unit} {place}": np.asarray(value) for place, value in enumerate(values)}
+
+
+# The same question in another way
+
+
+def rows(inputs: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
+    """Some of the inputs."""
+    return inputs[places]
+
+
+def sequences(inputs: task.Sequences, places: NDArray[np.int64]) -> task.Sequences:
+    """Some of the sequences, padded as they were."""
+    return task.Sequences(items=inputs.items[places], lengths=inputs.lengths[places])
+
+
+def repadded(inputs: task.Sequences) -> task.Sequences:
+    """The same sequences with more padding, made of other sequences' items in reverse order."""
+    count, longest = inputs.items.shape[:2]
+    real = np.arange(longest) < inputs.lengths[:, None]
+    junk = inputs.items[real][::-1]
+    items = np.resize(junk, (count, longest + JUNK, *inputs.items.shape[2:]))
+    items[:, :longest][real] = inputs.items[real]
+    return task.Sequences(items=items, lengths=inputs.lengths)
+
+
+def graphs(inputs: task.Graphs, places: NDArray[np.int64]) -> task.Graphs:
+    """Some of the graphs."""
+    nodes, edges = (_ranges(counts, places) for counts in (inputs.nodes_of, inputs.edges_of))
+    return task.Graphs(
+        nodes=inputs.nodes[nodes],
+        edges=inputs.edges[edges],
+        links=inputs.links[edges],
+        nodes_of=inputs.nodes_of[places],
+        edges_of=inputs.edges_of[places],
+    )
+
+
+def renumbered(inputs: task.Graphs, rng: np.random.Generator) -> task.Graphs:
+    """The same graphs, the nodes of each in another order."""
+    order = _shuffled(inputs.nodes_of, rng)
+    first = np.cumsum(inputs.nodes_of) - inputs.nodes_of
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order)) - np.repeat(first, inputs.nodes_of)  # of each old node in its graph
+    edges = place[inputs.edges + np.repeat(first, inputs.edges_of)[:, None]]
+    return task.Graphs(
+        nodes=inputs.nodes[order],
+        edges=edges,
+        links=inputs.links,
+        nodes_of=inputs.nodes_of,
+        edges_of=inputs.edges_of,
+    )
+
+
+def reordered(inputs: task.Graphs, rng: np.random.Generator) -> task.Graphs:
+    """The same graphs, the edges of each in another order."""
+    order = _shuffled(inputs.edges_of, rng)
+    return task.Graphs(
+        nodes=inputs.nodes,
+        edges=inputs.edges[order],
+        links=inputs.links[order],
+        nodes_of=inputs.nodes_of,
+        edges_of=inputs.edges_of,
+    )
+
+
+def _ranges(counts: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows that belong to the graphs at some places."""
+    ends = np.cumsum(counts)
+    return np.concatenate([np.arange(ends[place] - counts[place], ends[place]) for place in places])
+
+
+def _shuffled(counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """All rows, those of each graph in another order."""
+    return np.lexsort((rng.random(int(counts.sum())), np.repeat(np.arange(len(counts)), counts)))
+
+
+# Comparison
+
+
+def same(
+    what: str, found: Answers, expected: Answers, tolerance: float, when: str, *, among: Answers | None = None
+) -> str:
+    """Compare two answers; the line that says that they agree.
+
+    Args:
+        what: the function that gave them.
+        found: answers in other circumstances.
+        expected: the same answers as they were.
+        tolerance: for floating-point numbers, of the range of scores; whole numbers must be equal.
+        when: what the other circumstances are.
+        among: the answers whose range of scores counts; by default those expected.
+
+    Raises:
+        Fault: if they differ; not the last one.
+    """
+    if found.keys() != expected.keys():
+        raise Fault(f"{what} gives {', '.join(found)} and not {', '.join(expected)} when {when}", last=False)
+    changes = {label: _change(what, label, found[label], expected[label], when) for label in expected}
+    label = max(changes, key=lambda label: changes[label])
+    scale = _scale(list((among or expected).values()))
+    if not changes[label] <= tolerance * scale:
+        limit = f"at most {tolerance:g} of that" if tolerance else "nothing"
+        raise Fault(
+            f"{what}: {label} changes by {changes[label]:.2g} when {when}; all range over {scale:.3g}, and {limit} is "
+            "allowed",
+            last=False,
+        )
+    return f"{what}: the same when {when}"
+
+
+def differ(found: Answers, expected: Answers) -> bool:
+    """Whether anything differs."""
+    return found.keys() != expected.keys() or any(not np.array_equal(found[k], expected[k]) for k in expected)
+
+
+def _change(what: str, label: str, found: NDArray[Any], expected: NDArray[Any], when: str) -> float:
+    """The largest change of scores; 0 for whole numbers that are equal."""
+    if found.shape != expected.shape:
+        shapes = f"has shape {list(found.shape)}, had {list(expected.shape)},"
+        raise Fault(f"{what}: {label} {shapes} when {when}", last=False)
+    if found.dtype.kind == expected.dtype.kind == "f":
+        return float(np.abs(found.astype(np.float64) - expected).max(initial=0))
+    if not np.array_equal(found, expected):
+        place = tuple(np.argwhere(found != expected)[0].tolist())
+        was = f"{found[place]} at {list(place)}, was {expected[place]},"
+        raise Fault(f"{what}: {label} becomes {was} when {when}", last=False)
+    return 0.0
+
+
+def _scale(values: Sequence[NDArray[Any]]) -> float:
+    """The range of scores; where they lie far from 0, a hundredth of that, for they are rounded accordingly."""
+    low = min((float(value.min(initial=math.inf)) for value in values), default=0.0)
+    high = max((float(value.max(initial=-math.inf)) for value in values), default=0.0)
+    return max(high - low, abs(high) / 100, abs(low) / 100) if math.isfinite(high - low) else 0.0
+
+
+# What layers declare
+
+
+def layers(value: Any) -> tuple[task.Layer, ...]:
+    """Layers with names of their own.
+
+    Raises:
+        Fault: if they are not.
+    """
+    if not isinstance(value, tuple | list) or not all(isinstance(layer, task.Layer) for layer in value):
+        raise Fault(f"layers gives {kind(value)}, where a tuple of Layer is due")
+    name, times = Counter(layer.name for layer in value).most_common(1)[0] if value else ("", 0)
+    if times != 1:
+        raise Fault(f"layers lists {name!r:.80} {times} times" if times else "layers lists nothing")
+    for layer in value:
+        if any(len(shape) > SIDES or not all(0 < side <= LARGEST for side in shape) for shape in layer.weights):
+            raise Fault(f"layers lists weights of layer {layer.name!r:.80} with a shape that no array has")
+    return tuple(value)
+
+
+def state(value: Any) -> Answers:
+    """Arrays by name.
+
+    Raises:
+        Fault: if they are not.
+    """
+    if not isinstance(value, dict):
+        raise Fault(f"state gives {kind(value)}, not a dict of arrays")
+    if long := next((name for name in value if len(name) > NAME), None):
+        raise Fault(f"state has an array whose name is {len(long):,} characters long; {NAME} are allowed")
+    return {name: array(item, f"state, for {name},") for name, item in value.items()}
+
+
+def accounted(declared: Sequence[task.Layer], learnt: Answers, image: int) -> str:
+    """Match a state with declared layers; the line that says that it fits.
+
+    Every declared weight must be there. Beyond them a normalization may have two statistics of as many numbers as it
+    has channels, and statistics of the inputs, under names of no layer, the size of one image in all.
+
+    Args:
+        declared: layers.
+        learnt: what `state` gave.
+        image: numbers in one image.
+
+    Raises:
+        Fault: if it does not fit; not the last one.
+    """
+    total = sum(math.prod(shape) for layer in declared for shape in layer.weights)
+    carried = sum(value.size for value in learnt.values())
+    sums = f"layers lists {total:,} weights, state carries {carried:,} numbers"
+    names = {layer.name for layer in declared}
+    owned: dict[str, list[str]] = {name: [] for name in ("", *names)}
+    for name in learnt:
+        stems = (name[:end] for end in range(len(name) - 1, 0, -1) if name[end] == ".")
+        owned[next((stem for stem in stems if stem in names), "")].append(name)
+    for layer in declared:
+        left = {name: learnt[name].shape for name in owned[layer.name]}
+        for shape in layer.weights:
+            match = next((name for name, have in left.items() if have == tuple(shape)), None)
+            if match is None:
+                raise Fault(f"{sums}: no array {list(shape)} for layer {layer.name!r}", last=False)
+            del left[match]
+        statistics = [name for name, have in left.items() if layer.kind == "norm" and have == _channels(layer)]
+        for name in [name for name in left if name not in statistics[:2]]:
+            raise Fault(f"{sums}: {name} {list(left[name])} belongs to no declared weight", last=False)
+    others = sum(learnt[name].size for name in owned[""])
+    if others > image:
+        named = ", ".join(owned[""][:3])
+        raise Fault(f"{sums}: {others:,} under names of no layer ({named}), and an image has {image:,}", last=False)
+    return f"layers: {total:,} weights in {len(declared)} layers; state carries {carried - total:,} statistics beside"
+
+
+def _channels(layer: task.Layer) -> tuple[int, ...]:
+    return tuple(layer.output[:1])

@@ -1,0 +1,359 @@
+"""What is tried on a submission before it is scored, from the contract of its paper.
+
+Two fresh processes, three where layers are counted: the first is trained and questioned, the others must answer alike.
+An audit that does not pass says which answer differs, by how much, and when. Audits find mistakes and some ways to
+cheat; that labels, future tokens and the clock are out of reach is the broker's work, not theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import answers
+from harness.answers import Answers, Fault, by, function, kind, same, scores
+from harness.examiner import Checks, Examiner, Finding, Ground, Opens, Question, Trainer, findings
+from repro import task
+from repro.errors import ReproError
+
+__all__ = ["Finding", "Ground", "Opens", "count", "run"]
+
+CARRIED = 1e-5  # of the range of scores, between a predictor and its copy in another process
+LENGTH, LOSSES = 8, 3  # tokens to generate, losses to read
+TIMES = (0, 1, 2, 4, 8)
+
+
+def run(protocol: type, opens: Opens, ground: Ground) -> Iterator[Finding]:
+    """Audit a submission; ends early where nothing more can be compared.
+
+    Args:
+        protocol: the protocol of the paper's contract, one of `repro.task` or derived from one.
+        opens: starts a fresh process.
+        ground: what to run it on.
+
+    Raises:
+        ReproError: for a contract that has no audits, or a machine on which no process can be started.
+    """
+    known = next((AUDITS[kind] for kind in protocol.__mro__ if kind in AUDITS), None)
+    if known is None:
+        raise ReproError(
+            f"No audits are known for the contract {protocol.__name__}",
+            f"Derive it from one of repro/task.py: {', '.join(sorted(kind.__name__ for kind in AUDITS))}.",
+        )
+    yield from findings(known(opens, ground).checks())
+
+
+def count(opens: Opens, ground: Ground, preset: str) -> Iterator[Finding]:
+    """Audit only that the layers of one preset are what it learns; `ground.config` need not train at all.
+
+    Raises:
+        ReproError: for a machine on which no process can be started.
+    """
+    for finding in findings(_Counted(opens, ground).counting()):
+        yield replace(finding, says=f"{preset}: {finding.says}")
+
+
+class _Classifier(Trainer):
+    """Audits of `task.Classifier`."""
+
+    def questions(self) -> Sequence[Question]:
+        """Scores of images."""
+        images = self.ground.inputs
+        return [Question(name="predict", ask=self.predict, inputs=images, size=len(images), pick=answers.rows)]
+
+    def predict(self, predictor: Any, images: NDArray[Any]) -> Answers:
+        """Scores by image."""
+        found = scores(function(predictor, "predict")(images), (len(images), self.ground.data.classes), "predict")
+        return by("image", found)
+
+
+class _Counted(_Classifier):
+    """Audits of `task.Counted`."""
+
+    state: Any = None
+
+    def special(self, names: Any) -> Checks:
+        """Compare layers with what was learnt."""
+        yield "declared weights", partial(self.declared, names)
+
+    def end(self, names: Any) -> Checks:
+        """Carry what was learnt to a process that has trained nothing."""
+        yield from super().end(names)
+        yield from self.carrying()
+
+    def carrying(self) -> Checks:
+        """Restore in a fresh process."""
+        with self.opens() as names:
+            yield "state and restore", partial(self.carried, names)
+
+    def counting(self) -> Checks:
+        """These audits without those of the other contracts."""
+        (question,) = self.questions()
+        with self.opens() as names:
+            yield "training", partial(self.train, names, ())
+            yield "shapes and types", partial(self.form, question)
+            yield "declared weights", partial(self.declared, names)
+        yield from self.carrying()
+
+    def declared(self, names: Any) -> str:
+        """Whether the state has all declared weights, and no more than statistics beyond them."""
+        layers = answers.layers(function(names, "layers")(self.ground.config))
+        self.state = answers.state(function(names, "state")(self.learnt))
+        return answers.accounted(layers, self.state, math.prod(np.shape(self.ground.inputs)[1:]))
+
+    def carried(self, names: Any) -> str:
+        """Whether the state is all that predictions depend on."""
+        restore = function(names, "restore")
+        predictor = restore(self.ground.config, self.state, device=self.ground.device)
+        found = self.predict(predictor, self.ground.inputs)
+        most = max(CARRIED, self.exact)
+        return same("predict", found, self.answers["predict"], most, "its state is restored in a fresh process")
+
+
+class _Stream:
+    """A submission's stream whose every answer is checked."""
+
+    def __init__(self, stream: Any, lanes: int, vocabulary: int | None) -> None:
+        self._step, self._shape = function(stream, "step"), (lanes, vocabulary)
+
+    def step(self, tokens: NDArray[np.int64]) -> NDArray[Any]:
+        """Scores [B, V] after one more token of each lane [B]."""
+        found = scores(self._step(np.ascontiguousarray(tokens)), self._shape, "step")
+        self._shape = (self._shape[0], found.shape[1])
+        return found
+
+
+class _LanguageModel(Trainer):
+    """Audits of `task.LanguageModel`."""
+
+    def questions(self) -> Sequence[Question]:
+        """Scores of what follows in texts."""
+        tokens = self.ground.inputs
+        return [Question(name="step", ask=self.read, inputs=tokens, size=len(tokens), pick=answers.rows)]
+
+    def start(self, reader: Any, lanes: int) -> _Stream:
+        """A stream of texts."""
+        return _Stream(function(reader, "start")(lanes), lanes, self.ground.data.vocabulary)
+
+    def read(self, reader: Any, tokens: NDArray[np.int64]) -> Answers:
+        """Scores by lane, [T, V]."""
+        stream = self.start(reader, len(tokens))
+        return by("lane", np.stack([stream.step(column) for column in tokens.T], 1))
+
+    def special(self, names: Any) -> Checks:
+        """Two streams at once."""
+        yield "streams at once", self.interleaved
+
+    def interleaved(self) -> str:
+        """Read two continuations of the same texts by turns; each as if alone, and alike while they are the same."""
+        tokens = self.ground.inputs
+        half = tokens.shape[1] // 2
+        changed = np.concatenate([tokens[:, :half], (tokens[:, half:] + 1) % self.ground.data.vocabulary], 1)
+        alone = self.read(self.learnt, changed)
+        streams = [self.start(self.learnt, len(tokens)) for _ in range(2)]
+        columns = zip(tokens.T, changed.T, strict=True)
+        by_turns = [[stream.step(column) for stream, column in zip(streams, pair, strict=True)] for pair in columns]
+        first, second = (by("lane", np.stack(steps, 1)) for steps in zip(*by_turns, strict=True))
+        known, when = self.answers["step"], "another stream is read by turns with it"
+        same("step", first, known, self.loose, when)
+        same("step", second, alone, self.loose, when)
+        before = ({k: v[:half] for k, v in each.items()} for each in (second, known))
+        return same("step", *before, self.loose, "another stream goes on in another way")
+
+
+class _TextGenerator(_LanguageModel):
+    """Audits of `task.TextGenerator`."""
+
+    def questions(self) -> Sequence[Question]:
+        """Scores, and the likeliest continuations of prompts of two lengths."""
+        tokens = self.ground.inputs
+        lanes, length = tokens.shape
+        lengths = np.where(np.arange(lanes) % 2, length, (length + 1) // 2)
+        prompts = task.Sequences(items=tokens, lengths=lengths)
+        write = partial(self.write, temperature=0.0, seed=self.ground.seed)
+        pick, pad = answers.sequences, answers.repadded
+        asked = Question(name="generate", ask=write, inputs=prompts, size=lanes, pick=pick, pad=pad)
+        return [*super().questions(), asked]
+
+    def write(self, writer: Any, prompts: task.Sequences, *, temperature: float, seed: int) -> Answers:
+        """Continuations by prompt."""
+        found = function(writer, "generate")(prompts, LENGTH, temperature=temperature, seed=seed)
+        shape, vocabulary = (len(prompts.lengths), LENGTH), self.ground.data.vocabulary
+        return by("prompt", answers.whole(found, shape, vocabulary, "generate"))
+
+    def special(self, names: Any) -> Checks:
+        """What the seed may change."""
+        yield from super().special(names)
+        yield "greedy ignores the seed", self.greedy
+        yield "same seed, same text", self.sampled
+
+    def greedy(self) -> str:
+        """Write the likeliest continuation at another seed."""
+        prompts = self.questions()[-1].inputs
+        found = self.write(self.learnt, prompts, temperature=0.0, seed=self.ground.seed + 1)
+        return same("generate", found, self.answers["generate"], 0, "the temperature is 0 and the seed another")
+
+    def sampled(self) -> str:
+        """Write twice at temperature 1."""
+        prompts = self.questions()[-1].inputs
+        write = partial(self.write, self.learnt, prompts, temperature=1.0, seed=self.ground.seed)
+        return same("generate", write(), write(), 0, "it is sampled twice with the same seed")
+
+
+class _SequenceTransducer(Trainer):
+    """Audits of `task.SequenceTransducer`."""
+
+    def questions(self) -> Sequence[Question]:
+        """Scores of given outputs, and the outputs that it prefers."""
+        inputs, outputs = self.ground.inputs, self.ground.data.outputs
+        size = len(inputs.lengths)
+        rows = np.arange(size) % len(outputs.lengths)
+        told = outputs.items[rows, : max(1, min(4, outputs.lengths[rows].min()))]
+        return [
+            Question(
+                name="step",
+                ask=self.read,
+                inputs=(inputs, told),
+                size=size,
+                pick=lambda both, places: (answers.sequences(both[0], places), both[1][places]),
+                pad=lambda both: (answers.repadded(both[0]), both[1]),
+            ),
+            Question(
+                name="decode", ask=self.decode, inputs=inputs, size=size, pick=answers.sequences, pad=answers.repadded
+            ),
+        ]
+
+    def read(self, translator: Any, both: tuple[task.Sequences, NDArray[Any]]) -> Answers:
+        """Scores by input, [T, V], while given outputs are read."""
+        inputs, told = both
+        stream = _Stream(function(translator, "start")(inputs), len(told), None)
+        found = np.stack([stream.step(column) for column in told.T.astype(np.int64)], 1)
+        outputs = self.ground.data.outputs
+        real = np.arange(outputs.items.shape[1]) < outputs.lengths[:, None]
+        if found.shape[2] <= (most := int(outputs.items[real].max())):
+            raise Fault(f"step: scores of {found.shape[2]} tokens, and the outputs have token {most}")
+        return by("input", found)
+
+    def decode(self, translator: Any, inputs: task.Sequences) -> Answers:
+        """Preferred outputs by input."""
+        longest = self.ground.data.outputs.items.shape[1]
+        return answers.listed(function(translator, "decode")(inputs, longest), "decode", len(inputs.lengths), longest)
+
+
+class _PointerDecoder(Trainer):
+    """Audits of `task.PointerDecoder`."""
+
+    def questions(self) -> Sequence[Question]:
+        """Places in inputs."""
+        inputs = self.ground.inputs
+        size = len(inputs.lengths)
+        return [
+            Question(
+                name="point", ask=self.point, inputs=inputs, size=size, pick=answers.sequences, pad=answers.repadded
+            )
+        ]
+
+    def point(self, pointer: Any, inputs: task.Sequences) -> Answers:
+        """Places by input."""
+        longest = self.ground.data.outputs.items.shape[1]
+        found = answers.listed(function(pointer, "point")(inputs, longest), "point", len(inputs.lengths), longest)
+        for (label, places), length in zip(found.items(), inputs.lengths, strict=True):
+            if places.max(initial=-1) >= length:
+                raise Fault(f"point: {label} has {length} items, and place {places.max()} is pointed at")
+        return found
+
+
+class _GraphRegressor(Trainer):
+    """Audits of `task.GraphRegressor`."""
+
+    def questions(self) -> Sequence[Question]:
+        """Numbers of graphs."""
+        graphs = self.ground.inputs
+        size = len(graphs.nodes_of)
+        return [Question(name="predict", ask=self.predict, inputs=graphs, size=size, pick=answers.graphs)]
+
+    def predict(self, regressor: Any, graphs: task.Graphs) -> Answers:
+        """Numbers by graph."""
+        shape = (len(graphs.nodes_of), *np.shape(self.ground.data.outputs)[1:])
+        return by("graph", scores(function(regressor, "predict")(graphs), shape, "predict"))
+
+    def special(self, names: Any) -> Checks:
+        """Orders that mean nothing."""
+        yield "order of nodes", partial(self.shuffled, answers.renumbered, "the nodes of each graph are renumbered")
+        yield "order of edges", partial(self.shuffled, answers.reordered, "the edges of each graph are reordered")
+
+    def shuffled(self, change: Callable[[task.Graphs, np.random.Generator], task.Graphs], when: str) -> str:
+        """Predict graphs that are the same in another order."""
+        found = self.predict(self.learnt, change(self.ground.inputs, np.random.default_rng(self.ground.seed)))
+        return same("predict", found, self.answers["predict"], self.loose, when)
+
+
+class _Simulator(Examiner):
+    """Audits of `task.Simulator`."""
+
+    def questions(self) -> Sequence[Question]:
+        """States at a few times."""
+        times = TIMES if self.ground.inputs is None else tuple(int(time) for time in self.ground.inputs)
+        return [Question(name="simulate", ask=self.simulate, inputs=times)]
+
+    def simulate(self, learnt: tuple[Any, int], times: tuple[int, ...]) -> Answers:
+        """States by snapshot."""
+        names, seed = learnt
+        states = answers.array(function(names, "simulate")(self.ground.config, times, seed=seed), "simulate")
+        if states.ndim < 1 or len(states) != len(times):
+            raise Fault(f"simulate gives {list(states.shape)} for {len(times)} times")
+        return by("snapshot", _finite(states, "simulate"))
+
+
+class _PipelineTrainer(Examiner):
+    """Audits of `task.PipelineTrainer`; `ground.data` has the mini-batch as inputs and outputs."""
+
+    def questions(self) -> Sequence[Question]:
+        """Gradients, and the first losses."""
+        data = self.ground.data
+        batch = (data.inputs, data.outputs)
+        return [
+            Question(name="gradients", ask=self.gradients, inputs=batch),
+            Question(name="steps", ask=self.losses, inputs=batch),
+        ]
+
+    def gradients(self, learnt: tuple[Any, int], batch: tuple[NDArray[Any], NDArray[Any]]) -> Answers:
+        """Gradients by parameter."""
+        names, seed = learnt
+        found = function(names, "gradients")(self.ground.config, *batch, seed=seed)
+        if not isinstance(found, dict) or not found:
+            raise Fault(f"gradients gives {kind(found)}, not a dict of arrays")
+        return {f"the gradient of {name}": _floating(array, f"gradients, for {name},") for name, array in found.items()}
+
+    def losses(self, learnt: tuple[Any, int], batch: tuple[NDArray[Any], NDArray[Any]]) -> Answers:
+        """The losses of the first updates."""
+        names, seed = learnt
+        steps = function(names, "steps")(self.ground.config, *batch, seed=seed, device=self.ground.device)
+        if not isinstance(steps, Iterator):
+            raise Fault(f"steps gives {kind(steps)}, not an iterator")
+        found: Answers = {}
+        for update in range(LOSSES):
+            loss = next(steps, None)
+            if not isinstance(loss, float | np.floating) or not math.isfinite(loss):
+                raise Fault(f"steps yields {loss!r:.40} at update {update}, not a finite float")
+            found[f"loss {update}"] = np.array(loss, np.float64)
+        return found
+
+
+AUDITS: Mapping[type, type[Examiner]] = {
+    task.Counted: _Counted,
+    task.Classifier: _Classifier,
+    task.Simulator: _Simulator,
+    task.TextGenerator: _TextGenerator,
+    task.LanguageModel: _LanguageModel,
+    task.SequenceTransducer: _SequenceTransducer,
+    task.PointerDecoder: _PointerDecoder,
+    task.GraphRegressor: _GraphRegressor,
+    task.PipelineTrainer: _PipelineTrainer,
+}

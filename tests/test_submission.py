@@ -1,0 +1,395 @@
+"""Submissions: from a folder to a record, on the toy paper. Hostile ones are in test_threats."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import costs, folder, host, manifest
+from harness.dossier import Submission, load
+from harness.limits import CEILING, Limits
+from repro.cache import Cache
+from repro.catalogue import Catalogue
+from repro.errors import ReproError
+from repro.implementation import reference
+from repro.record import decode
+from repro.suite import Suite
+from tests.toy import REFERENCE, SUBMISSION, write_project, write_submission
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """A toy project of its own, with cache and store inside."""
+    monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return write_project(tmp_path)
+
+
+def repro(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in the project."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("REPRO_", "PYTEST_"))}
+    words = [sys.executable, "-c", "from repro.cli import main; main()", *arguments]
+    return subprocess.run(words, cwd=project, env=kept | {"COLUMNS": "200"}, capture_output=True, text=True)
+
+
+def tried(project: Path) -> str:
+    """What loading the submission for judging says is wrong."""
+    with pytest.raises(ReproError) as raised:
+        load(project / "mine", project, trusted=False, salt="", say=lambda audit: None)
+    return f"{raised.value.problem}\n{raised.value.remedy}"
+
+
+START = "See docs/reference/submission.schema.json, or start from `repro submission new PAPER NAME`."
+ALONE = (
+    "A submission stands on its own: of Repro it sees repro.task only. Copy what you build on; functions shared with "
+    "the reference are counted and shown."
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("license", "licence", "Unknown key of submission.toml 'licence'\nDid you mean license?"),
+        (
+            'authors = ["A. Walker"]\n',
+            "",
+            f'submission.toml has no authors; it should be a list of names, such as ["Ada Lovelace"]\n{START}',
+        ),
+        (
+            '"open"',
+            '"opened"',
+            'submission.toml: division should be "closed" or "open" '
+            f"(division: invalid enum value 'opened')\n{START}",
+        ),
+        (
+            '"open"',
+            "open",
+            "submission.toml is not valid TOML: Invalid value (at line 7, column 12)\n"
+            "Texts need quotes, lists brackets.",
+        ),
+        ("toy2020", "toy2002", "Unknown paper 'toy2002'\nDid you mean toy2020?"),
+        (
+            '"open"',
+            '"open"\nclaims = ["drift-carry"]',
+            "Unknown claim of toy2020 'drift-carry'\nDid you mean drift-carries?",
+        ),
+        (
+            '"open"',
+            '"open"\n[limits]\nmemory_bytes = 1_000_000_000_000',
+            "submission.toml asks for memory_bytes = 1,000,000,000,000, "
+            "and this harness grants at most 68,719,476,736\n"
+            "Ask for less under [limits], or leave memory_bytes out.",
+        ),
+    ],
+    ids=["misspelt key", "missing key", "wrong division", "not TOML", "unknown paper", "unknown claim", "too much"],
+)
+def test_mistakes_in_the_manifest_are_said_word_for_word(project, old, new, says):
+    """A first-time submitter is told what is wrong in submission.toml and what to write instead."""
+    assert old in SUBMISSION
+    write_submission(project, toml=SUBMISSION.replace(old, new))
+    assert tried(project) == says
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "def simulate",
+            "def simulation",
+            "implementation.py does not define simulate\n"
+            "The contract of toy2020 asks for CONFIGS, simulate: see repro/task.py and the paper's claims.",
+        ),
+        (
+            "import numpy as np",
+            "import numpy as np\nfrom reference.toy2020 import simulate",
+            f"implementation.py, line 11, imports reference.toy2020, which is not in the jail\n{ALONE}",
+        ),
+        (
+            "import numpy as np",
+            "import numpy as np\nfrom repro import data",
+            f"implementation.py, line 11, imports repro.data, which is not in the jail\n{ALONE}",
+        ),
+        ("CONFIGS = {", "CONFIGS = {{", "implementation.py is not valid Python: line 19: '{' was never closed\n"),
+        (
+            '"still": Config(drift=0.0)',
+            "",
+            "Unknown preset of toy2020 (submission:mine) 'still'\nKnown: walk",
+        ),
+        (
+            '{"walk": Config(), "still": Config(drift=0.0)}',
+            '{"walk": {"drift": 1.0}, "still": {}}',
+            "submission mine: CONFIGS['walk'] is dict, not a frozen dataclass\n"
+            "Give each preset as an instance of your Config, with numbers and texts as fields.",
+        ),
+        (
+            "default_rng([seed, int(10 * config.drift)])",
+            "default_rng(7)",
+            "submission mine failed an audit, another seed, another result: simulate: the same to the last bit at "
+            "another seed: it ignores its seed\n"
+            "`repro submission check` shows all; nothing is scored before they pass.",
+        ),
+    ],
+    ids=["name", "reference", "suite", "syntax", "preset", "config", "seed"],
+)
+def test_mistakes_in_the_code_are_said_word_for_word(project, old, new, says):
+    """A first-time submitter is told what is wrong in implementation.py and what to write instead."""
+    assert old in REFERENCE
+    write_submission(project, source=REFERENCE.replace(old, new))
+    assert tried(project) == says
+
+
+def test_what_the_code_raises_is_said_with_its_line(project):
+    """A package that is not there fails the first audit, with the line, and what was printed is shown."""
+    write_submission(project, source=REFERENCE.replace("import numpy as np", "import numpy as np\nimport tensorflow"))
+    found = tried(project)
+    assert found.startswith(
+        "submission mine raised ModuleNotFoundError: No module named 'tensorflow' (implementation.py, line 11)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("submission.toml", None, "mine has no submission.toml"),
+        ("implementation.py", None, "mine has no implementation.py"),
+        ("weights.pt", b"\0\1", "weights.pt is not a text file of a known kind (.md, .py, .toml, .txt)"),
+        ("notes.txt", b"\0\1", "notes.txt is not text in UTF-8"),
+        ("notes.txt", b"a" * (1 << 20), "mine has more than 50 files or 1 MiB"),
+        ("more/deep.sh", b"", "more/deep.sh is not a text file of a known kind (.md, .py, .toml, .txt)"),
+    ],
+)
+def test_a_folder_holds_small_texts_only(project, name, content, says):
+    """What is missing, binary or too large is named."""
+    mine = write_submission(project)
+    (mine / name).parent.mkdir(exist_ok=True)
+    if content is None:
+        (mine / name).unlink()
+    else:
+        (mine / name).write_bytes(content)
+    assert tried(project).splitlines()[0] == says
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "implementation.py", "nowhere"])
+def test_links_are_refused(project, target):
+    """A symbolic link is refused wherever it leads, to a file or to a folder."""
+    mine = write_submission(project)
+    (mine / "link.py").symlink_to(target)
+    assert tried(project).startswith("link.py is a symbolic link")
+    (mine / "link.py").unlink()
+    (mine / "folder").symlink_to("/etc", target_is_directory=True)
+    assert tried(project).startswith("folder is a symbolic link")
+
+
+def test_a_missing_folder_says_how_to_make_one(project):
+    """A path that is no folder is answered with the command that makes one."""
+    with pytest.raises(ReproError, match=r"no submission folder .*nothing. Make one with `repro submission new"):
+        folder.read(project / "nothing", project)
+
+
+def test_the_closed_division_keeps_the_papers_presets(project):
+    """A preset that differs from the reference's is refused in the closed division, and named; open, it is taken."""
+    changed = REFERENCE.replace("steps: int = 50", "steps: int = 60")
+    write_submission(project, source=changed, toml=SUBMISSION.replace('"open"', '"closed"'))
+    assert tried(project).splitlines() == [
+        "CONFIGS['still'].steps is 60, and the reference's is 50",
+        'The closed division keeps the paper\'s protocol: take its value, or set division = "open".',
+    ]
+    write_submission(project, source=changed)
+    assert Submission.at(project / "mine", project).presets() == "all that 5 claims use are there"
+
+
+def test_the_template_is_judged_as_it_stands(project):
+    """new, run, publish: a copy of the reference passes every claim, and its records say what it is."""
+    assert repro(project, "submission", "new", "toy2020", "fresh").returncode == 0
+    checked = repro(project, "submission", "check", "fresh")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "ok  same seed, same result" in checked.stdout
+    run = repro(project, "submission", "run", "fresh")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "4 passed" in run.stdout
+    assert "time to simulate" in run.stdout or "peak memory" in run.stdout
+    published = repro(project, "submission", "publish", "fresh")
+    records = [decode(Path(project / line).read_bytes()) for line in published.stdout.split()]
+    assert len(records) == 4
+    parts = [record.implementation for record in records]
+    assert {(part.kind, part.name, part.division) for part in parts} == {("submission", "fresh", "closed")}
+    (own,) = {part.submission for part in parts}
+    assert own.shared == "1 of 1"
+    assert own.isolation.startswith("bubblewrap")
+    assert [ratio.what for ratio in own.costs][-1] == "peak memory"
+    assert {record.runner for record in records} == {"self-reported"}
+
+
+def test_a_rerun_on_fresh_seeds_verifies(project):
+    """A rerun judges again with seeds nobody has seen, and writes records that say verified and supersede the others."""
+    write_submission(project)
+    assert repro(project, "submission", "run", "mine", "drift-carries", "--no-costs").returncode == 0
+    repro(project, "submission", "publish", "mine")
+    result = repro(project, "submission", "verify", "mine")
+    assert result.returncode == 0, result.stdout + result.stderr
+    published = [decode(f.read_bytes()) for f in (project / "leaderboard" / "records").rglob("*.json")]
+    by_runner = {record.runner: record for record in published}
+    assert by_runner["verified"].supersedes == by_runner["self-reported"].id
+    assert by_runner["verified"].implementation.submission.salt
+    assert by_runner["verified"].samples != by_runner["self-reported"].samples
+
+
+def test_only_its_claims_are_judged(project):
+    """A submission that lists claims is judged by these; one that answers none of those asked for is told so."""
+    write_submission(project, toml=SUBMISSION + 'claims = ["drift-carries"]\n')
+    result = repro(project, "submission", "run", "mine", "--no-costs")
+    assert "1 passed" in result.stdout, result.stdout + result.stderr
+    other = repro(project, "run", "toy2020/slope", "--implementation", "mine")
+    assert "The submission answers none of these claims" in other.stdout + other.stderr
+    assert other.returncode != 0
+
+
+def test_trusted_runs_are_marked(project):
+    """--trusted needs no jail, gives the same numbers, and its record says that there was none."""
+    write_submission(project)
+    arguments = ["toy2020/drift-carries", "--implementation", "mine"]
+    for extra in ([], ["--trusted"]):
+        assert repro(project, "run", *arguments, *extra).returncode == 0
+    records = [decode(f.read_bytes()) for f in (project / ".repro" / "store" / "records").rglob("*.json")]
+    first, second = sorted(records, key=lambda record: record.created)
+    assert {r.implementation.submission.isolation for r in records} >= {"none (trusted)"}
+    assert first.samples == second.samples
+
+
+def test_a_jailed_reference_gives_the_same_numbers(project):
+    """The same claims judged on the reference in this process and in a jail: the same verdicts, bit for bit."""
+    suite = Suite(Cache(project / "trials"))
+    jailed = host.as_reference(host.of_reference("toy2020", project), "toy2020")
+    for claim in [claim for claim in Catalogue(project).claims if claim.tier == "cpu"]:
+        here, there = (suite.judge(claim, implementation) for implementation in (reference("toy2020", project), jailed))
+        assert here.verdict == there.verdict
+        for one, other in zip(here.samples, there.samples, strict=True):
+            np.testing.assert_array_equal(one.values, other.values)
+
+
+def test_seeds_are_derived_from_the_source(project):
+    """Nobody can ship results for seeds known beforehand: they change with each byte of the source, and the salt."""
+    write_submission(project)
+    first = Submission.at(project / "mine", project).host
+    write_submission(project, source=REFERENCE + "# a byte\n")
+    second = Submission.at(project / "mine", project).host
+    salted = dataclasses.replace(second, salt="pepper")
+    drawn = [[one.seed(seed) for seed in range(20)] for one in (first, second, salted)]
+    assert len({seed for seeds in drawn for seed in seeds}) == 60
+    assert drawn[0] == [first.seed(seed) for seed in range(20)]
+    assert host.of_reference("toy2020", project).seed(3) == 3
+
+
+NOSY = """
+import pathlib
+
+SEEN = []
+
+
+def simulate(config, times, *, seed):
+    note = pathlib.Path("/tmp/note")
+    found = len(SEEN) + note.exists()
+    SEEN.append(seed)
+    note.write_text("seen")
+    return np.full(len(times), float(found))
+"""
+
+
+def test_every_trial_has_a_process_of_its_own(project):
+    """What one trial leaves in memory or in /tmp, the next does not find."""
+    write_submission(project, source=REFERENCE + NOSY)
+    own = Submission.at(project / "mine", project).implementation()
+    found = []
+    for _ in range(2):
+        with own.open(seed=0, device="cpu", dataset=None) as opened:
+            found.append([opened.names.simulate(own.config("walk", {}), [1], seed=0)[0] for _ in range(2)])
+    assert found == [[0.0, 2.0], [0.0, 2.0]]
+
+
+def test_several_files_make_one_submission(project):
+    """implementation.py may import what lies beside it, and all files are in the digest."""
+    mine = write_submission(
+        project,
+        source=REFERENCE.replace("0.1 *", "noise.LEVEL *").replace("import numpy", "import noise\nimport numpy"),
+    )
+    (mine / "noise.py").write_text("LEVEL = 0.2\n")
+    before = Submission.at(mine, project)
+    assert load(mine, project, trusted=False, salt="", say=lambda audit: None).name == "mine"
+    (mine / "noise.py").write_text("LEVEL = 0.3\n")
+    assert Submission.at(mine, project).checked.digest != before.checked.digest
+    assert before.host.kept.joinpath("source", "noise.py").read_text() == "LEVEL = 0.2\n"
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/x", "a/../../b", "", "a//b", "a\0b", "x" * 600])
+def test_what_leaves_the_jail_lands_in_its_folder(project, name):
+    """Compiled code with a name that leads elsewhere is refused, and nothing is written."""
+    write_submission(project)
+    own = Submission.at(project / "mine", project).host
+    with pytest.raises(ReproError, match="no plain path below its folder"):
+        host.keep_compiled(own, {"fine": b"", name: b"x"})
+    assert not own.compiled.exists()
+
+
+def test_compiled_code_is_kept_for_the_next_trial(project):
+    """What a compiler leaves in its cache folder during the audits is there in later jails, which cannot change it."""
+    source = REFERENCE.replace(
+        "import numpy as np",
+        "import os\nimport pathlib\n\nimport numpy as np\n\nCACHE = pathlib.Path(os.environ['NUMBA_CACHE_DIR'])\n"
+        "FOUND = (CACHE / 'code').exists()\nCACHE.mkdir(parents=True, exist_ok=True)\n(CACHE / 'code').write_text('x')",
+    ).replace("return path[", "path = path + 100 * FOUND\n    return path[")
+    write_submission(project, source=source)
+    submission = Submission.at(project / "mine", project)
+    with submission.host.jailed() as (broker, _):
+        first = broker.names(broker.load(0, "cpu")).simulate(
+            submission.implementation().config("walk", {}), [0], seed=0
+        )
+        host.keep_compiled(submission.host, broker.collect())
+    assert (submission.host.compiled / "numba" / "code").read_text() == "x"
+    with submission.implementation().open(seed=0, device="cpu", dataset=None) as opened:
+        second = opened.names.simulate(submission.implementation().config("walk", {}), [0], seed=0)
+    assert second[0] == first[0] + 100
+
+
+def test_costs_are_ratios_by_turns(project):
+    """A submission that waits longer costs more time: the ratio, its interval and the pairs are kept."""
+    slow = REFERENCE.replace("rng = np", "import time\n    time.sleep(0.02)\n    rng = np")
+    (project / "reference" / "toy2020.py").write_text(slow)
+    write_submission(project, source=slow.replace("0.02", "0.3"), toml=SUBMISSION)
+    submission = Submission.at(project / "mine", project)
+    assert all(finding.passed for finding in submission.audit())
+    assert list(submission.measure("cpu", pairs=3)) == [1, 2, 3]
+    time, memory = submission.dossier.costs
+    assert time.what == "time to simulate"
+    assert time.ratio > 1.5
+    assert time.low < time.ratio < time.high
+    assert (time.pairs, time.unit) == (3, "s")
+    assert memory.what == "peak memory"
+    assert memory.reference > 1 << 20
+
+
+def test_a_cost_that_was_not_measured_is_absent():
+    """Energy without a counter, and functions too quick to be timed, give no ratio."""
+    runs = [costs.Run({"simulate": 0.001}, 100.0, None), costs.Run({"simulate": 0.001}, 110.0, None)]
+    found = costs.ratios(costs.Costs(submission=runs, reference=runs))
+    assert [(ratio.what, ratio.ratio) for ratio in found] == [("peak memory", 1.0)]
+
+
+def test_limits_are_what_the_harness_grants():
+    """The defaults are within the ceiling, and every limit above it is refused by name."""
+    assert Limits().within(CEILING) == Limits()
+    for name in Limits.__struct_fields__:
+        most = getattr(CEILING, name)
+        with pytest.raises(ReproError, match=name) if name != "gpus" else pytest.raises(Exception, match="gpus"):
+            manifest.msgspec.convert({name: most + 1}, Limits).within(CEILING)
+
+
+def test_the_schema_in_the_docs_is_todays():
+    """docs/reference/submission.schema.json is what `python -m harness.manifest` prints."""
+    printed = subprocess.run([sys.executable, "-W", "ignore", "-m", "harness.manifest"], capture_output=True, text=True)
+    assert Path(__file__).parents[1].joinpath("docs/reference/submission.schema.json").read_text() == printed.stdout

@@ -4,10 +4,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= logical
 
-.PHONY: claims test check leaderboard clean
+.PHONY: claims submissions test check leaderboard clean
 
 claims: $(VENV)/.installed
 	$(BIN)/pytest claims/ --controls -n $(JOBS) --maxprocesses 4
+
+submissions: $(VENV)/.installed
+	for folder in harness/submissions/*/*/; do $(BIN)/repro submission run $$folder -n $(JOBS) || exit 1; done
 
 test: $(VENV)/.installed
 	$(BIN)/pytest tests/ -n $(JOBS) --maxprocesses 4 --dist loadgroup

@@ -69,15 +69,25 @@ def array(value: Any, what: str) -> NDArray[Any]:
     return value.copy()
 
 
-def scores(value: Any, shape: tuple[int | None, ...], what: str) -> NDArray[Any]:
-    """A copy of floating-point scores of a shape, in which None stands for any number.
+def floating(value: Any, what: str) -> NDArray[Any]:
+    """A copy of an array of finite floating-point numbers.
 
     Raises:
-        Fault: if they are not.
+        Fault: if it is none.
     """
     found = array(value, what)
     if found.dtype.kind != "f":
         raise Fault(f"{what} gives {found.dtype}, where floating-point numbers are due")
+    return found
+
+
+def scores(value: Any, shape: tuple[int | None, ...], what: str) -> NDArray[Any]:
+    """A copy of finite floating-point numbers of a shape, in which None stands for any number.
+
+    Raises:
+        Fault: if they are not.
+    """
+    found = floating(value, what)
     if found.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, found.shape, strict=True)):
         due = ", ".join("any" if side is None else str(side) for side in shape)
         raise Fault(f"{what} gives shape {list(found.shape)}, where [{due}] is due")
@@ -188,8 +198,7 @@ def reordered(inputs: task.Graphs, rng: np.random.Generator) -> task.Graphs:
 
 def _ranges(counts: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
     """The rows that belong to the graphs at some places."""
-    ends = np.cumsum(counts)
-    return np.concatenate([np.arange(ends[place] - counts[place], ends[place]) for place in places])
+    return np.concatenate([np.flatnonzero(np.repeat(np.arange(len(counts)), counts) == place) for place in places])
 
 
 def _shuffled(counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -252,9 +261,9 @@ def _change(what: str, label: str, found: NDArray[Any], expected: NDArray[Any], 
 
 def _scale(values: Sequence[NDArray[Any]]) -> float:
     """The range of scores; where they lie far from 0, a hundredth of that, for they are rounded accordingly."""
-    low = min((float(value.min(initial=math.inf)) for value in values), default=0.0)
-    high = max((float(value.max(initial=-math.inf)) for value in values), default=0.0)
-    return max(high - low, abs(high) / 100, abs(low) / 100) if math.isfinite(high - low) else 0.0
+    ranges = [(float(value.min()), float(value.max())) for value in values if value.dtype.kind == "f" and value.size]
+    low, high = min((low for low, _ in ranges), default=0.0), max((high for _, high in ranges), default=0.0)
+    return max(high - low, abs(high) / 100, abs(low) / 100)
 
 
 # What layers declare

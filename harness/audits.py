@@ -163,8 +163,9 @@ class _LanguageModel(Trainer):
         known, when = self.answers["step"], "another stream is read by turns with it"
         same("step", first, known, self.loose, when)
         same("step", second, alone, self.loose, when)
-        before = ({k: v[:half] for k, v in each.items()} for each in (second, known))
-        return same("step", *before, self.loose, "another stream goes on in another way")
+        before = [{lane: found[:half] for lane, found in each.items()} for each in (second, known)]
+        same("step", before[0], before[1], self.loose, "the text goes on in another way")
+        return "step: two streams read by turns are as each alone, and alike as far as their texts are"
 
 
 class _TextGenerator(_LanguageModel):
@@ -308,7 +309,7 @@ class _Simulator(Examiner):
         states = answers.array(function(names, "simulate")(self.ground.config, times, seed=seed), "simulate")
         if states.ndim < 1 or len(states) != len(times):
             raise Fault(f"simulate gives {list(states.shape)} for {len(times)} times")
-        return by("snapshot", _finite(states, "simulate"))
+        return by("snapshot", states)
 
 
 class _PipelineTrainer(Examiner):
@@ -329,7 +330,10 @@ class _PipelineTrainer(Examiner):
         found = function(names, "gradients")(self.ground.config, *batch, seed=seed)
         if not isinstance(found, dict) or not found:
             raise Fault(f"gradients gives {kind(found)}, not a dict of arrays")
-        return {f"the gradient of {name}": _floating(array, f"gradients, for {name},") for name, array in found.items()}
+        return {
+            f"the gradient of {name}": answers.floating(array, f"gradients, for {name},")
+            for name, array in found.items()
+        }
 
     def losses(self, learnt: tuple[Any, int], batch: tuple[NDArray[Any], NDArray[Any]]) -> Answers:
         """The losses of the first updates."""

@@ -41,7 +41,7 @@ class Broker:
         self._jail, self._name = jail, name
         self._channel = Channel(jail.connection, jail.limits.message_bytes)
         self._channel.deadline = time.monotonic() + jail.limits.wall_s
-        self._codec = Codec(self._stay, self._come)
+        self._codec = Codec(self._stay, self._come, special=(Handle, Pictures))
         self._dropped: list[int] = []
         self._living: set[int] = set()
         self.seconds: dict[str, float] = {}
@@ -113,8 +113,9 @@ class Broker:
         if self._dropped:
             targets, self._dropped = self._dropped, []
             self.ask("drop", targets=targets)
+        request = self._codec.pack({"do": do, "with": what})
         try:
-            self._channel.send(*self._codec.pack({"do": do, "with": what}))
+            self._channel.send(*request)
             answer = self._codec.unpack(*self._channel.receive())
         except TimeoutError:
             raise self._fault(f"it took longer than {self._jail.limits.wall_s:,} s") from None
@@ -155,8 +156,8 @@ class Broker:
         if isinstance(value, Pictures):
             paths = [Path(path) for path in value.paths]
             if all(any(p.is_relative_to(folder) for folder in self._jail.view.shared) for p in paths):
-                return {"config": ["Pictures", {"paths": [str(path) for path in paths]}]}
-            return {"config": ["Encoded", {"files": [path.read_bytes() for path in paths]}]}
+                return {"pictures": [str(path) for path in paths]}
+            return {"encoded": [path.read_bytes() for path in paths]}
         raise TypeError(f"a {type(value).__name__} cannot be passed to a submission: see repro/task.py")
 
     def _come(self, kind: str, what: Any) -> Any:

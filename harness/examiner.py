@@ -227,7 +227,7 @@ class Trainer(Examiner):
 
     def __init__(self, opens: Opens, ground: Ground) -> None:
         super().__init__(opens, ground)
-        self.last_steps: list[int] = []
+        self.updates: list[list[int]] = []  # at which each training yielded
 
     def learn(self, names: Any, seed: int, checkpoints: tuple[int, ...] = ()) -> Any:
         """Train to the end.
@@ -253,7 +253,7 @@ class Trainer(Examiner):
             raise Fault("train yields nothing, not even at its end")
         if missed := [step for step in checkpoints if step <= steps[-1] and step not in steps]:
             raise Fault(f"train yields at its end, update {steps[-1]}, and not at the checkpoint {missed[0]} before")
-        self.last_steps.append(steps[-1])
+        self.updates.append(steps)
         return learnt
 
     def begin(self, names: Any) -> Checks:
@@ -263,7 +263,7 @@ class Trainer(Examiner):
     def train(self, names: Any, checkpoints: tuple[int, ...]) -> str:
         """Train and keep what is learnt."""
         self.learnt = self.learn(names, self.ground.seed, checkpoints)
-        return f"train: yields at its checkpoints, {len(checkpoints)}, and at the end, update {self.last_steps[-1]}"
+        return f"train: yields at updates {', '.join(map(str, self.updates[-1]))}"
 
     def end(self, names: Any) -> Checks:
         """Train without a checkpoint."""
@@ -272,7 +272,7 @@ class Trainer(Examiner):
     def unseen(self, names: Any) -> str:
         """Whether training is the same where nobody looks at it before its end."""
         learnt = self.learn(names, self.ground.seed)
-        first, last = self.last_steps[0], self.last_steps[-1]
+        first, last = self.updates[0][-1], self.updates[-1][-1]
         if first != last:
             raise Fault(f"train ends at update {last}, and at {first} with a checkpoint at {CHECKPOINT}", last=False)
         self.compare(learnt, "training has no checkpoint")

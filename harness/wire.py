@@ -119,12 +119,17 @@ class Codec:
     """Values to and from frames.
 
     Args:
-        stay: what to send for an object that stays here, or None if there are none.
+        stay: what to send for an object that stays here, and for those of the types `special`.
         come: what to make of an object, iterator, config or data that the other side describes: (kind, description).
     """
 
-    def __init__(self, stay: Callable[[Any], dict[str, Any]], come: Callable[[str, Any], Any]) -> None:
-        self._stay, self._come = stay, come
+    def __init__(
+        self,
+        stay: Callable[[Any], dict[str, Any]],
+        come: Callable[[str, Any], Any],
+        special: tuple[type, ...] = (),
+    ) -> None:
+        self._stay, self._come, self._special = stay, come, special
 
     def pack(self, value: Any) -> tuple[bytes, list[memoryview]]:
         """JSON and buffers of a value.
@@ -149,8 +154,8 @@ class Codec:
     def _plain(self, value: Any, buffers: list[memoryview]) -> Any:
         if value is None or isinstance(value, bool | str):
             return value
-        if isinstance(value, Handle):
-            return self._stay(value)
+        if isinstance(value, self._special):
+            return {key: self._plain(item, buffers) for key, item in self._stay(value).items()}
         if isinstance(value, int | np.integer):
             return int(value) if -(2**63) <= value < 2**64 else {"integer": str(int(value))}
         if isinstance(value, float | np.floating):
@@ -218,7 +223,7 @@ class Codec:
         if kind in ("config", "data"):
             name, fields = what if kind == "config" else ("", what)
             return self._come(kind, (name, {key: self._value(item, buffers) for key, item in fields.items()}))
-        return self._come(kind, what)
+        return self._come(kind, self._value(what, buffers))
 
 
 def _as_is(kind: type, value: Any) -> Any:

@@ -157,14 +157,10 @@ class Worker:
     def _come(self, kind: str, what: Any) -> Any:
         if kind == "object":
             return self._objects[what]
+        if kind in ("encoded", "pictures"):
+            return Encoded(what) if kind == "encoded" else Pictures(what)
         name, fields = what
-        if kind == "data":
-            return SimpleNamespace(**fields)
-        if name == "Encoded":
-            return Encoded(fields["files"])
-        if name == "Pictures":
-            return Pictures(fields["paths"])
-        return self._configs[name](**fields)
+        return SimpleNamespace(**fields) if kind == "data" else self._configs[name](**fields)
 
 
 def limit(memory: int, scratch: int, processes: int, *, virtual: bool) -> None:

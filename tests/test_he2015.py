@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness import host
 from reference import he2015
 from repro import data
 from repro.classification import Classification, decoded, score
@@ -314,6 +315,17 @@ def test_imagenet_works_from_files_to_ten_crop_error(pictures):
     assert set(first) == {"train_error", "test_error", "train_loss", "mean_train_loss"}
     assert all(np.array_equal(first[name].value, again[name].value) for name in first)
     assert 0 <= first["test_error"].value <= 100
+
+
+def test_a_jail_shows_pictures_to_train_on_and_sends_those_to_predict(pictures, tmp_path, monkeypatch):
+    """In a jail, where validation files do not exist, a folder of images gives the same numbers as in this process."""
+    monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "cache"))
+    experiment, beside = Classification(), host.of_reference("he2015")
+    setting = Setting(config=replace(FOLDER, iterations=2), seed=0, device="cpu", data=pictures)
+    here = experiment(he2015, setting)
+    with beside.open(seed=0, device="cpu", dataset="imagenet") as opened:
+        there = experiment(opened.names, setting)
+    assert {name: found.value for name, found in here.items()} == {name: found.value for name, found in there.items()}
 
 
 def test_red_and_blue_pictures_are_told_apart(pictures):

@@ -131,7 +131,7 @@ def test_mistakes_in_the_manifest_are_said_word_for_word(project, old, new, says
             "default_rng([seed, int(10 * config.drift)])",
             "default_rng(7)",
             "submission mine failed an audit, another seed, another result: simulate: the same to the last bit at "
-            "another seed: it ignores its seed\n"
+            "another seed; it ignores its seed\n"
             "`repro submission check` shows all; nothing is scored before they pass.",
         ),
     ],
@@ -227,7 +227,7 @@ def test_the_template_is_judged_as_it_stands(project):
 
 
 def test_a_rerun_on_fresh_seeds_verifies(project):
-    """A rerun judges again with seeds nobody has seen, and writes records that say verified and supersede the others."""
+    """A rerun on seeds nobody has seen writes records that say verified and supersede the others."""
     write_submission(project)
     assert repro(project, "submission", "run", "mine", "drift-carries", "--no-costs").returncode == 0
     repro(project, "submission", "publish", "mine")

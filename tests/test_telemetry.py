@@ -343,3 +343,33 @@ def test_series_that_would_fill_the_memory_are_refused():
     bomb = base64.b64encode(zlib.compress(b"[" + b" " * (telemetry.LARGEST_SERIES * 4))).decode()
     with pytest.raises(ReproError, match="too long"):
         unpack(bomb)
+
+
+BUSY = """
+import subprocess, sys, time
+kept = bytearray(b"x") * (1 << 27)
+child = "import time\\nend = time.process_time() + 0.2\\nwhile time.process_time() < end: pass"
+subprocess.run([sys.executable, "-c", child])
+print(flush=True)
+time.sleep(60)
+"""
+
+
+def test_another_process_is_metered_with_its_children():
+    """Given a process, time and memory are those of it and of its children, not of this one."""
+    with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE) as process:
+        with Meter("cpu", pid=process.pid) as meter:
+            assert process.stdout is not None
+            process.stdout.readline()
+        process.kill()
+    assert meter.usage.cpu_s >= 0.19
+    assert 1 << 27 <= meter.usage.peak_rss_bytes < 1 << 28
+
+
+def test_a_process_that_has_gone_is_no_error():
+    """A jail that was killed leaves readings of nothing, not an exception beside the one that matters."""
+    waiting = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE) as process, Meter("cpu", pid=process.pid) as meter:
+        process.kill()
+        process.wait()
+    assert meter.usage.cpu_s == 0

@@ -123,7 +123,7 @@ def listed(value: Any, what: str, size: int, longest: int) -> Answers:
     lengths = whole(value.lengths, (size,), min(longest, items.shape[1]) + 1, f"{what}, for lengths,")
     found = by("input", [row[:length] for row, length in zip(items, lengths, strict=True)])
     for label, row in found.items():
-        if row.min(initial=0) < 0:
+        if row.size and row.min() < 0:
             raise Fault(f"{what} gives {row.min()} for {label}: numbers count from 0")
     return found
 
@@ -218,25 +218,24 @@ def same(
         what: the function that gave them.
         found: answers in other circumstances.
         expected: the same answers as they were.
-        tolerance: for floating-point numbers, of the range of scores; whole numbers must be equal.
+        tolerance: for floating-point numbers, of their spread, and a hundredth of it of each number, for numbers far
+            from zero are rounded accordingly; whole numbers must be equal.
         when: what the other circumstances are.
-        among: the answers whose range of scores counts; by default those expected.
+        among: the answers whose spread counts; by default those expected.
 
     Raises:
         Fault: if they differ; not the last one.
     """
     if found.keys() != expected.keys():
         raise Fault(f"{what} gives {', '.join(found)} and not {', '.join(expected)} when {when}", last=False)
-    changes = {label: _change(what, label, found[label], expected[label], when) for label in expected}
+    spread = _spread(list((among or expected).values())) if tolerance else 0.0
+    changes = {
+        label: _change(what, label, found[label], number, spread, tolerance, when) for label, number in expected.items()
+    }
     label = max(changes, key=lambda label: changes[label])
-    scale = _scale(list((among or expected).values()))
-    if not changes[label] <= tolerance * scale:
-        limit = f"at most {tolerance:g} of that" if tolerance else "nothing"
-        raise Fault(
-            f"{what}: {label} changes by {changes[label]:.2g} when {when}; all range over {scale:.3g}, and {limit} is "
-            "allowed",
-            last=False,
-        )
+    if changes[label]:
+        limit = f"; their spread is {spread:.3g}, and {tolerance:g} of it is allowed" if tolerance else ""
+        raise Fault(f"{what}: {label} changes by {changes[label]:.2g} when {when}{limit}", last=False)
     return f"{what}: the same when {when}"
 
 
@@ -245,13 +244,18 @@ def differ(found: Answers, expected: Answers) -> bool:
     return found.keys() != expected.keys() or any(not np.array_equal(found[k], expected[k]) for k in expected)
 
 
-def _change(what: str, label: str, found: NDArray[Any], expected: NDArray[Any], when: str) -> float:
-    """The largest change of scores; 0 for whole numbers that are equal."""
+def _change(
+    what: str, label: str, found: NDArray[Any], expected: NDArray[Any], spread: float, tolerance: float, when: str
+) -> float:
+    """The largest change of scores where it is too large; 0 where none is, or whole numbers are equal."""
     if found.shape != expected.shape:
         shapes = f"has shape {list(found.shape)}, had {list(expected.shape)},"
         raise Fault(f"{what}: {label} {shapes} when {when}", last=False)
     if found.dtype.kind == expected.dtype.kind == "f":
-        return float(np.abs(found.astype(np.float64) - expected).max(initial=0))
+        with np.errstate(over="ignore"):
+            change = np.abs(found.astype(np.float64) - expected)
+            allowed = tolerance * (spread + np.abs(expected.astype(np.float64)) / 100)
+        return 0.0 if (change <= allowed).all() else float(change.max())
     if not np.array_equal(found, expected):
         place = tuple(np.argwhere(found != expected)[0].tolist())
         was = f"{found[place]} at {list(place)}, was {expected[place]},"
@@ -259,11 +263,20 @@ def _change(what: str, label: str, found: NDArray[Any], expected: NDArray[Any], 
     return 0.0
 
 
-def _scale(values: Sequence[NDArray[Any]]) -> float:
-    """The range of scores; where they lie far from 0, a hundredth of that, for they are rounded accordingly."""
-    ranges = [(float(value.min()), float(value.max())) for value in values if value.dtype.kind == "f" and value.size]
-    low, high = min((low for low, _ in ranges), default=0.0), max((high for _, high in ranges), default=0.0)
-    return max(high - low, abs(high) / 100, abs(low) / 100)
+def _spread(values: Sequence[NDArray[Any]]) -> float:
+    """How far scores lie apart, typically: among those of one thing, from the median to the highest, or among things.
+
+    Medians, so that a few scores far below all others, or for a few things, do not hide changes of the rest.
+    """
+    scored = [value.astype(np.float64) for value in values if value.dtype.kind == "f" and value.ndim and value.size]
+    if not scored:
+        return 0.0
+    with np.errstate(over="ignore"):
+        within = np.concatenate([(value.max(-1) - np.median(value, -1)).ravel() for value in scored])
+        found = float(np.median(within))
+        if len({value.shape for value in scored}) == 1:
+            found = max(found, float(np.median(np.abs(np.stack(scored) - np.median(scored, 0)))))
+    return found if math.isfinite(found) else 0.0
 
 
 # What layers declare

@@ -24,7 +24,7 @@ from repro.errors import ReproError
 
 __all__ = ["Finding", "Ground", "Opens", "count", "run"]
 
-CARRIED = 1e-5  # of the range of scores, between a predictor and its copy in another process
+CARRIED = 1e-5  # of the spread of scores, between a predictor and its copy in another process
 LENGTH, LOSSES = 8, 3  # tokens to generate, losses to read
 TIMES = (0, 1, 2, 4, 8)
 
@@ -265,7 +265,7 @@ class _PointerDecoder(Trainer):
         longest = self.ground.data.outputs.items.shape[1]
         found = answers.listed(function(pointer, "point")(inputs, longest), "point", len(inputs.lengths), longest)
         for (label, places), length in zip(found.items(), inputs.lengths, strict=True):
-            if places.max(initial=-1) >= length:
+            if places.size and places.max() >= length:
                 raise Fault(f"point: {label} has {length} items, and place {places.max()} is pointed at")
         return found
 

@@ -19,6 +19,8 @@ from harness.wire import Channel, Closed, Codec, Handle, WireError
 from repro.pictures import Pictures
 
 OBJECTS = 1 << 16  # that a submission may leave inside
+KINDS, FIELDS = 50, 300  # of configs that it may send, and of a config: each kind is compiled here
+MESSAGE = 2000  # characters of an error that it raised
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Broker:
         self._codec = Codec(self._stay, self._come, special=(Handle, Pictures))
         self._dropped: list[int] = []
         self._living: set[int] = set()
+        self._kinds: set[tuple[str, tuple[str, ...]]] = set()
         self.seconds: dict[str, float] = {}
 
     def load(self, seed: int | None, device: str) -> Description:
@@ -57,7 +60,7 @@ class Broker:
             Jailed: if it cannot be imported, or what it offers is not readable.
         """
         found = self.ask("load", seed=seed, device=device)
-        configs, offers = found.get("configs"), found.get("offers")
+        configs, offers = (found.get("configs"), found.get("offers")) if isinstance(found, dict) else (None, None)
         if not isinstance(configs, dict) or not isinstance(offers, list):
             raise self._fault("it described itself in a way that cannot be read")
         for name, config in configs.items():
@@ -126,8 +129,8 @@ class Broker:
         if not isinstance(answer, dict) or answer.keys() not in ({"value"}, {"error", "where"}):
             raise self._fault("it answered with a frame that is no answer")
         if "error" in answer:
-            where = f" ({answer['where']})" if answer["where"] else ""
-            raise Jailed(f"{self._name} raised {answer['error']}{where}", self._last_words())
+            where = f" ({_clean(answer['where'])})" if answer["where"] else ""
+            raise Jailed(f"{self._name} raised {_clean(answer['error'])}{where}", self._last_words())
         return answer["value"]
 
     def _count(self, name: str, started: float) -> None:
@@ -147,8 +150,8 @@ class Broker:
 
     def _last_words(self) -> str:
         text = self._jail.printed.decode(errors="replace").strip()
-        printable = "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
-        return "It printed:\n" + "\n".join(printable.splitlines()[-12:]) if text else ""
+        lines = [_clean(line) for line in text.split("\n")[-12:]]
+        return "It printed:\n" + "\n".join(lines) if text else ""
 
     def _stay(self, value: Any) -> dict[str, Any]:
         if isinstance(value, Remote):
@@ -169,6 +172,9 @@ class Broker:
             weakref.finalize(remote, self._forget, what).atexit = False
             return remote
         if kind == "config":
+            self._kinds.add((what[0], tuple(what[1])))
+            if len(self._kinds) > KINDS:
+                raise ValueError(f"more than {KINDS} kinds of configs")
             return config_of(*what)
         raise ValueError(f"unknown kind {kind!r}")
 
@@ -239,10 +245,13 @@ def config_of(name: str, fields: dict[str, Any]) -> Any:
     """A config of the submission as a frozen dataclass here, of the same name and fields.
 
     Raises:
-        ValueError: for what is not a name.
+        ValueError: for what is not a name, or more fields than a config has.
     """
-    if not all(part.isidentifier() for part in name.split(".")) or not all(key.isidentifier() for key in fields):
+    names = [*name.split("."), *fields]
+    if not all(part.isidentifier() and part.isascii() and not part.startswith("__") for part in names):
         raise ValueError("a config with a name that is none")
+    if len(fields) > FIELDS:
+        raise ValueError(f"a config of more than {FIELDS} fields")
     return _config_class(name, tuple(fields))(**fields)
 
 
@@ -255,3 +264,8 @@ def _config_class(name: str, fields: tuple[str, ...]) -> type:
         made.__qualname__ = name
         _CLASSES[name, fields] = made
     return _CLASSES[name, fields]
+
+
+def _clean(text: Any) -> str:
+    """Text of a submission that cannot move a terminal's cursor, nor fill its screen."""
+    return "".join(c if c.isprintable() else "?" for c in str(text)[:MESSAGE])

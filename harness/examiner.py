@@ -26,7 +26,7 @@ Checks = Generator[Check, None, None]
 """Audits in their order; each is made before the next one is asked for."""
 
 TOLERANCE: dict[Device, float] = {"cpu": 1e-4, "cuda": 2e-2, "mps": 2e-2}
-"""Of the range of scores: what batch sizes may change by rounding, float32 on a CPU, bfloat16 elsewhere."""
+"""Of the spread of scores: what batch sizes may change by rounding, float32 on a CPU, bfloat16 elsewhere."""
 
 CHECKPOINT = 1  # the update after which training is looked at as well
 MESSAGE = 4000  # characters of a finding; a submission may have written some of them

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -35,6 +36,8 @@ TICK_S, TAIL = 0.05, 1 << 16
 OURS = ("harness/__init__.py", "harness/limits.py", "harness/wire.py", "harness/worker.py")
 CONTRACT = ("repro/task.py", "repro/determinism.py", "repro/errors.py")
 PAGE = os.sysconf("SC_PAGE_SIZE")
+FIRST = ["/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$@"', "sh"]
+"""Starts a program as the first one that the kernel ends when memory runs out, and all that it starts with it."""
 REMEDY = (
     "Install bubblewrap (apt-get install bubblewrap) and allow user namespaces (on Ubuntu: sysctl -w "
     "kernel.apparmor_restrict_unprivileged_userns=0; in Docker: --security-opt seccomp=unconfined). To run code "
@@ -98,6 +101,8 @@ def command(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
     size = str(limits.scratch_bytes)
     words += ["--size", size, "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev", "--size", size]
     words += ["--tmpfs", "/dev/shm"]
+    if not limits.gpus:
+        words += ["--ro-bind", "/dev/null", "/dev/zero"]  # a shared mapping of it is memory that nothing counts
     shown = [*_system(), *_python(), *(_gpu() if limits.gpus else [])]
     for path in shown:
         words += (
@@ -120,7 +125,8 @@ def command(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
         words += ["--ro-bind", str(view.compiled), "/compiled"]
     for name, value in environment(limits).items():
         words += ["--setenv", name, value]
-    return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+    read_only = [word for path in ("/proc", "/dev", "/") for word in ("--remount-ro", path)]
+    return [*words, *read_only, "--chdir", "/tmp"]  # root's user may write to /proc/sys, without any capability
 
 
 def environment(limits: Limits, scratch: str = "/tmp", earlier: str = "/compiled") -> dict[str, str]:
@@ -163,7 +169,7 @@ class Jail:
         with theirs, contextlib.ExitStack() as open_only_here:
             if self._scratch is None:
                 probe()
-                descriptor = open_only_here.enter_context(_filter())
+                descriptor = open_only_here.enter_context(_filter(gpu=bool(self.limits.gpus)))
                 words, passed = command(self.limits, self.view, descriptor), (descriptor, theirs.fileno())
                 python, folder, root, variables = sys.executable, SUBMISSION, INSIDE, {}
             else:
@@ -174,7 +180,7 @@ class Jail:
             worker = f"{root}/harness/worker.py"
             limits = msgspec.json.encode(self.limits).decode()
             self.process = subprocess.Popen(
-                [*words, python, "-I", "-B", worker, str(theirs.fileno()), limits, folder, root],
+                [*FIRST, *words, python, "-I", "-B", worker, str(theirs.fileno()), limits, folder, root],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -222,7 +228,7 @@ class Jail:
     def _watch(self) -> None:
         """Kill when processes or memory pass their ceilings."""
         while not self._over.wait(TICK_S):
-            count, memory = usage(self.pid)
+            count, memory = usage(self.pid, self.limits.processes)
             self.peak_bytes = max(self.peak_bytes, memory)
             if memory > self.limits.memory_bytes:
                 self.kill(f"it used more than {_size(self.limits.memory_bytes)} of memory")
@@ -230,10 +236,15 @@ class Jail:
                 self.kill(f"it started more than {self.limits.processes} processes and threads")
 
 
-def usage(pid: int) -> tuple[int, int]:
-    """Processes and threads of `pid` and below it, and their resident bytes, shared pages counted once."""
+def usage(pid: int, most: int) -> tuple[int, int]:
+    """Processes and threads of `pid` and below it, and their resident bytes, shared pages counted once.
+
+    Counting ends beyond `most` tasks: they may multiply faster than they can be counted.
+    """
     tasks, private, shared = 0, 0, 0
-    for process in (pid, *descendants(pid)):
+    for process in chain((pid,), descendants(pid)):
+        if tasks > most:
+            break
         with contextlib.suppress(OSError, ValueError, IndexError):
             _, resident, common = (int(word) for word in Path(f"/proc/{process}/statm").read_text().split()[:3])
             private += resident - common
@@ -265,11 +276,11 @@ def _namespaces() -> list[str]:
 
 
 @contextlib.contextmanager
-def _filter() -> Iterator[int]:
+def _filter(*, gpu: bool = False) -> Iterator[int]:
     """A descriptor from which bubblewrap reads the seccomp program."""
     reading, writing = os.pipe()
     try:
-        os.write(writing, seccomp.program())
+        os.write(writing, seccomp.program(gpu=gpu))
         os.close(writing)
         yield reading
     finally:

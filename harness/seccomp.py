@@ -14,15 +14,18 @@ import struct
 
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF_LD|W|ABS, JEQ|K, JGE|K, JSET|K, RET|K
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
-NUMBER, ARCHITECTURE, ARGUMENT_0, ARGUMENT_1 = 0, 4, 16, 24  # offsets in struct seccomp_data; low halves
+NUMBER, ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
+ARGUMENT_0, ARGUMENT_1, ARGUMENT_3 = 16, 24, 40  # their low halves
 NEW_NAMESPACES = 0x7E020000  # CLONE_NEW*: user, pid, net, ipc, uts, cgroup, mount
 AF_UNIX, TIOCSTI, TIOCLINUX = 1, 0x5412, 0x541C
+MAP_SHARED, MAP_ANONYMOUS = 0x01, 0x20
 X32 = 0x40000000
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 CLONE = {"x86_64": 56, "aarch64": 220}
 IOCTL = {"x86_64": 16, "aarch64": 29}
 SOCKET = {"x86_64": 41, "aarch64": 198}
+MMAP = {"x86_64": 9, "aarch64": 222}
 CLONE3 = 435
 REFUSED = {
     # name: (x86_64, aarch64)
@@ -40,12 +43,16 @@ REFUSED = {
     "clock_settime": (227, 112), "adjtimex": (159, 171), "clock_adjtime": (305, 266), "personality": (135, 92),
     # memory that neither the size of /tmp nor resident sizes show
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "shmat": (30, 196),
-    "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
+    "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180), "vmsplice": (278, 75),
 }  # fmt: skip
 
 
-def program(machine: str | None = None) -> bytes:
+def program(machine: str | None = None, *, gpu: bool = False) -> bytes:
     """The filter for a machine as `platform.machine` names it; by default this one.
+
+    Args:
+        machine: whose numbers system calls have.
+        gpu: allow anonymous shared memory, which CUDA pins, and which no process's resident size need show.
 
     Raises:
         KeyError: for a machine whose numbers are not listed.
@@ -65,6 +72,9 @@ def program(machine: str | None = None) -> bytes:
     lines += [(RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
     lines += [(EQUAL, 0, 4, SOCKET[name]), (LOAD, 0, 0, ARGUMENT_0), (EQUAL, 1, 0, AF_UNIX)]
     lines += [(RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
+    if not gpu:
+        lines += [(EQUAL, 0, 5, MMAP[name]), (LOAD, 0, 0, ARGUMENT_3), (ANY_BIT, 0, 2, MAP_ANONYMOUS)]
+        lines += [(ANY_BIT, 0, 1, MAP_SHARED), (RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
     lines += [(EQUAL, 0, 5, IOCTL[name]), (LOAD, 0, 0, ARGUMENT_1), (EQUAL, 1, 0, TIOCSTI), (EQUAL, 0, 1, TIOCLINUX)]
     lines += [(RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ALLOW)]
     return b"".join(struct.pack("<HBBI", *line) for line in lines)

@@ -7,7 +7,6 @@ submission, and where the contract can be imported from.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.util
 import io
@@ -190,8 +189,6 @@ def main() -> None:
 
     granted = msgspec.json.decode(limits, type=Limits)
     limit(granted.memory_bytes, granted.scratch_bytes, granted.processes, virtual=not granted.gpus)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
     compiled, earlier = Path(os.environ["REPRO_COMPILED"]), Path(os.environ["REPRO_EARLIER"])
     if earlier.is_dir():
         shutil.copytree(earlier, compiled, dirs_exist_ok=True)

@@ -7,11 +7,13 @@ from html import escape
 from urllib.parse import urlencode
 
 from leaderboard import style
-from leaderboard.queries import Line, Section, counts
+from leaderboard.queries import Line, Section, Standing, counts, main_costs
 from repro.text import number
 
 WIDTHS = ("37%", "14%", "14%", "18%", "8%", "9%")
 HEADS = ("Claim", "Verdict", "Published", "Measured", "Controls", "Checked")
+STANDINGS = ("Implementation", "Verdicts", "Code", "Cost, of the reference's")
+NAMED = 6  # claims that are named as not answered
 
 
 def claim_link(claim: str, row: str | None = None, implementation: str = "reference", record: str = "") -> str:
@@ -23,12 +25,15 @@ def claim_link(claim: str, row: str | None = None, implementation: str = "refere
 
 
 def headline(lines: Sequence[Line]) -> str:
-    """The title, what the board is, the counts and the legend."""
-    tally, rejected, controls = counts(lines), sum(x.rejected for x in lines), sum(x.controls for x in lines)
+    """The title, what the board is, the counts of the reference's lines, and the legend."""
+    own = [one for one in lines if one.is_reference]
+    rejected, controls = sum(x.rejected for x in own), sum(x.controls for x in own)
+    others = len({(x.paper.key, x.implementation) for x in lines if not x.is_reference})
     figures = [
-        (str(len({x.paper.key for x in lines})), "papers"),
-        (str(len(lines)), "verdicts"),
+        (str(len({x.paper.key for x in own})), "papers"),
+        (str(len(own)), "verdicts"),
         (f"{rejected} of {controls}", "sabotaged implementations rejected"),
+        *[(str(others), "submission" if others == 1 else "submissions")] * bool(others),
         (style.day(max((x.created for x in lines), default="")), "newest record"),
     ]
     numbers = "".join(f"<div><b>{escape(value)}</b><span>{name}</span></div>" for value, name in figures)
@@ -37,31 +42,37 @@ def headline(lines: Sequence[Line]) -> str:
         '<p class="lead">Each line is a statement of a paper, judged by a criterion that was fixed beforehand. '
         "A criterion counts only if it also rejects implementations that were sabotaged on purpose.</p>"
         + (f'<div class="figures">{numbers}</div>' if lines else "")
-        + style.legend(tally)
+        + style.legend(counts(lines))
     )
 
 
 def paper(section: Section) -> str:
-    """A paper: its facts, what became of it, its counts, and the table of its claims."""
-    about, tally = section.paper, counts(section.lines)
+    """A paper: its facts, what became of it, its counts, the table of its claims, and its implementations."""
+    about, tally = section.paper, counts(section.claims)
     facts = " · ".join(
         part for part in (style.authors(about), str(about.year), escape(about.venue), style.source_link(about)) if part
     )
     story = f'<div class="story"><b>The story</b>{style.paragraphs(about.story)}</div>' if about.story.strip() else ""
     shares = "".join(f"<span>{style.badge(o)} {tally[o]}</span>" for o in style.BADGES if tally[o])
-    columns = "".join(f'<col style="width:{width}">' for width in WIDTHS)
-    heads = "".join(f'<th scope="col">{head}</th>' for head in HEADS)
-    rows = "".join(_row(one) for one in section.lines)
+    claims = f'<div class="tally">{shares}</div>{_claims(section.claims)}' if section.claims else ""
     return style.wrap(
         f'<section class="paper" id="{escape(about.key)}"><h2>{escape(about.title)}</h2><div class="soft">{facts}</div>'
-        f'{story}<div class="tally">{shares}</div><table class="claims"><colgroup>{columns}</colgroup>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></section>"
+        f"{story}{claims}{_implementations(section)}</section>"
+    )
+
+
+def _claims(lines: Iterable[Line]) -> str:
+    columns = "".join(f'<col style="width:{width}">' for width in WIDTHS)
+    heads = "".join(f'<th scope="col">{head}</th>' for head in HEADS)
+    rows = "".join(_row(one) for one in lines)
+    return (
+        f'<table class="claims"><colgroup>{columns}</colgroup>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
 def _row(one: Line) -> str:
     tag = f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
-    other = f' <span class="tag">{escape(one.implementation)}</span>' if one.implementation != "reference" else ""
     place = escape(f"{one.place} · {one.name}@{one.version}")
     link = claim_link(one.claim, one.row, one.implementation)
     tier = f'<span class="tag">{escape(one.tier)}</span>' if one.tier != "cpu" else ""
@@ -71,11 +82,117 @@ def _row(one: Line) -> str:
     outcome = f'{style.badge(one.outcome)}<span class="sub">{style.EVIDENCE[one.evidence]} {tier}</span>'
     cells = zip(HEADS[1:], (outcome, published(one), measured(one), rejected, checked), strict=True)
     return (
-        f'<tr><td class="whole"><a class="statement" href="{link}">{tag}{escape(one.says)}</a>{other}'
+        f'<tr><td class="whole"><a class="statement" href="{link}">{tag}{escape(one.says)}</a>'
         f'<span class="sub">{place}</span></td>'
         + "".join(f'<td class="{h.lower()}" data-label="{h}"><div>{cell}</div></td>' for h, cell in cells)
         + "</tr>"
     )
+
+
+def _implementations(section: Section) -> str:
+    """The reference and the submissions of a paper, a row each; the claims of a submission unfold below its row."""
+    if all(one.newest.is_reference for one in section.standings):
+        return ""
+    heads = "".join(f"<span>{escape(head)}</span>" for head in STANDINGS)
+    rows = "".join(_standing(one, section) for one in section.standings)
+    return (
+        f'<h3>Implementations</h3><div class="heads" aria-hidden="true">{heads}</div>'
+        f'<ul class="implementations">{rows}</ul>'
+    )
+
+
+def _standing(one: Standing, section: Section) -> str:
+    cells = zip(STANDINGS, (_who(one), _verdicts(one, section), _code(one), _costs(one)), strict=True)
+    drawn = "".join(f'<div data-label="{escape(head)}"><div>{cell}</div></div>' for head, cell in cells)
+    return f'<li><div class="cells">{drawn}</div>{_unfolding(one, section) if one.shown else ""}</li>'
+
+
+def _who(one: Standing) -> str:
+    """Its name, its badges, and what it says of itself."""
+    newest = one.newest
+    if newest.is_reference:
+        says = "What the submissions stand beside; its verdicts are in the table above."
+    else:
+        says = newest.submission.summary if newest.submission else ""
+    warning = style.unjailed() if one.trusted else ""
+    return (
+        f"<b>{name(newest)}</b>"
+        f'<div class="marks">{style.division(newest.division)}{style.runner(one.runner)}{warning}</div>'
+        f'<span class="sub">{style.theirs(says)}</span>'
+    )
+
+
+def _verdicts(one: Standing, section: Section) -> str:
+    """How many of its verdicts have which outcome, and what it leaves out."""
+    tally, asked = counts(one.lines), len(section.reference)
+    found = [style.tally(outcome, tally[outcome]) for outcome in style.BADGES if tally[outcome]]
+    notes = []
+    if not one.newest.is_reference and asked:
+        notes.append(
+            f"{len(one.unanswered)} of {asked} claims not answered" if one.unanswered else "answers all claims"
+        )
+    if one.outdated:
+        notes.append(f"{len(one.outdated)} of another version of the claim, not counted")
+    if one.sources > 1:
+        notes.append(f"from {one.sources} versions of its source")
+    return f'<div class="marks">{"".join(found)}</div>' + "".join(f'<span class="sub">{note}</span>' for note in notes)
+
+
+def _code(one: Standing) -> str:
+    part, count = one.newest.submission, one.newest.deviations
+    shared = f"{style.theirs(part.shared)} functions shared with the reference" if part else "&ndash;"
+    shared = "&ndash;" if one.newest.is_reference else shared
+    declared = f"{count} deviation{'' if count == 1 else 's'} from the paper" if count else "no deviation declared"
+    return f'<span class="value">{shared}</span><span class="sub">{declared}</span>'
+
+
+def _costs(one: Standing) -> str:
+    """A submission's main costs, each as a ratio to the reference's."""
+    costs = one.newest.submission.costs if one.newest.submission else ()
+    if not costs:
+        return f'<span class="sub">{"1 by definition" if one.newest.is_reference else "not measured"}</span>'
+    main = main_costs(costs)
+    shown = "".join(f'<div class="cost"><span>{escape(cost.what)}</span> {style.ratio(cost)}</div>' for cost in main)
+    more = len(costs) - len(main)
+    return shown + (f'<span class="sub">and {more} more on the pages of its claims</span>' if more else "")
+
+
+def _unfolding(one: Standing, section: Section) -> str:
+    """The claims of a submission, folded: verdict, measurement and the reference's verdict; and those it leaves out."""
+    if one.newest.is_reference:
+        return ""
+    total = len(one.lines) + len(one.outdated)
+    many = f"{total} verdict{'' if total == 1 else 's'}"
+    says = many if len(one.shown) == total else f"{len(one.shown)} of {many}"
+    rows = [_answer(line, section.reference.get(line.case)) for line in one.shown]
+    table = style.table(("Claim", "Verdict", "Measured", "The reference's verdict"), rows)
+    names = [f'<a href="{claim_link(x.claim, x.row)}">{_short(x)}</a>' for x in one.unanswered[:NAMED]]
+    more = [f"and {len(one.unanswered) - NAMED} more"] * (len(one.unanswered) > NAMED)
+    left = f'<p class="small">Not answered: {", ".join([*names, *more])}</p>' if names else ""
+    return f"<details><summary>{says}, claim by claim</summary>{table}{left}</details>"
+
+
+def _answer(one: Line, reference: Line | None) -> tuple[str, str, str, str]:
+    link = claim_link(one.claim, one.row, one.implementation)
+    place = escape(f"{one.place} · {one.name}@{one.version}")
+    tag = f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
+    note = "" if one.comparable(reference) else " · another version of the claim"
+    beside = style.badge(reference.outcome) if reference else "&ndash;"
+    return (
+        f'<a class="statement" href="{link}">{tag}{escape(one.says)}</a><span class="sub">{place}</span>',
+        f'{style.badge(one.outcome)}<span class="sub">{style.EVIDENCE[one.evidence]}{note}</span>',
+        measured(one),
+        beside,
+    )
+
+
+def _short(one: Line) -> str:
+    return escape(f"{one.name}[{one.row}]" if one.row else one.name)
+
+
+def name(one: Line) -> str:
+    """What an implementation is called: "reference", or the name of the submission, as HTML."""
+    return style.theirs(one.implementation.removeprefix("submission:"))
 
 
 def published(one: Line, most: int = 2) -> str:
@@ -112,20 +229,25 @@ def _size(one: Line) -> str:
     return f"{one.n:,} {kind}{'' if one.n == 1 else 's'}"
 
 
-def finding(one: Line) -> str:
-    """A claim that does not hold, with the source that shows it."""
+def finding(one: Line, others: Iterable[Line] = ()) -> str:
+    """A claim that does not hold, with the source that shows it, and what came of it on other implementations."""
     link = claim_link(one.claim, one.row, one.implementation)
+    badges = "".join(
+        f'<a href="{claim_link(x.claim, x.row, x.implementation)}">{style.badge(x.outcome)} {name(x)}</a>'
+        for x in others
+    )
+    beside = f'<div class="marks small"><span class="soft">On submissions:</span>{badges}</div>' if badges else ""
     return (
         f'<div class="panel {one.outcome}">{style.badge(one.outcome)}'
         f'<p><a class="statement" href="{link}">{escape(one.says)}</a></p>'
         f'<p class="soft small">{escape(one.place)} · {escape(one.name)}@{one.version}</p>'
-        f'<p><b>Source.</b> {escape(one.known)}</p><p class="num small">{escape(one.reason)}</p></div>'
+        f'<p><b>Source.</b> {escape(one.known)}</p><p class="num small">{escape(one.reason)}</p>{beside}</div>'
     )
 
 
 def findings(section: Section) -> str:
     """The findings of one paper."""
-    about, body = section.paper, "".join(finding(one) for one in section.lines)
+    about, body = section.paper, "".join(finding(one, others) for one, others in section.findings)
     facts = f'<h2>{escape(about.title)}</h2><div class="soft">{style.authors(about)} · {about.year}</div>'
     return style.wrap(f'<section class="paper">{facts}{body}</section>')
 

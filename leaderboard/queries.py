@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import numpy as np
 from repro.criterion import Criterion, Equivalent, Higher, Lower, Matches, Ordered
 from repro.paper import Paper, Reported
 from repro.paths import index_url, project_root, published_dir, store_dir
-from repro.record import Record
+from repro.record import Ratio, Record, SubmissionPart
 from repro.store import Store, Union
 from repro.text import number
 from repro.verdict import Verdict
@@ -22,9 +22,11 @@ from repro.verdict import Verdict
 if TYPE_CHECKING:
     import pandas as pd
 
+REFERENCE = "reference"
 TIERS = ("cpu", "gpu", "cluster")
 EVIDENCE = ("exact", "reduced", "original")
 HISTORY = 50  # records of one claim that its page goes through
+COSTS = 3  # of a submission that the board shows
 Key = tuple[str, str, str, str]
 
 
@@ -42,6 +44,11 @@ class Line:
         values: of an exact claim, what was measured in the unit of the published numbers, in their order.
         rejected: how many of the `controls` sabotaged implementations the criterion rejected.
         known: the source that shows the claim not to hold, for a finding.
+        digest: hash of what defines the claim.
+        source: hash of the implementation's source.
+        division: of a submission: "closed" or "open"; None where the record does not say.
+        deviations: how many deviations from the paper the implementation declares.
+        submission: what a submission says of itself; None for the reference, and where the record does not say.
     """
 
     record: str
@@ -50,6 +57,7 @@ class Line:
     name: str
     row: str | None
     version: int
+    digest: str
     says: str
     place: str
     tier: str
@@ -70,6 +78,10 @@ class Line:
     controls: int
     known: str
     implementation: str
+    source: str
+    division: str | None
+    deviations: int
+    submission: SubmissionPart | None
     created: str
     machine: str
     commit: str
@@ -80,13 +92,87 @@ class Line:
         """What makes two records answers to the same question, whatever the claim's version."""
         return (self.paper.key, self.name, self.row or "", self.implementation)
 
+    @property
+    def case(self) -> tuple[str, str]:
+        """The claim and its row, whatever answers it."""
+        return (self.name, self.row or "")
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the paper's reference is what answers."""
+        return self.implementation == REFERENCE
+
+    def comparable(self, other: Line | None) -> bool:
+        """Whether both answer the same version of a claim; true where there is no other."""
+        return other is None or (self.version, self.digest) == (other.version, other.digest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """An implementation of a paper over all of its claims, whatever the filters leave of them.
+
+    Attributes:
+        newest: its newest line, which says what it is.
+        lines: its lines of the claims as they stand for the reference; these are counted.
+        outdated: its lines of another version of a claim than the reference's; these are not.
+        unanswered: the reference's lines of which it has none.
+        shown: its lines of either kind that the filters leave.
+    """
+
+    newest: Line
+    lines: tuple[Line, ...]
+    outdated: tuple[Line, ...]
+    unanswered: tuple[Line, ...]
+    shown: tuple[Line, ...]
+
+    @property
+    def runner(self) -> str:
+        """Who vouches for it: "verified" if all its lines are, "partly verified" if some are, else "self-reported"."""
+        found = {one.runner for one in (*self.lines, *self.outdated)}
+        return found.pop() if len(found) == 1 else "partly verified"
+
+    @property
+    def trusted(self) -> bool:
+        """Whether any of its lines comes from a run without a jail."""
+        return any(unjailed(one.submission) for one in (*self.lines, *self.outdated))
+
+    @property
+    def sources(self) -> int:
+        """How many versions of its source its lines come from."""
+        return len({one.source for one in self.lines})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A paper and its lines."""
+    """A paper, the lines of it that are asked for, and its implementations, the reference first.
+
+    Attributes:
+        lines: of every implementation.
+        standings: of the reference, and of each other implementation with a line among these.
+        reference: the reference's line by claim and row, whatever the filters leave.
+    """
 
     paper: Paper
     lines: tuple[Line, ...]
+    standings: tuple[Standing, ...]
+    reference: dict[tuple[str, str], Line]
+
+    @property
+    def claims(self) -> tuple[Line, ...]:
+        """The reference's lines that are asked for: one for each claim and row."""
+        return tuple(one for one in self.lines if one.is_reference)
+
+    @property
+    def findings(self) -> list[tuple[Line, tuple[Line, ...]]]:
+        """Each claim and row that is known not to hold, once, and the same on other implementations.
+
+        What is known is what the reference's record says; another's counts only where there is none of the reference.
+        """
+        grouped: dict[tuple[str, str], list[Line]] = {}
+        for one in self.lines:
+            grouped.setdefault(one.case, []).append(one)
+        ordered = (sorted(found, key=lambda one: not one.is_reference) for found in grouped.values())
+        return [(first, tuple(others)) for first, *others in ordered if first.known]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +187,8 @@ class Filters:
 
     def admits(self, line: Line) -> bool:
         """Whether a line is asked for; every word of the search text must occur in it."""
-        text = " ".join((line.claim, line.row or "", line.says, line.place, line.paper.title, *line.paper.authors))
+        own = "" if line.is_reference else line.implementation
+        text = " ".join((line.claim, line.row or "", line.says, line.place, own, line.paper.title, *line.paper.authors))
         return (
             self.paper in ("", line.paper.key)
             and (not self.verdict or line.outcome in self.verdict)
@@ -137,6 +224,7 @@ def open_stores() -> Union:
 def line(record: Record) -> Line:
     """A record as a line of the board."""
     claim, verdict, bounds = record.claim, record.verdict, record.verdict.interval
+    own = record.implementation
     return Line(
         record=record.id,
         paper=record.paper,
@@ -144,6 +232,7 @@ def line(record: Record) -> Line:
         name=claim.name,
         row=claim.row,
         version=claim.version,
+        digest=claim.digest,
         says=claim.says,
         place=claim.place,
         tier=claim.tier,
@@ -164,6 +253,10 @@ def line(record: Record) -> Line:
         controls=len(record.controls),
         known=claim.expected_refuted or "",
         implementation=label(record),
+        source=own.source,
+        division=own.division,
+        deviations=own.deviations,
+        submission=stated(record),
         created=record.created,
         machine=machine_name(record),
         commit=(record.source.commit or "")[:10],
@@ -174,7 +267,38 @@ def line(record: Record) -> Line:
 def label(record: Record) -> str:
     """What people read: "reference", or the kind and the name."""
     kind, name = record.implementation.kind, record.implementation.name
-    return kind if kind == "reference" else f"{kind}:{name}"
+    return kind if kind == REFERENCE else f"{kind}:{name}"
+
+
+def stated(record: Record) -> SubmissionPart | None:
+    """What a submission says of itself; None for all others, and where the record does not say."""
+    found = record.implementation.submission
+    return None if found is msgspec.UNSET else found
+
+
+def unjailed(part: SubmissionPart | None) -> bool:
+    """Whether a submission says that it was run without a jail."""
+    return part is not None and part.isolation.startswith("none")
+
+
+def weighed(one: Line, reference: Line | None) -> Line:
+    """A line in the light of the reference's: where a sabotage gets through the check, no verdict of it counts."""
+    if reference is None or reference.outcome != "powerless" or not one.comparable(reference):
+        return one
+    return replace(one, outcome="powerless")
+
+
+def main_costs(costs: Sequence[Ratio]) -> list[Ratio]:
+    """At most three of a submission's costs: a time, peak memory, energy, and another time where there is room.
+
+    Training goes before prediction, and both before the function that takes the reference longest.
+    """
+    found = {cost.what: cost for cost in costs}
+    usual = [found[name] for name in ("time to train", "time to predict") if name in found]
+    times = [cost for cost in costs if cost.what.startswith("time to ")]
+    times = usual or sorted(times, key=lambda cost: -cost.reference)[:1]
+    rest = [found[name] for name in ("peak memory", "energy") if name in found]
+    return (times[:1] + rest + times[1:])[:COSTS]
 
 
 def machine_name(record: Record) -> str:
@@ -206,17 +330,58 @@ def board(stores: Union) -> tuple[Line, ...]:
             seen = best.get(found.key)
             if seen is None or (found.version, found.created) > (seen.version, seen.created):
                 best[found.key] = found
-    return tuple(sorted(best.values(), key=_place_on_page))
+    counted = (weighed(one, best.get((*key[:3], REFERENCE))) for key, one in best.items())
+    return tuple(sorted(counted, key=_place_on_page))
 
 
-def sections(lines: Iterable[Line]) -> list[Section]:
-    """Lines by paper; the paper's facts are those of its newest record."""
+def sections(lines: Iterable[Line], shown: Iterable[Line] | None = None) -> list[Section]:
+    """Lines by paper, for the papers of which something is shown.
+
+    The paper's facts are those of the reference's newest record, so that no submission changes them.
+
+    Args:
+        lines: the whole board.
+        shown: those that are asked for; None for all.
+    """
+    every, asked = _by_paper(lines), None if shown is None else _by_paper(shown)
+    return [
+        _section(found, found if asked is None else asked[key])
+        for key, found in every.items()
+        if asked is None or key in asked
+    ]
+
+
+def _by_paper(lines: Iterable[Line]) -> dict[str, list[Line]]:
     grouped: dict[str, list[Line]] = {}
     for one in lines:
         grouped.setdefault(one.paper.key, []).append(one)
-    return [
-        Section(paper=max(found, key=lambda one: one.created).paper, lines=tuple(found)) for found in grouped.values()
-    ]
+    return grouped
+
+
+def _section(every: list[Line], shown: list[Line]) -> Section:
+    """A paper with all its lines and those that are asked for."""
+    reference = {one.case: one for one in every if one.is_reference}
+    present = {one.implementation for one in shown} | {REFERENCE}
+    names = {one.implementation for one in every} & present
+    ordered = sorted(names, key=lambda name: (name != REFERENCE, name.casefold(), name))
+    return Section(
+        paper=max(every, key=lambda one: (one.is_reference, one.created)).paper,
+        lines=tuple(shown),
+        standings=tuple(_standing(name, every, shown, reference) for name in ordered),
+        reference=reference,
+    )
+
+
+def _standing(name: str, every: list[Line], shown: list[Line], reference: dict[tuple[str, str], Line]) -> Standing:
+    own = [one for one in every if one.implementation == name]
+    answered = {one.case for one in own}
+    return Standing(
+        newest=max(own, key=lambda one: one.created),
+        lines=tuple(one for one in own if one.comparable(reference.get(one.case))),
+        outdated=tuple(one for one in own if not one.comparable(reference.get(one.case))),
+        unanswered=tuple(one for case, one in reference.items() if case not in answered),
+        shown=tuple(one for one in shown if one.implementation == name),
+    )
 
 
 def counts(lines: Iterable[Line]) -> Counter[str]:
@@ -225,11 +390,21 @@ def counts(lines: Iterable[Line]) -> Counter[str]:
 
 
 def history(stores: Union, claim: str, row: str | None) -> list[Record]:
-    """The records of a claim "key/name" and row, of every version and implementation, the newest first."""
+    """The records of a claim "key/name" and row, of every version and implementation, the newest first.
+
+    Where there are many, the older ones are left out, but of each implementation the newest is kept.
+    """
     key, _, name = claim.partition("/")
     rows = [found for found in stores.rows(paper=key) if (found.name, found.row) == (name, row)]
     rows.sort(key=lambda found: (found.version, found.created), reverse=True)
-    return [stores.get(found.id) for found in rows[:HISTORY]]
+    first = set({(found.kind, found.implementation): found.id for found in reversed(rows)}.values())
+    kept = [found for i, found in enumerate(rows) if i < HISTORY or found.id in first]
+    return [stores.get(found.id) for found in kept]
+
+
+def reference_of(records: Iterable[Record]) -> Record | None:
+    """The first of a claim's records that is the reference's."""
+    return next((record for record in records if label(record) == REFERENCE), None)
 
 
 def rows_of(stores: Union, claim: str) -> list[str]:
@@ -279,6 +454,8 @@ def table(lines: Sequence[Line]) -> pd.DataFrame:
             "controls_rejected": one.rejected,
             "controls": one.controls,
             "implementation": one.implementation,
+            "division": one.division or "",
+            "runner": one.runner,
             "created": one.created,
             "machine": one.machine,
             "commit": one.commit,

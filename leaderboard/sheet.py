@@ -8,11 +8,11 @@ from html import escape
 import numpy as np
 
 from leaderboard import style
-from leaderboard.blocks import claim_link, measured, notice
-from leaderboard.queries import Calibration, Rate, label, line, machine_name
+from leaderboard.blocks import claim_link, measured, name, notice
+from leaderboard.queries import Calibration, Line, Rate, label, line, machine_name, stated, unjailed, weighed
 from repro.criterion import AllOf
 from repro.measurement import Sample
-from repro.record import Record
+from repro.record import Ratio, Record, SubmissionPart
 from repro.text import number
 from repro.verdict import Verdict
 
@@ -29,18 +29,26 @@ def claim_head(record: Record) -> str:
     )
 
 
-def verdict(record: Record) -> str:
-    """The verdict with the numbers it rests on, in one panel."""
-    one = line(record)
+def verdict(record: Record, reference: Record | None = None) -> str:
+    """The verdict with the numbers it rests on, in one panel.
+
+    Args:
+        record: of any implementation.
+        reference: the reference's record of the same claim, for a submission's.
+    """
+    one = weighed(line(record), line(reference) if reference else None)
     notes = [f'<p class="num">{escape(one.reason)}</p>']
     if record.powerless:
         through = ", ".join(control.name for control in record.controls if not control.rejected)
         notes.append(f"<p>Not rejected: {escape(through)}. A check that a sabotage passes proves nothing.</p>")
+    elif one.outcome == "powerless":
+        notes.append("<p>On the reference a sabotage passes this check, so no verdict of it counts.</p>")
     if one.known:
         notes.append(f"<p><b>Known not to hold.</b> {escape(one.known)}</p>")
     if record.flag:
         notes.append(f"<p><b>For review:</b> {escape(record.flag)}</p>")
-    who = "" if one.implementation == "reference" else f' <span class="tag">{escape(one.implementation)}</span>'
+    who = "" if one.is_reference else f' <span class="tag">{style.theirs(one.implementation)}</span>'
+    who += f" {style.unjailed()}" if unjailed(one.submission) else ""
     facts = f"evidence {one.evidence} · tier {one.tier} · {style.day(one.created)} · {one.runner}"
     return style.wrap(
         f'<div class="panel {one.outcome}">{style.badge(one.outcome, large=True)}{who}'
@@ -48,8 +56,13 @@ def verdict(record: Record) -> str:
     )
 
 
-def sides(record: Record) -> str:
-    """Published against measured, and what the criterion could have seen."""
+def sides(record: Record, reference: Record | None = None) -> str:
+    """Published against measured, what the criterion could have seen, and the reference's verdict.
+
+    Args:
+        record: of any implementation.
+        reference: the reference's record of the same claim, for a submission's.
+    """
     one, found = line(record), record.verdict
     stated = "".join(f"<div>{style.reported(fact)}</div>" for fact in one.reported)
     stated = stated or f'<span class="value many">a statement</span><span class="sub">{escape(one.place)}</span>'
@@ -66,6 +79,7 @@ def sides(record: Record) -> str:
         ("Published", stated),
         ("Measured", measured(one)),
         ("Bound of the criterion", _bound(bound, least, level)),
+        *([("The reference", _beside(one, reference))] if reference else []),
     )
     return style.wrap(
         '<div class="sides">'
@@ -100,6 +114,76 @@ def _estimate(found: Verdict) -> str:
     )
 
 
+def _beside(one: Line, reference: Record) -> str:
+    """The reference's verdict on the same claim, with a link to it."""
+    its = line(reference)
+    other = "" if one.comparable(its) else f"of another version, @{its.version}: the two are not compared; "
+    link = claim_link(its.claim, its.row, its.implementation, its.record)
+    return f'{style.badge(its.outcome)}{measured(its)}<span class="sub">{other}<a href="{link}">its record</a></span>'
+
+
+def submission(record: Record) -> str:
+    """What a submission says of itself, how it was run, and what was checked before it was scored."""
+    own, part = record.implementation, stated(record)
+    division = style.division(own.division)
+    facts = [
+        ("name", name(line(record))),
+        ("division", _meant(division, style.DIVISIONS[own.division].meaning) if own.division else ""),
+        ("vouched for", _meant(style.runner(record.runner), style.RUNNERS[record.runner].meaning)),
+    ]
+    if part is None:
+        return style.wrap(style.facts(facts) + '<p class="soft">This record says nothing more of the submission.</p>')
+    facts += [
+        ("summary", style.theirs(part.summary)),
+        ("authors", ", ".join(map(style.theirs, part.authors))),
+        ("licence", style.theirs(part.licence)),
+        ("isolation", _meant(style.unjailed() if unjailed(part) else "", part.isolation)),
+        ("seeds", _seeds(part)),
+        ("code", f"{style.theirs(part.shared)} functions shared with the reference"),
+        ("deviations", _list(part.deviations) or "none declared"),
+        ("audits", _list(part.audits) or "none passed before this was scored"),
+    ]
+    return style.wrap(style.facts(facts))
+
+
+def _meant(badge: str, meaning: str) -> str:
+    return f"{badge} {style.theirs(meaning)}".strip()
+
+
+def _seeds(part: SubmissionPart) -> str:
+    if part.salt:
+        return f"derived from its source, the salt {style.theirs(part.salt, mono=True)} and each trial's seed"
+    return "derived from its source and each trial's seed; no salt"
+
+
+def _list(items: Iterable[str]) -> str:
+    found = "".join(f"<li>{style.theirs(item)}</li>" for item in items)
+    return f"<ul>{found}</ul>" if found else ""
+
+
+def costs(found: Iterable[Ratio]) -> str:
+    """What a submission costs as ratios to the reference's, with their intervals and the reference's own values."""
+    rows = [
+        (
+            style.theirs(cost.what),
+            style.ratio(cost) + style.forest(cost.ratio, cost.low, cost.high, 1.0, "supported"),
+            f"{cost.pairs}",
+            _own_value(cost),
+        )
+        for cost in found
+    ]
+    if not rows:
+        return style.wrap('<p class="soft">Not measured.</p>')
+    heads = ("What", "Ratio to the reference's", "Pairs of runs", "The reference's own")
+    note = "Geometric means over pairs of runs, both in the same isolation on one machine, by turns; 95 % t intervals."
+    return style.wrap(style.table(heads, rows) + f'<p class="soft small">{note} The dashed line is the reference.</p>')
+
+
+def _own_value(cost: Ratio) -> str:
+    value = style.memory(cost.reference) if cost.unit == "B" else style.amount(cost.reference, cost.unit)
+    return f'<span class="value">{value}</span>'
+
+
 def found_cases(samples: Iterable[Sample], few: int) -> str:
     """Exact samples: found against demanded, case by case where there are at most `few`, else by their extremes."""
     rows: list[tuple[str, ...]] = []
@@ -129,8 +213,21 @@ def _extremes(values: np.ndarray, sample: Sample) -> str:
     return _value(low, sample) if low == high else f"{_value(low)} to {_value(high, sample)}"
 
 
-def controls(record: Record, known: Calibration | None) -> str:
-    """The sabotaged implementations, and how the criterion told each of them from the reference."""
+def controls(record: Record, known: Calibration | None, reference: Record | None = None) -> str:
+    """The sabotaged implementations, and how the criterion told each of them from the reference.
+
+    Args:
+        record: of any implementation.
+        known: the calibration of its claim.
+        reference: the reference's record of the same claim, for a submission's.
+    """
+    if not record.controls and reference is not None and reference.controls:
+        its = line(reference)
+        link = claim_link(its.claim, its.row, its.implementation, its.record)
+        return style.wrap(
+            f"<p>Sabotages are judged with the reference: {its.rejected} of {its.controls} rejected, "
+            f'<a href="{link}">on its record</a>.</p>'
+        )
     if not record.controls:
         return style.wrap(
             '<p class="soft">This record was made without controls; run the claim with <code>--controls</code>.</p>'
@@ -189,7 +286,7 @@ def history(records: Iterable[Record], current: Record) -> str:
                 f'<a href="{link}">{style.day(one.created)}</a><span class="sub">{at}</span>',
                 style.badge(one.outcome),
                 measured(one),
-                f'@{one.version}<span class="sub">{escape(one.implementation)}</span>',
+                f'@{one.version}<span class="sub">{style.theirs(one.implementation)}</span>',
                 escape(one.machine),
                 commit,
             )
@@ -223,7 +320,7 @@ def provenance(record: Record) -> str:
                 ("commit", f'<span class="mono">{escape(commit)}</span>'),
                 (
                     "implementation",
-                    f'{escape(label(record))} <span class="mono soft">{escape(record.implementation.source)}</span>',
+                    f'{style.theirs(label(record))} <span class="mono soft">{escape(record.implementation.source)}</span>',
                 ),
                 ("data", data or "generated"),
                 ("claim digest", f'<span class="mono soft">{escape(record.claim.digest)}</span>'),

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from repro.paper import Paper, Reported
+from repro.record import Ratio
 from repro.text import interval, number
 
 SHEET = Path(__file__).with_name("style.css")
@@ -34,6 +35,17 @@ BADGES = {
 }
 ALWAYS = ("reproduced", "supported", "refuted", "inconclusive", "finding", "powerless")
 
+DIVISIONS = {
+    "closed": Badge("C", "closed", "the paper's protocol: the same presets as the reference"),
+    "open": Badge("O", "open", "anything but the data and the measure may differ", hollow=True),
+}
+RUNNERS = {
+    "verified": Badge("✓", "verified", "run again by the project, with the same verdict"),
+    "partly verified": Badge("◐", "partly verified", "the project ran some of its claims again", hollow=True),
+    "self-reported": Badge("–", "self-reported", "run by whoever sent it in", hollow=True),
+}
+UNJAILED = Badge("!", "trusted", "run without a jail")
+
 EVIDENCE = {"exact": "exact cases", "reduced": "reduced scale", "original": "original setting"}
 
 
@@ -44,10 +56,33 @@ def wrap(body: str) -> str:
 
 def badge(outcome: str, *, large: bool = False) -> str:
     """The badge of an outcome; its letter carries the meaning where colour cannot."""
-    look = BADGES[outcome]
-    classes = " ".join(["badge", outcome, *["hollow"] * look.hollow, *["large"] * large])
-    title, letter = f"{look.word}: {look.meaning}", f'<i aria-hidden="true">{look.letter}</i>'
-    return f'<span class="{classes}" title="{title}">{letter}<span>{look.word}</span></span>'
+    return _badge(BADGES[outcome], outcome, large=large)
+
+
+def tally(outcome: str, count: int) -> str:
+    """How many verdicts have an outcome: its letter and the number."""
+    return _badge(BADGES[outcome], outcome, text=str(count), title=f"{count} {BADGES[outcome].word}")
+
+
+def division(name: str | None) -> str:
+    """The badge of a submission's division; "" where the record does not say."""
+    return _badge(DIVISIONS[name], "division") if name else ""
+
+
+def runner(name: str) -> str:
+    """The badge of who vouches for records."""
+    return _badge(RUNNERS[name], "reproduced" if name == "verified" else "powerless")
+
+
+def unjailed() -> str:
+    """The warning that a submission was run without a jail."""
+    return _badge(UNJAILED, "refuted", text=f"{UNJAILED.word}: {UNJAILED.meaning}")
+
+
+def _badge(look: Badge, hue: str, *, large: bool = False, text: str = "", title: str = "") -> str:
+    classes = " ".join(["badge", hue, *["hollow"] * look.hollow, *["large"] * large])
+    title, letter = title or f"{look.word}: {look.meaning}", f'<i aria-hidden="true">{look.letter}</i>'
+    return f'<span class="{classes}" title="{title}">{letter}<span>{text or look.word}</span></span>'
 
 
 def mark(text: str, *, good: bool) -> str:
@@ -76,6 +111,24 @@ def amount(value: float | None, name: str = "1") -> str:
 def span(low: float | None, high: float | None) -> str:
     """An interval in brackets, as HTML; "" where there is none."""
     return escape(interval((low, high))) if low is not None and high is not None else ""
+
+
+def theirs(text: str, *, mono: bool = False) -> str:
+    """A text that a submission brings, as HTML; it neither widens the page nor turns the text around it."""
+    return f'<bdi class="theirs{" mono" if mono else ""}">{escape(text)}</bdi>'
+
+
+def ratio(cost: Ratio) -> str:
+    """A cost beside the reference's, with its 95 % interval, as HTML."""
+    ends = f"[{_times(cost.low)}, {_times(cost.high)}]" if cost.low is not None and cost.high is not None else ""
+    return (
+        f'<span class="value"><b>{escape(_times(cost.ratio))}×</b></span>'
+        f' <span class="value soft">{escape(ends) or "one pair, no interval"}</span>'
+    )
+
+
+def _times(value: float) -> str:
+    return f"{value:.2f}" if 0.1 <= value < 100 else number(value)
 
 
 def reported(fact: Reported) -> str:

@@ -41,7 +41,9 @@ def descend(config, seed, checkpoints, update, learnt):
             yield step, learnt()
 '''
 
-LANGUAGE = '''
+LANGUAGE = (
+    HEADER
+    + '''
 class Stream:
     def __init__(self, reader, lanes):
         self.reader, self.before = reader, np.full(lanes, -1)
@@ -73,10 +75,11 @@ def train(config, data, *, seed, device, checkpoints=()):
 
     return descend(config, seed, checkpoints, update, lambda: Reader(after, skip))
 '''
+)
 
 WRITER = (
     LANGUAGE.replace("Reader(after, skip)", "Writer(after, skip)")
-    + '''
+    + """
 
 class Writer(Reader):
     def generate(self, prompts, length, *, temperature, seed):
@@ -90,10 +93,12 @@ class Writer(Reader):
                 found[row, place] = np.argmax(scores + temperature * noise)
                 scores = stream.step(found[row, place, None])[0]
         return found
-'''
+"""
 )
 
-CLASSIFIER = '''
+CLASSIFIER = (
+    HEADER
+    + """
 class Predictor:
     def __init__(self, state):
         self.state = state
@@ -144,16 +149,22 @@ def state(predictor):
 
 def restore(config, state, *, device):
     return Predictor(state)
-'''
+"""
+)
 
-SIMULATOR = '''
+SIMULATOR = (
+    HEADER
+    + """
 def simulate(config, times, *, seed):
     rng = np.random.default_rng(seed)
     walk = np.cumsum(rng.choice([-1, 1], (max(times) + 1, 5)), axis=0)
     return walk[list(times)]
-'''
+"""
+)
 
-TRANSDUCER = '''
+TRANSDUCER = (
+    HEADER
+    + '''
 class Stream:
     def __init__(self, logits):
         self.logits, self.place = logits, 0
@@ -195,8 +206,11 @@ def train(config, data, *, seed, device, checkpoints=()):
 
     return descend(config, seed, checkpoints, update, lambda: Translator(table.copy()))
 '''
+)
 
-POINTER = '''
+POINTER = (
+    HEADER
+    + '''
 class Pointer:
     """Sorts items by their projection on a direction."""
 
@@ -214,13 +228,16 @@ def train(config, data, *, seed, device, checkpoints=()):
 
     def update(rng):
         row = rng.integers(len(data.inputs.lengths))
-        items, places = data.inputs.items[row], data.outputs.items[row]
-        direction[:] += items[places[data.outputs.lengths[row] - 1]] - items[places[0]] + rng.normal(size=len(direction))
+        items, places = data.inputs.items[row], data.outputs.items[row, : data.outputs.lengths[row]]
+        direction[:] += items[places[-1]] - items[places[0]] + rng.normal(size=len(direction))
 
     return descend(config, seed, checkpoints, update, lambda: Pointer(direction.copy()))
 '''
+)
 
-REGRESSOR = '''
+REGRESSOR = (
+    HEADER
+    + '''
 class Regressor:
     def __init__(self, weights):
         self.weights = weights
@@ -250,8 +267,11 @@ def train(config, data, *, seed, device, checkpoints=()):
 
     return descend(config, seed, checkpoints, update, lambda: Regressor(weights.copy()))
 '''
+)
 
-PIPELINE = '''
+PIPELINE = (
+    HEADER
+    + '''
 PARTS = 2
 
 
@@ -279,6 +299,7 @@ def steps(config, inputs, targets, *, seed, device):
         weight -= 0.01 * gradient
         yield float(loss)
 '''
+)
 
 RNG = np.random.default_rng(7)
 VOCABULARY = 11
@@ -315,10 +336,10 @@ class Honest:
     data: Any = None
     inputs: Any = None
 
-    def faulty(self, *changes: tuple[str, str]) -> Honest:
+    def faulty(self, changes: dict[str, str]) -> Honest:
         """The same with passages of its text replaced; each must be there."""
         text = self.text
-        for old, new in changes:
+        for old, new in changes.items():
             assert old in text, old
             text = text.replace(old, new)
         return Honest(self.protocol, text, self.data, self.inputs)
@@ -326,12 +347,12 @@ class Honest:
     def module(self) -> ModuleType:
         """A fresh module in this process."""
         module = ModuleType("implementation")
-        exec(compile(HEADER + self.text, "implementation.py", "exec", dont_inherit=True), vars(module))
+        exec(compile(self.text, "implementation.py", "exec", dont_inherit=True), vars(module))
         return module
 
     def folder(self, path: Path) -> Path:
         """A folder that a jail can show."""
-        (path / "implementation.py").write_text(HEADER + self.text)
+        (path / "implementation.py").write_text(self.text)
         return path
 
     @property
@@ -346,7 +367,9 @@ HONEST = {
     "simulator": Honest(task.Simulator, SIMULATOR),
     "language model": Honest(task.LanguageModel, LANGUAGE, CORPUS, LANES),
     "text generator": Honest(task.TextGenerator, WRITER, CORPUS, LANES),
-    "transducer": Honest(task.SequenceTransducer, TRANSDUCER, SimpleNamespace(inputs=WORDS, outputs=WORDS), some(WORDS)),
+    "transducer": Honest(
+        task.SequenceTransducer, TRANSDUCER, SimpleNamespace(inputs=WORDS, outputs=WORDS), some(WORDS)
+    ),
     "pointer": Honest(task.PointerDecoder, POINTER, SimpleNamespace(inputs=POINTS, outputs=ORDERS), some(POINTS)),
     "regressor": Honest(
         task.GraphRegressor, REGRESSOR, SimpleNamespace(inputs=MOLECULES, outputs=RNG.random((6, 2))), MOLECULES

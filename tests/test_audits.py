@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -51,175 +52,269 @@ def test_honest_implementations_pass_in_jails(name, tmp_path):
     assert found == audited(HONEST[name])
 
 
-FAULTS = {
-    # of any contract with training
-    "the seed is not used": ("classifier", [("rng(seed)", "rng(0)")], OTHER, "ignores its seed"),
-    "no seed at all": ("classifier", [("rng(seed)", "rng()")], SEED, "predict: image"),
-    "a simulation without its seed": ("simulator", [("rng(seed)", "rng()")], TWICE, "simulate: snapshot"),
-    "the seed is taken but ignored": ("simulator", [("rng(seed)", "rng(1)")], OTHER, "simulate: the same to the last"),
-    "training yields a list": ("language model", [("return descend(", "return list(descend("), ("skip))", "skip)))")],
-                               "training", "train gives a list, not an iterator"),
-    "training yields what is learnt alone": ("language model", [("yield step, learnt()", "yield learnt()")],
-                                             "training", "not a pair"),
-    "training yields nothing": ("pointer", [("== config.updates:", "== 99:"), ("in checkpoints or", "< 0 or")],
-                                "training", "train yields nothing"),
-    "steps are no numbers": ("pointer", [("yield step,", "yield str(step),")], "training", "at update '1'"),
-    "the checkpoint is left out": ("pointer", [("step in checkpoints or ", "")], "training", "not at the checkpoint 1"),
-    "steps descend": ("regressor", [("yield step,", "yield 9 - step,")], "training", "at update 8 and then at update 5"),
-    "it yields at every update": ("regressor", [("if step in checkpoints or", "if True or")],
-                                  "training", "at update 2 and then at update 3"),
-    "it ends at its checkpoint": ("regressor", [("yield step, learnt()", "yield step, learnt()\n            return")],
-                                  "checkpoints", "ends at update 4, and at 1"),
-    "a checkpoint changes training": ("regressor", [("yield step, learnt()", "yield step, learnt()\n            "
-                                                     "rng.random()")], "checkpoints", "training has no checkpoint"),
-    "nothing can be asked": ("regressor", [("def predict", "def forecast")], SHAPES, "predict is missing"),
-    # classifiers
-    "answers drift": ("classifier", [("self.state\n        x =", "self.state\n        part['head.bias'] += 0.1\n"
-                                      "        x =")], TWICE, "image 0 changes by 0.1 when it is asked again"),
-    "normalised over the test batch": ("classifier", [(" - part[\"norm.average\"]", " - x.mean(0)")],
-                                       COMPANY, "when only every other one is in the batch"),
-    "places count": ("classifier", [("x @ part", "np.arange(len(x))[:, None] + x @ part")],
-                     ORDER, "image 0 changes by 7 when the batch is in reverse order; all range over"),
-    "scores lie on their side": ("classifier", [(".astype(np.float32)", ".T")], SHAPES, "[3, 8], where [8, 3] is due"),
-    "scores are not finite": ("classifier", [("x @ part", "np.log(np.full((8, 1), 0 * x[0, 0])) + x @ part")],
-                              SHAPES, "gives -inf at [0, 0]"),
-    "scores are whole": ("classifier", [("np.float32", "np.int32")], SHAPES, "predict gives int32"),
-    "scores are a list": ("classifier", [(".astype(np.float32)", ".tolist()")], SHAPES, "gives a list, not an array"),
-    # what is counted
-    "weights outside the state": (
-        "counted", [("return Predictor(state)", "return Predictor({**state, 'head.bias': HIDDEN[-1]})"),
-                    ("class Predictor", "HIDDEN = [np.zeros(3)]\n\n\nclass Predictor"),
-                    ("    def learnt():", "    def learnt():\n        HIDDEN.append(-((total / count)**2).sum(1))")],
-        "state and restore", "its state is restored in a fresh process",
-    ),
-    "more than the layers declare": ("counted", [("dict(predictor.state)", "{**predictor.state, 'head.more': np.ones(9)}")],
-                                     "declared weights", "lists 83 weights, state carries 140 numbers: head.more [9]"),
-    "more than an image beside": ("counted", [("dict(predictor.state)", "{**predictor.state, 'more': np.ones(1)}")],
-                                  "declared weights", "17 under names of no layer (mean, more), and an image has 16"),
-    "more than two statistics": ("counted", [("dict(predictor.state)", "{**predictor.state, 'norm.x': np.ones(16)}")],
-                                 "declared weights", "belongs to no declared weight"),
-    "statistics of a linear layer": ("counted", [("dict(predictor.state)", "{**predictor.state, 'head.x': np.ones(3)}")],
-                                     "declared weights", "head.x [3] belongs to no declared weight"),
-    "a declared weight that is not there": ("counted", [("((3, 16), (3,))", "((3, 16), (3,), (2,))")],
-                                            "declared weights", "no array [2] for layer 'head'"),
-    "a layer of another shape": ("counted", [("((3, 16), (3,))", "((2, 16), (3,))")],
-                                 "declared weights", "no array [2, 16] for layer 'head'"),
-    "a layer twice": ("counted", [('name="head"', 'name="norm"')], "declared weights", "lists 'norm' 2 times"),
-    "an impossible layer": ("counted", [("((3, 16), (3,))", "((3, -16), (3,))")], "declared weights", "no array has"),
-    "no layers": ("counted", [("return (\n        task.Layer", "return 3\n    return (\n        task.Layer")],
-                  "declared weights", "layers gives a int"),
-    "a state without names": ("counted", [("dict(predictor.state)", "list(predictor.state)")],
-                              "declared weights", "state gives a list"),
-    "a state with a very long name": ("counted", [("dict(predictor.state)", "{'x' * 999: np.ones(1)}")],
-                                      "declared weights", "999 characters"),
-    # simulators
-    "too many snapshots": ("simulator", [("walk[list(times)]", "walk")], SHAPES, "[9, 5] for 5 times"),
-    "not finite": ("simulator", [("walk[list(times)]", "walk[list(times)] * np.nan")], SHAPES, "gives nan at [0, 0]"),
-    "not numeric": ("simulator", [("walk[list(times)]", "walk[list(times)].astype(str)")], SHAPES, "not an array of numb"),
-    # language models
-    "lanes mix": ("language model", [("(after + skip)", "(after + skip.mean(0))")], COMPANY, "step: lane"),
-    "lanes know their place": ("language model", [("(after + skip)", "(after + skip[::-1] * (np.arange(len(tokens)) "
-                                                   "== 0)[:, None])")], ORDER, "reverse order"),
-    "a stream goes on where the last one ended": (
-        "language model", [("self.before = reader, np.full(lanes, -1)", "lanes = reader, lanes"),
-                           ("skip[self.before]", "skip[self.seen()]"), ("self.before = tokens", "KEPT[:] = [tokens]"),
-                           ("class Stream:", "KEPT = []\n\n\nclass Stream:\n    def seen(self):\n        fits = KEPT and "
-                            "len(KEPT[0]) == self.lanes\n        return KEPT[0] if fits else np.full(self.lanes, -1)\n")],
-        TWICE, "step: lane",
-    ),
-    "streams share what they read": (
-        "language model", [("self.before = reader, np.full(lanes, -1)", "lanes = reader, lanes\n        "
-                            "KEPT[:] = [np.full(lanes, -1)]"), ("self.before", "KEPT[0]"),
-                           ("class Stream:", "KEPT = []\n\n\nclass Stream:")],
-        "streams at once", "another stream is read by turns",
-    ),
-    "too few scores": ("language model", [("return (after + skip)", "return (after + skip)[:, 1:]")],
-                       SHAPES, "step gives shape [6, 10], where [6, 11] is due"),
-    "scores of impossible tokens": ("language model", [("return (after + skip)", "return np.log(0 * after - 0)")],
-                                    SHAPES, "numbers must be finite"),
-    # text generators
-    "greedy depends on the seed": ("text generator", [("temperature * noise", "(temperature + 1) * noise")],
-                                   "greedy ignores the seed", "generate: prompt"),
-    "sampling has no seed": ("text generator", [("rng([seed, row])", "rng()")], "same seed, same text", "generate: pr"),
-    "too long a text": ("text generator", [("np.zeros((len(prompts.lengths), length)",
-                                            "np.zeros((len(prompts.lengths), length + 1)")], SHAPES, "int64 [6, 9]"),
-    "tokens that are none": ("text generator", [("return found", "return found + 11")], SHAPES, "from 0 to 10 are due"),
-    "padding is read": ("text generator", [("items[:count]", "items")], "padding", "generate: prompt 0"),
-    "prompts in company": ("text generator", [("return found", "return (found + found.sum()) % 11")], COMPANY, "prompt"),
-    # transducers
-    "outputs too long": ("transducer", [("np.minimum(inputs.lengths, longest)", "inputs.lengths + 5")],
-                         SHAPES, "decode, for lengths, gives 12" ),
-    "negative tokens": ("transducer", [("argmax(2)", "argmax(2) - 7")], SHAPES, "for input 0: numbers count from 0"),
-    "tokens that are not whole": ("transducer", [("argmax(2)", "max(2)")], SHAPES, "decode gives float32"),
-    "outputs are no sequences": ("transducer", [("return task.Sequences(", "return dict(")], SHAPES, "gives a dict"),
-    "translations read padding": ("transducer", [("decode(self, inputs, longest):", "decode(self, inputs, longest):\n"
-                                                  "        inputs = task.Sequences(items=(inputs.items + inputs.items"
-                                                  "[:, -1:]) % 6, lengths=inputs.lengths)")], "padding", "decode: input"),
-    "translations look at each other": ("transducer", [("argmax(2)", "argmax(2) * 0 + len(inputs.lengths)")],
-                                        COMPANY, "decode: input 0 becomes 3 at [0], was 6, when only every other"),
-    "scores of too few tokens": ("transducer", [("place]", "place, :5]")], SHAPES, "scores of 5 tokens, and the outputs"),
-    # pointers
-    "pointing at nothing": ("pointer", [("items=np.argsort(keys, 1)", "items=np.argsort(-keys, 1)")],
-                            SHAPES, "items, and place"),
-    "pointing at padding": ("pointer", [("longest):\n        keys = inputs.items",
-                                         "longest):\n        keys = (inputs.items - inputs.items[:, -1:]) * "
-                                         "inputs.items.mean((1, 2), keepdims=True)"
-                                         "\n        keys = np.abs(keys)")], "padding", "point: input"),
-    "pointing with the batch": ("pointer", [("inputs.items @", "inputs.items[..., ::len(inputs.items) // 6 * 2 - 1] @")],
-                                COMPANY, "point: input"),
-    # graphs
-    "nodes in order": ("regressor", [("x.sum(0)", "x[0]")], "order of nodes", "graph"),
-    "edges in order": ("regressor", [("between).sum(0)", "between)[0]")], "order of edges", "graph"),
-    "graphs in company": ("regressor", [("return np.array(found)", "return np.array(found) - np.mean(found, 0)")],
-                          COMPANY, "graph"),
-    "too many numbers": ("regressor", [("graphs) @ self.weights", "graphs) @ self.weights[:, :1]")],
-                         SHAPES, "[6, 1], where [6, 2] is due"),
-    # pipelines
-    "gradients are not finite": ("pipeline", [("gradient / len(inputs)", "gradient * np.nan")],
-                                 SHAPES, "gradients, for weight, gives nan at [0, 0]"),
-    "gradients are not named": ("pipeline", [('return {"weight": ', "return [0], {0: ")], SHAPES, "not a dict"),
-    "losses are not finite": ("pipeline", [("yield float(loss)", "yield float('nan')")], SHAPES, "nan at update 0"),
-    "losses are no numbers": ("pipeline", [("yield float(loss)", "yield None")], SHAPES, "yields None"),
-    "updates run out": ("pipeline", [("while True", "for _ in range(2)")], SHAPES, "yields None at update 2"),
-    "losses are noise": ("pipeline", [("float(loss)", "float(loss + np.random.default_rng().random())")],
-                         TWICE, "steps: loss"),
-}  # fmt: skip
+class Planted(NamedTuple):
+    """A fault: what it is, in which implementation, the audit that meets it, its words, and passages to replace."""
+
+    what: str
+    name: str
+    audit: str
+    words: str
+    changes: dict[str, str]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+TRAINING = "training"
+OF_TRAINING = [
+    Planted("the seed is not used", "classifier", OTHER, "it ignores its seed", {"rng(seed)": "rng(0)"}),
+    Planted("there is no seed", "classifier", SEED, "predict: image", {"rng(seed)": "rng()"}),
+    Planted(
+        "a list", "language model", TRAINING, "gives a list, not an iterator", {"    return desc": "    return [0]\n#"}
+    ),
+    Planted("no pairs", "pointer", TRAINING, "not a pair", {"yield step, learnt()": "yield learnt()"}),
+    Planted("nothing", "pointer", TRAINING, "yields nothing", {"if step in checkpoints or": "if False and"}),
+    Planted("no numbers", "pointer", TRAINING, "at update '1'", {"yield step,": "yield str(step),"}),
+    Planted("no checkpoint", "pointer", TRAINING, "not at the checkpoint 1", {"step in checkpoints or ": ""}),
+    Planted("backwards", "regressor", TRAINING, "at update 8 and then at update 5", {"yield step,": "yield 9 - step,"}),
+    Planted(
+        "every update", "regressor", TRAINING, "at update 2 and then at", {"if step in checkpoints or": "if True or"}
+    ),
+    Planted(
+        "the end at the checkpoint",
+        "regressor",
+        "checkpoints",
+        "ends at update 4, and at 1",
+        {"yield step, learnt()": "yield step, learnt()\n            return"},
+    ),
+    Planted(
+        "a checkpoint that changes training",
+        "regressor",
+        "checkpoints",
+        "when training has no checkpoint",
+        {"yield step, learnt()": "yield step, learnt()\n            rng.random()"},
+    ),
+    Planted("nothing to ask", "regressor", SHAPES, "predict is missing", {"def predict": "def forecast"}),
+]
+OF_CLASSIFIERS = [
+    Planted(
+        "answers that drift",
+        "classifier",
+        TWICE,
+        "changes by 0.1 when it is asked again",
+        {"part = self.state\n": "part = self.state\n        part['head.bias'] = part['head.bias'] + 0.1\n"},
+    ),
+    Planted(
+        "normalised over the test batch",
+        "classifier",
+        COMPANY,
+        "when only every other one is in the batch",
+        {'x - part["norm.average"]': "x - x.mean(0)"},
+    ),
+    Planted(
+        "the place counts",
+        "classifier",
+        ORDER,
+        "image 0 changes by 7 when the batch is in reverse order; their spread is",
+        {"(x @ part": "(np.arange(len(x))[:, None] + x @ part"},
+    ),
+    Planted("scores on their side", "classifier", SHAPES, "[3, 8], where [8, 3]", {".astype(np.float32)": ".T"}),
+    Planted("infinite scores", "classifier", SHAPES, "-inf at [0, 0]", {"(x @": "(-np.inf * np.ones(3) + x @"}),
+    Planted("whole scores", "classifier", SHAPES, "predict gives int32", {"np.float32": "np.int32"}),
+    Planted("listed scores", "classifier", SHAPES, "gives a list, not", {".astype(np.float32)": ".tolist()"}),
+]
+STATE = "dict(predictor.state)"
+DECLARED = "declared weights"
+OF_COUNTED = [
+    Planted(
+        "weights outside the state",
+        "counted",
+        "state and restore",
+        "when its state is restored in a fresh process",
+        {
+            "class Predictor": "HIDDEN = np.zeros(3)\n\n\nclass Predictor",
+            '+ part["head.bias"]': '+ part["head.bias"] + HIDDEN',
+            "    def learnt():": "    def learnt():\n        HIDDEN[:] = count[:, 0]",
+        },
+    ),
+    Planted(
+        "more than the layers declare",
+        "counted",
+        DECLARED,
+        "layers lists 83 weights, state carries 140 numbers: head.more [9] belongs to no declared weight",
+        {STATE: "{**predictor.state, 'head.more': np.ones(9)}"},
+    ),
+    Planted(
+        "more than an image beside them",
+        "counted",
+        DECLARED,
+        "17 under names of no layer (mean, more), and an image has 16",
+        {STATE: "{**predictor.state, 'more': np.ones(1)}"},
+    ),
+    Planted("three statistics", "counted", DECLARED, "norm.x", {STATE: "predictor.state | {'norm.x': np.ones(16)}"}),
+    Planted("linear statistics", "counted", DECLARED, "head.x", {STATE: "predictor.state | {'head.x': np.ones(3)}"}),
+    Planted("a weight is missing", "counted", DECLARED, "no array [2] for layer 'head'", {", (3,))": ", (3,), (2,))"}),
+    Planted("another shape", "counted", DECLARED, "no array [2, 16] for layer 'head'", {"((3, 16)": "((2, 16)"}),
+    Planted("a layer twice", "counted", DECLARED, "lists 'norm' 2 times", {'name="head"': 'name="norm"'}),
+    Planted("an impossible layer", "counted", DECLARED, "a shape that no array has", {"((3, 16)": "((3, -16)"}),
+    Planted("no layers", "counted", DECLARED, "layers lists nothing", {"(config):\n": "(config):\n    return ()\n"}),
+    Planted("layers that are none", "counted", DECLARED, "a str", {"(config):\n": "(config):\n    return 'conv'\n"}),
+    Planted("a state without names", "counted", DECLARED, "state gives a list", {STATE: "list(predictor.state)"}),
+    Planted("a very long name", "counted", DECLARED, "999 characters", {STATE: "{'x' * 999: np.ones(1)}"}),
+    Planted("a text for weights", "counted", DECLARED, "state, for mean, gives a str", {STATE: "{'mean': 'x'}"}),
+]
+WALK = "walk[list(times)]"
+OF_SIMULATORS = [
+    Planted("noise", "simulator", TWICE, "simulate: snapshot 0 becomes", {"rng(seed)": "rng()"}),
+    Planted("no seed", "simulator", OTHER, "simulate: the same to the last bit", {"rng(seed)": "rng(1)"}),
+    Planted("too many snapshots", "simulator", SHAPES, "[9, 5] for 5 times", {WALK: "walk"}),
+    Planted("nan", "simulator", SHAPES, "gives nan at [0, 0]", {WALK: f"{WALK} * np.nan"}),
+    Planted("texts", "simulator", SHAPES, "a ndarray, not an array of numbers", {WALK: f"{WALK}.astype(str)"}),
+]
+START, SCORES = "self.reader, self.before = reader, np.full(lanes, -1)", "(after + skip)"
+OF_LANGUAGE_MODELS = [
+    Planted("lanes mix", "language model", COMPANY, "step: lane", {SCORES: "(after + skip.mean(0))"}),
+    Planted("lanes know their place", "language model", ORDER, "step: lane", {SCORES: "(after + skip[:1])"}),
+    Planted(
+        "a stream goes on where the last one ended",
+        "language model",
+        TWICE,
+        "step: lane",
+        {
+            START: "self.reader, self.lanes = reader, lanes",
+            "skip[self.before]": "skip[Stream.last if len(Stream.last) == self.lanes else np.full(self.lanes, -1)]",
+            "self.before = tokens": "Stream.last = tokens",
+            "class Stream:\n": "class Stream:\n    last = ()\n\n",
+        },
+    ),
+    Planted(
+        "streams share what they read",
+        "language model",
+        "streams at once",
+        "when another stream is read by turns with it",
+        {START: "self.reader, Stream.before = reader, np.full(lanes, -1)", "self.before": "Stream.before"},
+    ),
+    Planted("few scores", "language model", SHAPES, "[6, 10], where [6, 11]", {SCORES: "(after + skip)[:, 1:]"}),
+    Planted("no chance", "language model", SHAPES, "finite", {SCORES: "np.full_like(after, -np.inf)"}),
+]
+RNG, WRITTEN = "rng([seed, row])", "return found"
+OF_TEXT_GENERATORS = [
+    Planted(
+        "greedy depends on the seed",
+        "text generator",
+        "greedy ignores the seed",
+        "generate: prompt",
+        {RNG: "rng(seed)", "temperature * noise": "(temperature + 1) * noise"},
+    ),
+    Planted("samples without a seed", "text generator", "same seed, same text", "generate: prompt", {RNG: "rng()"}),
+    Planted("too long", "text generator", SHAPES, "int64 [6, 9]", {"lengths), length)": "lengths), length + 1)"}),
+    Planted("no tokens", "text generator", SHAPES, "from 0 to 10 are due", {WRITTEN: "return found + 11"}),
+    Planted("padding is read", "text generator", "padding", "generate: prompt 0", {"items[:count]": "items"}),
+    Planted("prompts mix", "text generator", COMPANY, "prompt", {WRITTEN: "return (found + found.sum()) % 11"}),
+]
+CUT, BEST, LOGITS = "np.minimum(inputs.lengths, longest)", ".argmax(2)", "self.logits[:, place]"
+OF_TRANSDUCERS = [
+    Planted("too long", "transducer", SHAPES, "decode, for lengths, gives", {CUT: "inputs.lengths + 5"}),
+    Planted("negative", "transducer", SHAPES, "for input 0: numbers count from 0", {BEST: ".argmax(2) - 7"}),
+    Planted("not whole", "transducer", SHAPES, "decode gives float32", {BEST: ".max(2)"}),
+    Planted("no sequences", "transducer", SHAPES, "gives a dict", {"return task.Sequences": "return dict"}),
+    Planted(
+        "padding is read",
+        "transducer",
+        "padding",
+        "step: input",
+        {"[inputs.items]": "[(inputs.items + inputs.items[:, -1:]) % 6]"},
+    ),
+    Planted(
+        "inputs mix",
+        "transducer",
+        COMPANY,
+        "decode: input 0 becomes 3 at [0], was 6, when only every other one is in the batch",
+        {BEST: ".argmax(2) * 0 + len(inputs.lengths)"},
+    ),
+    Planted("few scores", "transducer", SHAPES, "scores of 5 tokens, and", {LOGITS: "self.logits[:, place, :5]"}),
+    Planted("more scores", "transducer", SHAPES, "[6, 5], where [6, 6]", {LOGITS: "self.logits[:, place, place:]"}),
+]
+KEYS = "keys = inputs.items @"
+OF_POINTERS = [
+    Planted("at nothing", "pointer", SHAPES, "items, and place", {"argsort(keys": "argsort(-keys"}),
+    Planted(
+        "at padding", "pointer", "padding", "point: input", {KEYS: "keys = (inputs.items > inputs.items[:, -1:]) @"}
+    ),
+    Planted("inputs mix", "pointer", COMPANY, "point: input", {KEYS: "keys = (inputs.items > inputs.items.mean(0)) @"}),
+]
+OF_REGRESSORS = [
+    Planted("nodes in order", "regressor", "order of nodes", "predict: graph", {"x.sum(0)": "x[0]"}),
+    Planted("edges in order", "regressor", "order of edges", "predict: graph", {"between).sum(0)": "between)[0]"}),
+    Planted(
+        "graphs mix", "regressor", COMPANY, "predict: graph", {"np.array(found)": "np.array(found) - np.mean(found, 0)"}
+    ),
+    Planted("too few", "regressor", SHAPES, "[6, 1], where [6, 2]", {"@ self.weights": "@ self.weights[:, :1]"}),
+]
+LOSS = "yield float(loss)"
+OF_PIPELINES = [
+    Planted(
+        "nan", "pipeline", SHAPES, "gradients, for weight, gives nan", {"gradient / len(": "np.nan * gradient / len("}
+    ),
+    Planted("no names", "pipeline", SHAPES, "a tuple, not a dict", {'return {"weight": ': "return (0,) or {0: "}),
+    Planted("loss is nan", "pipeline", SHAPES, "nan at update 0", {LOSS: "yield float('nan')"}),
+    Planted("no loss", "pipeline", SHAPES, "yields None at update 0", {LOSS: "yield None"}),
+    Planted("updates end", "pipeline", SHAPES, "yields None at update 2", {"while True": "for _ in range(2)"}),
+    Planted("no updates", "pipeline", SHAPES, "yields None at update 0", {"while True:": "return\n    while True:"}),
+    Planted("noise", "pipeline", TWICE, "steps: loss", {LOSS: "yield float(loss) + np.random.default_rng().random()"}),
+]
+FAULTS = [
+    *OF_TRAINING,
+    *OF_CLASSIFIERS,
+    *OF_COUNTED,
+    *OF_SIMULATORS,
+    *OF_LANGUAGE_MODELS,
+    *OF_TEXT_GENERATORS,
+    *OF_TRANSDUCERS,
+    *OF_POINTERS,
+    *OF_REGRESSORS,
+    *OF_PIPELINES,
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.name}: {fault.what}")
 def test_faults_are_caught(fault):
     """The first audit that does not pass is the one for this fault, and its line says what is wrong."""
-    name, changes, audit, words = FAULTS[fault]
-    first = next(finding for finding in audited(HONEST[name].faulty(*changes)) if not finding.passed)
-    assert first.audit == audit
-    assert words in first.says
+    found = audited(HONEST[fault.name].faulty(fault.changes))
+    first = next(finding for finding in found if not finding.passed)
+    assert first.audit == fault.audit
+    assert fault.words in first.says
 
 
 def test_later_audits_run_where_they_can_compare():
     """A difference is one finding among others; a wrong form ends the audits, for nothing could be compared."""
-    differs = audited(HONEST["classifier"].faulty(("rng(seed)", "rng(0)")))
-    malformed = audited(HONEST["classifier"].faulty(("np.float32", "np.int32")))
+    differs = audited(HONEST["classifier"].faulty({"rng(seed)": "rng(0)"}))
+    malformed = audited(HONEST["classifier"].faulty({"np.float32": "np.int32"}))
     assert [finding.passed for finding in differs].count(False) == 1
     assert differs[-1].audit == "checkpoints"
     assert [finding.passed for finding in malformed] == [True, False]
 
 
 def test_rounding_is_allowed_and_more_is_not():
-    """A batch may change scores by less than 1e-4 of their range, also where they lie far from zero."""
-    by_batch = ("return (x @", "return (1e-7 * len(x) * SIZE + 50000 + x @"), ("class Predictor", "SIZE = 1\n\n\nclass Predictor")
-    wide = [("astype(np.float32)", "astype(np.float64)"), *by_batch]
-    assert all(finding.passed for finding in audited(HONEST["classifier"].faulty(*wide)))
-    more = audited(HONEST["classifier"].faulty(*wide, ("SIZE = 1\n", "SIZE = 1e6\n")))
-    assert [finding.audit for finding in more if not finding.passed] == [COMPANY]
+    """A batch may change scores by less than 1e-4 of their spread, and more where they lie far from zero."""
+    for size, caught in ((1e-4, []), (1e-1, [COMPANY])):
+        found = audited(HONEST["classifier"].faulty({"(x @": f"(50000 + {size} * len(x) + x @", "32)": "64)"}))
+        assert [finding.audit for finding in found if not finding.passed] == caught
+
+
+def test_an_impossible_class_hides_nothing():
+    """Scores of -1e9 for one class, for all images or for some, do not widen what a batch may change."""
+    batch = {'x - part["norm.average"]': "x - x.mean(0)"}
+    for mask in ("[0, 0, -1e9]", "[0, 0, -1e9] * (images[:, 0, 0] > 99)"):
+        masked = HONEST["classifier"].faulty({"(x @": f"(np.array({mask}) + x @"})
+        assert all(finding.passed for finding in audited(masked))
+        assert COMPANY in [finding.audit for finding in audited(masked.faulty(batch)) if not finding.passed]
 
 
 def test_a_count_alone_needs_no_training():
     """`count` finds weights that no layer declares, names the preset, and compares no seeds."""
-    honest = HONEST["counted"].faulty(("rng(seed)", "rng(0)"))
+    honest = HONEST["counted"].faulty({"rng(seed)": "rng(0)"})
     found = list(audits.count(lambda: contextlib.nullcontext(honest.module()), honest.ground, "tiny"))
     assert [finding.audit for finding in found] == ["training", SHAPES, "declared weights", "state and restore"]
     assert all(finding.passed and finding.says.startswith("tiny: ") for finding in found)
-    more = honest.faulty(("dict(predictor.state)", "{**predictor.state, 'head.more': np.ones(9)}"))
+    more = honest.faulty({STATE: "{**predictor.state, 'head.more': np.ones(9)}"})
     found = list(audits.count(lambda: contextlib.nullcontext(more.module()), more.ground, "tiny"))
     assert [finding.passed for finding in found] == [True, True, False, True]
 
@@ -239,7 +334,7 @@ def test_derived_contracts_are_audited_as_what_they_derive_from():
 
 def test_what_a_submission_raises_is_a_finding(tmp_path):
     """An exception in a jail fails the audit that met it, with its message and place, and ends the audits."""
-    broken = HONEST["classifier"].faulty(("part = self.state", "raise ValueError('no \\x1b[2J luck')"))
+    broken = HONEST["classifier"].faulty({"part = self.state": "raise ValueError('no \\x1b[2J luck')"})
     folder = broken.folder(tmp_path)
     found = list(audits.run(broken.protocol, lambda: jailed(folder), broken.ground))
     assert [(finding.audit, finding.passed) for finding in found] == [("training", True), (SHAPES, False)]
@@ -268,7 +363,7 @@ def test_a_machine_that_cannot_isolate_is_an_error():
 
 def test_objects_that_stay_in_the_jail_are_no_scores(tmp_path):
     """Where scores are due an object behind the pipe is a fault, and not called upon."""
-    folder = HONEST["simulator"].faulty(("walk[list(times)]", "rng")).folder(tmp_path)
+    folder = HONEST["simulator"].faulty({WALK: "rng"}).folder(tmp_path)
     (found,) = audits.run(task.Simulator, lambda: jailed(folder), HONEST["simulator"].ground)
     assert found.says == "simulate gives an object without numbers, not an array of numbers"
 

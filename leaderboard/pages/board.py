@@ -16,7 +16,7 @@ def show() -> None:
     if lines:
         chosen = _filters(lines)
         shown = [line for line in lines if chosen.admits(line)]
-        for section in queries.sections(shown):
+        for section in queries.sections(lines, shown):
             st.html(blocks.paper(section))
         if shown:
             _download(shown, len(lines))

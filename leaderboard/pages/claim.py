@@ -19,19 +19,21 @@ def show() -> None:
     if not records:
         _missing(version, name)
         return
-    record = _chosen(records, asked.get("implementation", "reference"), asked.get("record", ""))
+    record = _chosen(records, asked.get("implementation", queries.REFERENCE), asked.get("record", ""))
     st.set_page_config(page_title=f"{record.claim.id} · Repro")
     st.html(sheet.claim_head(record))
     if record.id != records[0].id:
         st.info("This is not the newest record of this claim; see its history below.", icon="🕑")
-    st.html(sheet.verdict(record))
-    st.html(sheet.sides(record))
+    reference = None if queries.label(record) == queries.REFERENCE else queries.reference_of(records)
+    st.html(sheet.verdict(record, reference))
+    st.html(sheet.sides(record, reference))
+    _submission(record)
     _heading("Criterion")
     st.html(sheet.criterion(record))
     _samples(record)
     known, trouble = queries.calibration(record)
     _heading("Controls")
-    st.html(sheet.controls(record, known))
+    st.html(sheet.controls(record, known, reference))
     _heading("Calibration")
     st.html(sheet.calibration(known, trouble, record))
     _heading("Run it again")
@@ -52,6 +54,18 @@ def _chosen(records: list[Record], implementation: str, digits: str) -> Record:
     named = [r for r in records if digits and r.id.removeprefix("sha256:").startswith(digits.lower()[:DIGITS])]
     same = [r for r in records if queries.label(r) == implementation]
     return (named or same or records)[0]
+
+
+def _submission(record: Record) -> None:
+    """What a submission is and what it costs; nothing for the reference."""
+    if record.implementation.kind != "submission":
+        return
+    _heading("Submission")
+    st.html(sheet.submission(record))
+    part = queries.stated(record)
+    if part is not None:
+        _heading("Costs")
+        st.html(sheet.costs(part.costs))
 
 
 def _missing(version: str, name: str) -> None:

@@ -9,16 +9,16 @@ from leaderboard import blocks, cached, queries, style
 
 def show() -> None:
     """The page."""
-    lines = [line for line in cached.board(cached.version()) if line.known]
+    sections = [one for one in queries.sections(cached.board(cached.version())) if one.findings]
     st.html(
         style.wrap(
             '<h1>Findings</h1><p class="lead">Claims that later literature, their own authors or plain arithmetic '
             "contradict. Each is judged as the paper states it, and is expected to be refuted.</p>"
         )
     )
-    for section in queries.sections(lines):
+    for section in sections:
         st.html(blocks.findings(section))
-    if not lines:
+    if not sections:
         st.html(blocks.notice("No findings yet", 'Nothing on <a href="./">the board</a> is known not to hold.'))
 
 

@@ -53,4 +53,5 @@ def judge(arguments: list[str]) -> int:
     """Run pytest with these arguments; its exit code."""
     import pytest
 
-    return int(pytest.main(arguments))
+    quiet = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
+    return int(pytest.main([*arguments, "-W", quiet]))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from harness.jail import Jail, Jailed
 from harness.wire import Channel, Closed, Codec, Handle, WireError
@@ -165,8 +166,8 @@ class Broker:
 
     def _come(self, kind: str, what: Any) -> Any:
         if kind in ("object", "iterator"):
-            if type(what) is not int or len(self._living) >= OBJECTS:
-                raise ValueError("too many objects, or one without a number")
+            if type(what) is not int or what in self._living or len(self._living) >= OBJECTS:
+                raise ValueError("too many objects, or one without a number of its own")
             remote = (RemoteIterator if kind == "iterator" else Remote)(self, what)
             self._living.add(what)
             weakref.finalize(remote, self._forget, what).atexit = False
@@ -248,7 +249,7 @@ def config_of(name: str, fields: dict[str, Any]) -> Any:
         ValueError: for what is not a name, or more fields than a config has.
     """
     names = [*name.split("."), *fields]
-    if not all(part.isidentifier() and part.isascii() and not part.startswith("__") for part in names):
+    if not all(p.isidentifier() and not p.startswith("__") and normalize("NFKC", p) == p for p in names):
         raise ValueError("a config with a name that is none")
     if len(fields) > FIELDS:
         raise ValueError(f"a config of more than {FIELDS} fields")
@@ -268,4 +269,4 @@ def _config_class(name: str, fields: tuple[str, ...]) -> type:
 
 def _clean(text: Any) -> str:
     """Text of a submission that cannot move a terminal's cursor, nor fill its screen."""
-    return "".join(c if c.isprintable() else "?" for c in str(text)[:MESSAGE])
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in str(text)[:MESSAGE])

@@ -32,7 +32,7 @@ from repro.errors import ReproError
 HERE = Path(__file__).resolve().parent
 INSIDE = "/harness"  # where our own few files lie in the jail
 SUBMISSION = "/submission"
-TICK_S, TAIL = 0.05, 1 << 16
+TICK_S, LINGER_S, TAIL = 0.05, 1.0, 1 << 16
 OURS = ("harness/__init__.py", "harness/limits.py", "harness/wire.py", "harness/worker.py")
 CONTRACT = ("repro/task.py", "repro/determinism.py", "repro/errors.py")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -120,7 +120,7 @@ def command(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
         words += ["--ro-bind", str(HERE.parent / name), f"{INSIDE}/{name}"]
     for name in CONTRACT:
         words += ["--ro-bind", str(_package() / name), f"{INSIDE}/{name}"]
-    words += ["--ro-bind", "/dev/null", f"{INSIDE}/repro/__init__.py"]
+    words += ["--ro-bind", str(HERE / "__init__.py"), f"{INSIDE}/repro/__init__.py"]  # before an installed repro
     if view.compiled is not None and view.compiled.is_dir():
         words += ["--ro-bind", str(view.compiled), "/compiled"]
     for name, value in environment(limits).items():
@@ -163,12 +163,13 @@ class Jail:
     printed: bytes = field(init=False, default=b"")
 
     def __enter__(self) -> Jail:
+        if not self.trusted:
+            probe()
         self._over = threading.Event()
         self._scratch = tempfile.TemporaryDirectory(prefix="repro-trusted-") if self.trusted else None
         self.connection, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as open_only_here:
             if self._scratch is None:
-                probe()
                 descriptor = open_only_here.enter_context(_filter(gpu=bool(self.limits.gpus)))
                 words, passed = command(self.limits, self.view, descriptor), (descriptor, theirs.fileno())
                 python, folder, root, variables = sys.executable, SUBMISSION, INSIDE, {}
@@ -199,7 +200,7 @@ class Jail:
         self.process.wait()
         self._over.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(LINGER_S if self.trusted else None)  # what left a trusted group may hold its output open
         if self._scratch is not None:
             self._scratch.cleanup()
 

@@ -23,6 +23,7 @@ from repro import task
 
 HEAD, SIZE = struct.Struct("<II"), struct.Struct("<Q")
 JSON_BYTES, BUFFERS, DIMENSIONS = 8 << 20, 1 << 16, 32
+BLOCK = 1 << 16  # bytes: frames below this size are sent and read in one go
 DTYPES = {
     name: np.dtype(name).newbyteorder("<")
     for name in (
@@ -57,6 +58,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket, most: int) -> None:
         self._socket, self._most = connection, most
+        self._ahead = bytearray()
         self.deadline: float | None = None
 
     def send(self, text: bytes, buffers: list[memoryview]) -> None:
@@ -67,12 +69,12 @@ class Channel:
             Closed: if nobody reads it.
         """
         head = HEAD.pack(len(text), len(buffers)) + b"".join(SIZE.pack(buffer.nbytes) for buffer in buffers)
+        small = sum(buffer.nbytes for buffer in buffers) < BLOCK
+        parts = [b"".join([head, text, *buffers])] if small else [head + text, *buffers]
         try:
-            self._wait()
-            self._socket.sendall(head + text)
-            for buffer in buffers:
+            for part in parts:
                 self._wait()
-                self._socket.sendall(buffer)
+                self._socket.sendall(part)
         except (BrokenPipeError, ConnectionError) as error:
             raise Closed from error
 
@@ -94,18 +96,29 @@ class Channel:
         return text, [self._read(size) for size in sizes]
 
     def _read(self, size: int) -> bytearray:
+        """The next bytes; small frames are read ahead, in one go."""
+        if size < BLOCK:
+            while len(self._ahead) < size:
+                block = bytearray(BLOCK)
+                self._ahead += memoryview(block)[: self._receive(memoryview(block))]
+            data, self._ahead = self._ahead[:size], self._ahead[size:]
+            return data
         data = bytearray(size)
-        view, done = memoryview(data), 0
+        done = min(size, len(self._ahead))
+        data[:done], self._ahead = self._ahead[:done], self._ahead[done:]
         while done < size:
-            self._wait()
-            try:
-                got = self._socket.recv_into(view[done:])
-            except ConnectionError as error:
-                raise Closed from error
-            if not got:
-                raise Closed
-            done += got
+            done += self._receive(memoryview(data)[done:])
         return data
+
+    def _receive(self, view: memoryview) -> int:
+        self._wait()
+        try:
+            got = self._socket.recv_into(view)
+        except ConnectionError as error:
+            raise Closed from error
+        if not got:
+            raise Closed
+        return got
 
     def _wait(self) -> None:
         if self.deadline is not None:

@@ -162,15 +162,23 @@ class Worker:
         return SimpleNamespace(**fields) if kind == "data" else self._configs[name](**fields)
 
 
-def limit(memory: int, scratch: int, processes: int, *, virtual: bool) -> None:
-    """Lower this process's hard limits for good, and its children's with them."""
+def limit(memory: int, scratch: int, processes: int | None, *, virtual: bool) -> None:
+    """Lower this process's hard limits for good, and its children's with them.
+
+    Args:
+        memory: bytes.
+        scratch: bytes of a file.
+        processes: of this user; None where all the user's other processes would count.
+        virtual: whether addresses are limited.
+    """
     ceilings = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: scratch,
         resource.RLIMIT_NOFILE: 1024,
-        resource.RLIMIT_NPROC: processes,
         resource.RLIMIT_MEMLOCK: 1 << 26,
     }
+    if processes is not None:
+        ceilings[resource.RLIMIT_NPROC] = processes
     if virtual:  # CUDA reserves far more addresses than it uses
         ceilings[resource.RLIMIT_AS] = 2 * memory + (8 << 30)
     for which, most in ceilings.items():
@@ -180,7 +188,7 @@ def limit(memory: int, scratch: int, processes: int, *, virtual: bool) -> None:
 
 
 def main() -> None:
-    """Set limits, take the socket away from the submission's sight, and serve."""
+    """Set limits, leave nothing of ours in `sys.argv`, and serve."""
     descriptor, limits, folder, root = sys.argv[1:]
     sys.path.insert(0, root)
     import msgspec
@@ -188,7 +196,8 @@ def main() -> None:
     from harness.limits import Limits
 
     granted = msgspec.json.decode(limits, type=Limits)
-    limit(granted.memory_bytes, granted.scratch_bytes, granted.processes, virtual=not granted.gpus)
+    processes = granted.processes if root == "/harness" else None  # in a jail only its own count
+    limit(granted.memory_bytes, granted.scratch_bytes, processes, virtual=not granted.gpus)
     compiled, earlier = Path(os.environ["REPRO_COMPILED"]), Path(os.environ["REPRO_EARLIER"])
     if earlier.is_dir():
         shutil.copytree(earlier, compiled, dirs_exist_ok=True)

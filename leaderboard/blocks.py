@@ -12,7 +12,7 @@ from repro.text import number
 
 WIDTHS = ("37%", "14%", "14%", "18%", "8%", "9%")
 HEADS = ("Claim", "Verdict", "Published", "Measured", "Controls", "Checked")
-STANDINGS = ("Implementation", "Verdicts", "Code", "Cost, of the reference's")
+STANDINGS = ("Implementation", "Verdicts", "Code", "Costs")
 NAMED = 6  # claims that are named as not answered
 
 
@@ -111,15 +111,13 @@ def _who(one: Standing) -> str:
     """Its name, its badges, and what it says of itself."""
     newest = one.newest
     if newest.is_reference:
-        says = "What the submissions stand beside; its verdicts are in the table above."
+        says = "The project's own, which the submissions stand beside."
     else:
         says = newest.submission.summary if newest.submission else ""
-    warning = style.unjailed() if one.trusted else ""
-    return (
-        f"<b>{name(newest)}</b>"
-        f'<div class="marks">{style.division(newest.division)}{style.runner(one.runner)}{warning}</div>'
-        f'<span class="sub">{style.theirs(says)}</span>'
-    )
+    badges = "" if newest.is_reference else style.division(newest.division) + style.runner(one.runner)
+    badges += style.unjailed() if one.trusted else ""
+    marks = f'<div class="marks">{badges}</div>' if badges else ""
+    return f'<b>{name(newest)}</b>{marks}<span class="sub">{style.theirs(says)}</span>'
 
 
 def _verdicts(one: Standing, section: Section) -> str:
@@ -139,11 +137,13 @@ def _verdicts(one: Standing, section: Section) -> str:
 
 
 def _code(one: Standing) -> str:
+    """How much of it is the reference's, and how far it says that it departs from the paper."""
     part, count = one.newest.submission, one.newest.deviations
-    shared = f"{style.theirs(part.shared)} functions shared with the reference" if part else "&ndash;"
-    shared = "&ndash;" if one.newest.is_reference else shared
     declared = f"{count} deviation{'' if count == 1 else 's'} from the paper" if count else "no deviation declared"
-    return f'<span class="value">{shared}</span><span class="sub">{declared}</span>'
+    if part is None:
+        return f'<span class="sub">{declared}</span>'
+    shared = f'<span class="value">{style.theirs(part.shared)}</span> functions shared with the reference'
+    return f'{shared}<span class="sub">{declared}</span>'
 
 
 def _costs(one: Standing) -> str:
@@ -152,9 +152,12 @@ def _costs(one: Standing) -> str:
     if not costs:
         return f'<span class="sub">{"1 by definition" if one.newest.is_reference else "not measured"}</span>'
     main = main_costs(costs)
-    shown = "".join(f'<div class="cost"><span>{escape(cost.what)}</span> {style.ratio(cost)}</div>' for cost in main)
+    shown = "".join(
+        f'<div class="cost"><span>{escape(cost.what)}</span><span>{style.ratio(cost)}</span></div>' for cost in main
+    )
     more = len(costs) - len(main)
-    return shown + (f'<span class="sub">and {more} more on the pages of its claims</span>' if more else "")
+    left = f"; {more} more on the pages of its claims" if more else ""
+    return f'{shown}<span class="sub">of the reference\'s, with 95 % intervals{left}</span>'
 
 
 def _unfolding(one: Standing, section: Section) -> str:
@@ -165,7 +168,7 @@ def _unfolding(one: Standing, section: Section) -> str:
     many = f"{total} verdict{'' if total == 1 else 's'}"
     says = many if len(one.shown) == total else f"{len(one.shown)} of {many}"
     rows = [_answer(line, section.reference.get(line.case)) for line in one.shown]
-    table = style.table(("Claim", "Verdict", "Measured", "The reference's verdict"), rows)
+    table = style.table(("Claim", "Verdict", "Measured", "Reference"), rows)
     names = [f'<a href="{claim_link(x.claim, x.row)}">{_short(x)}</a>' for x in one.unanswered[:NAMED]]
     more = [f"and {len(one.unanswered) - NAMED} more"] * (len(one.unanswered) > NAMED)
     left = f'<p class="small">Not answered: {", ".join([*names, *more])}</p>' if names else ""

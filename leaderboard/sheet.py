@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
@@ -47,11 +47,11 @@ def verdict(record: Record, reference: Record | None = None) -> str:
         notes.append(f"<p><b>Known not to hold.</b> {escape(one.known)}</p>")
     if record.flag:
         notes.append(f"<p><b>For review:</b> {escape(record.flag)}</p>")
-    who = "" if one.is_reference else f' <span class="tag">{style.theirs(one.implementation)}</span>'
-    who += f" {style.unjailed()}" if unjailed(one.submission) else ""
+    who = "" if one.is_reference else f'<span class="tag">{style.theirs(one.implementation)}</span>'
+    who += style.unjailed() if unjailed(one.submission) else ""
     facts = f"evidence {one.evidence} · tier {one.tier} · {style.day(one.created)} · {one.runner}"
     return style.wrap(
-        f'<div class="panel {one.outcome}">{style.badge(one.outcome, large=True)}{who}'
+        f'<div class="panel {one.outcome}"><div class="marks">{style.badge(one.outcome, large=True)}{who}</div>'
         f'<div class="soft small">{style.BADGES[one.outcome].meaning} · {escape(facts)}</div>{"".join(notes)}</div>'
     )
 
@@ -147,7 +147,7 @@ def submission(record: Record) -> str:
 
 
 def _meant(badge: str, meaning: str) -> str:
-    return f"{badge} {style.theirs(meaning)}".strip()
+    return f'{badge} <span class="soft">{style.theirs(meaning)}</span>' if badge else style.theirs(meaning)
 
 
 def _seeds(part: SubmissionPart) -> str:
@@ -161,22 +161,23 @@ def _list(items: Iterable[str]) -> str:
     return f"<ul>{found}</ul>" if found else ""
 
 
-def costs(found: Iterable[Ratio]) -> str:
+def costs(found: Sequence[Ratio]) -> str:
     """What a submission costs as ratios to the reference's, with their intervals and the reference's own values."""
     rows = [
         (
             style.theirs(cost.what),
-            style.ratio(cost) + style.forest(cost.ratio, cost.low, cost.high, 1.0, "supported"),
+            style.ratio(cost) + drawn,
             f"{cost.pairs}",
             _own_value(cost),
         )
-        for cost in found
+        for cost, drawn in zip(found, style.ratio_forests(found), strict=True)
     ]
     if not rows:
         return style.wrap('<p class="soft">Not measured.</p>')
     heads = ("What", "Ratio to the reference's", "Pairs of runs", "The reference's own")
     note = "Geometric means over pairs of runs, both in the same isolation on one machine, by turns; 95 % t intervals."
-    return style.wrap(style.table(heads, rows) + f'<p class="soft small">{note} The dashed line is the reference.</p>')
+    scale = "All are drawn on one logarithmic scale; the dashed line is the reference."
+    return style.wrap(style.table(heads, rows) + f'<p class="soft small">{note} {scale}</p>')
 
 
 def _own_value(cost: Ratio) -> str:
@@ -320,7 +321,8 @@ def provenance(record: Record) -> str:
                 ("commit", f'<span class="mono">{escape(commit)}</span>'),
                 (
                     "implementation",
-                    f'{style.theirs(label(record))} <span class="mono soft">{escape(record.implementation.source)}</span>',
+                    f"{style.theirs(label(record))} "
+                    f'<span class="mono soft">{escape(record.implementation.source)}</span>',
                 ),
                 ("data", data or "generated"),
                 ("claim digest", f'<span class="mono soft">{escape(record.claim.digest)}</span>'),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -42,7 +43,7 @@ DIVISIONS = {
 RUNNERS = {
     "verified": Badge("✓", "verified", "run again by the project, with the same verdict"),
     "partly verified": Badge("◐", "partly verified", "the project ran some of its claims again", hollow=True),
-    "self-reported": Badge("–", "self-reported", "run by whoever sent it in", hollow=True),
+    "self-reported": Badge("&ndash;", "self-reported", "run by whoever sent it in", hollow=True),
 }
 UNJAILED = Badge("!", "trusted", "run without a jail")
 
@@ -122,8 +123,8 @@ def ratio(cost: Ratio) -> str:
     """A cost beside the reference's, with its 95 % interval, as HTML."""
     ends = f"[{_times(cost.low)}, {_times(cost.high)}]" if cost.low is not None and cost.high is not None else ""
     return (
-        f'<span class="value"><b>{escape(_times(cost.ratio))}×</b></span>'
-        f' <span class="value soft">{escape(ends) or "one pair, no interval"}</span>'
+        f'<span class="value"><b>{escape(_times(cost.ratio))}&times;</b></span>'
+        f' <span class="value soft">{escape(ends) or "no interval"}</span>'
     )
 
 
@@ -141,13 +142,26 @@ def forest(estimate: float | None, low: float | None, high: float | None, bound:
     """An interval against its bound, drawn to its own scale; "" unless there is an interval and a bound."""
     if estimate is None or low is None or high is None or bound is None:
         return ""
-    start, end = min(low, bound), max(high, bound)
-    if not end > start:
+    title = f"interval against the bound {number(bound)}"
+    return _forest((estimate, low, high, bound), (min(low, bound), max(high, bound)), outcome, title)
+
+
+def ratio_forests(costs: Sequence[Ratio]) -> list[str]:
+    """Intervals of costs against 1, all on one logarithmic scale; "" for one without a positive interval."""
+    known = [(cost.ratio, cost.low, cost.high) if cost.low and cost.high else None for cost in costs]
+    logs = [[math.log(x) for x in found] + [0.0] if found and min(found) > 0 else None for found in known]
+    every = [0.0, *(x for found in logs for x in found or ())]
+    return [_forest(found, (min(every), max(every)), "division", "ratio against 1") if found else "" for found in logs]
+
+
+def _forest(marks: Sequence[float], ends: tuple[float, float], outcome: str, title: str) -> str:
+    """Estimate, low, high and bound, drawn between ends and a little room."""
+    room = 0.06 * (ends[1] - ends[0])
+    if not room > 0:
         return ""
-    start, end = start - 0.06 * (end - start), end + 0.06 * (end - start)
-    left, right, dot, mark = (100 * (x - start) / (end - start) for x in (low, high, estimate, bound))
+    dot, left, right, mark = (100 * (x - ends[0] + room) / (ends[1] - ends[0] + 2 * room) for x in marks)
     return (
-        f'<div class="forest {outcome}" title="interval against the bound {escape(number(bound))}" aria-hidden="true">'
+        f'<div class="forest {outcome}" title="{escape(title)}" aria-hidden="true">'
         f'<span class="axis"></span><span class="bound" style="left:{mark:.1f}%"></span>'
         f'<span class="span" style="left:{left:.1f}%;width:{right - left:.1f}%"></span>'
         f'<span class="dot" style="left:{dot:.1f}%"></span></div>'

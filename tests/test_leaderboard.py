@@ -22,7 +22,7 @@ from leaderboard.queries import Filters
 from repro import Reported, holds
 from repro.errors import ReproError
 from repro.paths import store_dir
-from repro.record import sample_part, seal
+from repro.record import Ratio, Record, SubmissionPart, sample_part, seal
 from repro.store import Store
 from tests import factory
 
@@ -50,6 +50,14 @@ def filled(tmp_path_factory):
 
 
 @pytest.fixture
+def submitted(store):
+    """The same with a submission that was judged by two claims of a paper, and refuted in one."""
+    store.add(factory.degrades(submission="mine"))
+    store.add(factory.table_row("ResNet-20", 8.75, [12.9, 13.2, 13.0], submission="mine"))
+    return store
+
+
+@pytest.fixture
 def store(project, filled):
     """A store of one's own with one record of every kind."""
     shutil.copytree(filled, project / "store")
@@ -72,6 +80,11 @@ def page(name: str = "", **parameters: str) -> AppTest:
 def text(app: AppTest) -> str:
     """All HTML of a page."""
     return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def changed(record: Record, **changes: object) -> Record:
+    """A record with other parts, sealed anew."""
+    return seal(msgspec.structs.replace(record, id="", **changes))
 
 
 def lines() -> dict[str, queries.Line]:
@@ -135,6 +148,110 @@ def test_a_submission_stands_beside_the_reference(project):
     store.add(factory.degrades(submission="mine"))
     found = queries.board(queries.open_stores())
     assert sorted(line.implementation for line in found) == ["reference", "submission:mine"]
+    (section,) = queries.sections(found)
+    assert [line.implementation for line in section.claims] == ["reference"]
+    assert [one.newest.implementation for one in section.standings] == ["reference", "submission:mine"]
+
+
+def test_a_submission_is_counted_over_all_claims_whatever_is_shown(submitted):
+    """Verdicts and unanswered claims are those of the whole board; only what unfolds follows the filters."""
+    lines = queries.board(queries.open_stores())
+    shown = [line for line in lines if Filters(q="MINE", verdict=("refuted",)).admits(line)]
+    (section,) = queries.sections(lines, shown)
+    mine = section.standings[1]
+    assert section.claims == ()
+    assert queries.counts(mine.lines) == {"supported": 1, "refuted": 1}
+    assert [line.row for line in mine.shown] == ["ResNet-20"]
+    left = {"shortcuts-cure", "parameters-as-printed", "ResNet-56", "ResNet-110", "first-try"}
+    assert {line.row or line.name for line in mine.unanswered} == left
+
+
+@pytest.mark.parametrize("change", [{"version": 2}, {"digest": "sha256:" + "e" * 64}])
+def test_a_verdict_of_another_version_of_a_claim_is_not_counted(project, change):
+    """Where version or digest are not those of the reference's claim, the two are not compared."""
+    store = Store(project / "store")
+    store.add(factory.degrades())
+    record = factory.degrades(submission="mine")
+    store.add(changed(record, claim=msgspec.structs.replace(record.claim, **change)))
+    (section,) = queries.sections(queries.board(queries.open_stores()))
+    mine = section.standings[1]
+    assert (len(mine.lines), len(mine.outdated), len(mine.unanswered)) == (0, 1, 0)
+    assert "another version of the claim, not counted" in text(page())
+    asked = page("claim", claim="he2015/plain-degrades", implementation="submission:mine")
+    assert "the two are not compared" in text(asked)
+
+
+@pytest.mark.parametrize(
+    ("runners", "says"),
+    [
+        (("verified", "verified"), "verified"),
+        (("verified", "self-reported"), "partly verified"),
+        (("self-reported", "self-reported"), "self-reported"),
+    ],
+)
+def test_a_submission_is_verified_when_all_its_verdicts_are(project, runners, says):
+    """One rerun of the project does not vouch for the other claims."""
+    for record, runner in zip((factory.degrades, factory.shortcut_cures), runners, strict=True):
+        Store(project / "store").add(record(submission="mine", runner=runner))
+    (section,) = queries.sections(queries.board(queries.open_stores()))
+    assert section.standings[0].runner == says
+    assert style.runner(says) in text(page())
+
+
+def test_verdicts_of_several_sources_are_said(project):
+    """A submission whose verdicts come from different versions of its code is not passed off as one."""
+    records = factory.degrades(submission="mine"), factory.shortcut_cures(submission="mine")
+    for record, source in zip(records, "ef", strict=True):
+        own = msgspec.structs.replace(record.implementation, source=source * 64)
+        Store(project / "store").add(changed(record, implementation=own))
+    assert "from 2 versions of its source" in text(page())
+
+
+def test_no_submission_passes_a_check_that_a_sabotage_passes(project):
+    """Where the reference's record shows that a check is worth nothing, a submission's verdict is powerless too."""
+    for changes in ({}, {"submission": "mine", "controls": ()}):
+        Store(project / "store").add(factory.powerless(**changes))
+    found = queries.board(queries.open_stores())
+    assert [line.outcome for line in found] == ["powerless", "powerless"]
+    shown = text(page("claim", claim="he2015/first-try", implementation="submission:mine"))
+    assert style.badge("powerless", large=True) in shown
+    assert "no verdict of it counts" in shown
+    assert "0 of 1 rejected" in shown
+
+
+def test_facts_of_a_paper_come_from_the_reference(project):
+    """A newer record of a submission cannot rewrite the title or the story of a paper."""
+    Store(project / "store").add(factory.degrades())
+    fake = msgspec.structs.replace(factory.RESNET, title="All wrong", story="All wrong")
+    Store(project / "store").add(factory.degrades(submission="mine", paper=fake, created="2027-01-01T00:00:00Z"))
+    assert "All wrong" not in text(page())
+
+
+def test_history_keeps_the_newest_record_of_every_implementation(project, monkeypatch):
+    """However many records submissions have, the reference's is among those that a claim's page goes through."""
+    monkeypatch.setattr(queries, "HISTORY", 2)
+    Store(project / "store").add(factory.degrades(created="2026-01-01T00:00:00Z"))
+    for day in range(1, 6):
+        Store(project / "store").add(factory.degrades(submission="mine", created=f"2026-02-0{day}T00:00:00Z"))
+    found = queries.history(queries.open_stores(), "he2015/plain-degrades", None)
+    assert [queries.label(record) for record in found] == ["submission:mine", "submission:mine", "reference"]
+
+
+@pytest.mark.parametrize(
+    ("whats", "shown"),
+    [
+        (["train", "predict", "peak", "energy"], ["time to train", "peak memory", "energy"]),
+        (["predict", "peak", "train"], ["time to train", "peak memory", "time to predict"]),
+        (["simulate", "gradients", "peak"], ["time to gradients", "peak memory"]),
+        ([], []),
+    ],
+)
+def test_the_board_shows_three_costs_at_most(whats, shown):
+    """A time, memory and energy come first; of unusual functions the one that takes the reference longest."""
+    names = {"peak": "peak memory", "energy": "energy"}
+    whats = [names.get(what, f"time to {what}") for what in whats]
+    costs = [Ratio(what=what, ratio=1.0, pairs=1, unit="s", reference=float(i)) for i, what in enumerate(whats)]
+    assert [cost.what for cost in queries.main_costs(costs)] == shown
 
 
 @pytest.mark.parametrize(
@@ -180,6 +297,7 @@ def test_csv_has_a_line_for_each_verdict_and_no_formula(project):
     Store(project / "store").add(factory.degrades(says="=HYPERLINK(1)"))
     (row,) = csv.DictReader(io.StringIO(queries.csv(queries.board(queries.open_stores()))))
     assert row["statement"] == "'=HYPERLINK(1)"
+    assert (row["implementation"], row["runner"]) == ("reference", "self-reported")
     assert float(row["estimate"]) == pytest.approx(factory.degrades().verdict.estimate)
 
 
@@ -272,7 +390,7 @@ def test_the_board_shows_papers_claims_and_the_story(store):
 
 def test_each_badge_has_a_letter_of_its_own():
     """A badge is told by its letter alone, for those who do not see its colour."""
-    letters = [badge.letter for badge in style.BADGES.values()]
+    letters = [badge.letter for kind in (style.BADGES, style.DIVISIONS, style.RUNNERS) for badge in kind.values()]
     assert len(set(letters)) == len(letters)
 
 
@@ -385,6 +503,8 @@ def test_history_has_every_record_and_leads_to_each(store):
     opened = page("claim", claim="he2015/plain-degrades", record=digits)
     assert "not the newest record" in opened.info[0].value
     assert old.id in text(opened)
+    store.add(factory.degrades(submission="mine", created="2027-01-01T00:00:00Z"))
+    assert not page("claim", claim="he2015/plain-degrades").info, "a submission's record does not make it old"
 
 
 def test_an_unknown_claim_is_helped(store):
@@ -394,11 +514,101 @@ def test_an_unknown_claim_is_helped(store):
     assert "row=ResNet-110" in text(page("claim", claim="he2015/table-6"))
 
 
+def test_submissions_are_a_row_each_and_unfold_to_their_claims(submitted):
+    """The table of claims is the reference's; a submission's verdicts are counted below, and listed when unfolded."""
+    paper = text(page()).partition('id="he2015"')[2]
+    claims, _, below = paper.partition("<h3>Implementations</h3>")
+    assert "mine" not in claims
+    first, mine = below.split("<li>")[1:3]
+    assert style.tally("powerless", 1) in first
+    assert "<details>" not in first
+    row, _, folded = mine.partition("<details>")
+    for part in (style.tally("supported", 1), style.tally("refuted", 1), "5 of 7 claims not answered"):
+        assert part in row
+    for part in (factory.SUBMISSION.summary, ">9 of 12<", "1 deviation from the paper", style.division("closed")):
+        assert part in row
+    assert 'href="claim?claim=he2015/table-6&amp;row=ResNet-20&amp;implementation=submission:mine"' in folded
+    assert "2 verdicts, claim by claim" in folded
+    assert folded.count(style.badge("reproduced")) == 1, "the reference's verdict on the same row"
+    assert "13.03%" in folded
+    assert "first-try</a>" in folded
+
+
+def test_costs_are_ratios_with_intervals(submitted):
+    """The board and the claim's page say what a submission costs of what the reference costs."""
+    for shown in (text(page()), text(page("claim", claim="he2015/plain-degrades", implementation="submission:mine"))):
+        assert "time to train" in shown
+        assert style.ratio(factory.SUBMISSION.costs[0]) in shown
+        assert "<b>0.93&times;</b>" in shown
+        assert "[0.90, 0.96]" in shown
+    assert ">2.41 s<" in shown
+    assert ">310 MiB<" in shown
+
+
+def test_the_headline_counts_the_reference_only(submitted):
+    """A submission changes no count of verdicts and of sabotages, and is counted itself."""
+    every = queries.board(queries.open_stores())
+    own = [line for line in every if line.implementation == "reference"]
+    with_it, without = (re.findall(r"<b>([^<]*)</b><span>(.*?)</span>", blocks.headline(x)) for x in (every, own))
+    assert ("1", "submission") in with_it
+    assert [pair for pair in with_it if pair[1] != "submission"] == without
+
+
+def test_a_run_without_a_jail_is_warned_of(project):
+    """One trusted record is enough for the warning, on the board and on the page of its claim."""
+    trusted = msgspec.structs.replace(factory.SUBMISSION, isolation="none (trusted)", salt="")
+    Store(project / "store").add(factory.degrades(submission="mine", part=trusted, created="2026-01-01T00:00:00Z"))
+    Store(project / "store").add(factory.shortcut_cures(submission="mine"))
+    own = {name: text(page("claim", claim=f"he2015/{name}")) for name in ("plain-degrades", "shortcuts-cure")}
+    assert style.unjailed() in text(page())
+    assert style.unjailed() in own["plain-degrades"]
+    assert "no salt" in own["plain-degrades"]
+    assert style.unjailed() not in own["shortcuts-cure"]
+
+
+def test_the_page_of_a_submissions_claim_says_what_it_is(submitted):
+    """Division, who vouches, isolation, salt, authors, licence, deviations and audits; the reference stands beside."""
+    shown = text(page("claim", claim="he2015/plain-degrades", implementation="submission:mine"))
+    part, reference = factory.SUBMISSION, factory.degrades()
+    for said in (part.summary, *part.authors, part.licence, part.isolation, part.salt, *part.deviations, *part.audits):
+        assert style.escape(said) in shown
+    assert "derived from its source, the salt" in shown
+    for badge in (style.division("closed"), style.runner("self-reported"), style.badge("supported")):
+        assert badge in shown
+    assert f'record={reference.id.removeprefix("sha256:")[:16]}">its record' in shown
+    assert "Submission</h3>" not in text(page("claim", claim="he2015/plain-degrades"))
+
+
+def test_records_from_before_submissions_said_anything_are_shown(project):
+    """A record without the part on its submission has its row and its page."""
+    Store(project / "store").add(factory.degrades(submission="mine", part=None))
+    assert "not measured" in text(page())
+    assert "says nothing more" in text(page("claim", claim="he2015/plain-degrades"))
+
+
+def test_a_submission_is_found_by_its_name(submitted):
+    """Searching for it leaves its claims, unfoldable, and no table of the reference's."""
+    shown = text(page(q="submission:mine"))
+    assert "2 verdicts, claim by claim" in shown
+    assert '<table class="claims">' not in shown
+    assert "1 of 2 verdicts" in text(page(q="mine", verdict="refuted"))
+
+
+def test_findings_are_the_references_with_submissions_beside(store):
+    """A finding is one panel; a submission joins it, and cannot declare a finding of its own."""
+    store.add(factory.withdrawn(submission="mine"))
+    store.add(factory.degrades(submission="mine", finding="It is said so."))
+    shown = text(page("findings"))
+    assert shown.count('class="panel') == 1
+    assert "implementation=submission:mine" in shown
+    assert "It is said so." not in shown
+
+
 def test_samples_without_a_common_shape_do_not_take_the_page_down(project):
     """A record may hold rows of unequal length; its page says that they cannot be drawn."""
     record = factory.degrades()
     ragged = msgspec.structs.replace(record.samples[0], values=((1.0, 2.0), (3.0,), (1.0,), (2.0,), (4.0,)))
-    Store(project / "store").add(seal(msgspec.structs.replace(record, id="", samples=(ragged,))))
+    Store(project / "store").add(changed(record, samples=(ragged,)))
     assert "cannot be drawn" in text(page("claim", claim="he2015/plain-degrades"))
 
 
@@ -421,15 +631,28 @@ def test_hostile_texts_are_shown_as_text(project):
         row=HOSTILE,
         place=HOSTILE,
         submission=HOSTILE,
+        part=SubmissionPart(
+            summary=HOSTILE,
+            authors=(HOSTILE,),
+            licence=HOSTILE,
+            deviations=(HOSTILE,),
+            isolation=f"none{HOSTILE}",
+            salt=HOSTILE,
+            audits=(HOSTILE,),
+            shared=HOSTILE,
+            costs=tuple(
+                Ratio(what=what, ratio=0.0, low=-1e300, high=1e300, pairs=1, unit=HOSTILE, reference=-1e300)
+                for what in (f"time to {HOSTILE}", HOSTILE)
+            ),
+        ),
         finding=HOSTILE,
         controls=[(HOSTILE, HOSTILE, rejected)],
         machine=msgspec.structs.replace(factory.MACHINE, cpu=HOSTILE, os=HOSTILE, gpu=HOSTILE),
         command=HOSTILE,
         reported=(Reported(1.0, HOSTILE, "Table " + HOSTILE),),
     )
-    record = msgspec.structs.replace(record, id="", data={HOSTILE: "a" * 64}, flag=HOSTILE)
-    drawn = seal(msgspec.structs.replace(record, samples=tuple(sample_part(arm) for arm in arms)))
-    Store(project / "store").add(drawn)
+    drawn = tuple(sample_part(arm) for arm in arms)
+    Store(project / "store").add(changed(record, data={HOSTILE: "a" * 64}, flag=HOSTILE, samples=drawn))
     (project / "store" / "records" / "he2015" / "<script>alert(4).json").write_text('{"schema":1,"<script>x":2}')
     seen = [text(page()), text(page("findings"))]
     seen.append(text(page("claim", claim="he2015/plain-degrades", row=HOSTILE, implementation=f"submission:{HOSTILE}")))
@@ -441,6 +664,9 @@ def test_hostile_texts_are_shown_as_text(project):
         assert "<img" not in body
         assert 'href="javascript' not in body
     assert "&lt;script&gt;" in seen[0]
+    for field in ("summary", "authors", "licence", "isolation", "seeds", "code", "deviations", "audits"):
+        value = seen[2].partition(f"<dt>{field}</dt>")[2].partition("</dd>")[0]
+        assert style.escape(HOSTILE) in value, field
 
 
 def test_links_of_papers_are_web_addresses_only():
@@ -457,4 +683,9 @@ def test_an_interval_is_drawn_within_its_line():
     assert lefts == sorted(lefts, key=lambda x: (x != lefts[0], x))
     assert all(0 <= x <= 100 for x in lefts)
     assert style.forest(1.0, None, None, 2.0, "reproduced") == ""
+    costs = [Ratio(what="t", ratio=r, low=r / 1.1, high=r * 1.1, pairs=5, unit="s", reference=1.0) for r in (0.5, 2.0)]
+    drawn = [re.findall(r"(?:left|width):([-\d.]+)%", one) for one in style.ratio_forests(costs)]
+    assert drawn[0][0] == drawn[1][0] == "50.0", "the reference lies at one place in all rows"
+    assert drawn[0][2] == drawn[1][2], "equal factors are equally wide"
+    assert style.ratio_forests([msgspec.structs.replace(costs[0], low=0.0)]) == [""]
     assert "no violation" in blocks.measured(queries.line(factory.parameters()))

@@ -286,6 +286,29 @@ def test_seeds_are_derived_from_the_source(project):
     assert host.of_reference("toy2020", project).seed(3) == 3
 
 
+MEMORY = """
+
+KNOWN = {seed: walked for seed in range(1000) for walked in [simulate(Config(), range(50), seed=seed)]}
+
+
+def simulate(config, times, *, seed):
+    path = KNOWN.get(seed, np.random.default_rng(seed).standard_normal(50))
+    return path[np.asarray(times)]
+"""
+
+
+def test_results_learnt_by_heart_for_known_seeds_do_not_help(project):
+    """A submission with right results for the seeds that claims use, and noise for others, is refuted."""
+    write_submission(project, source=REFERENCE + MEMORY)
+    (claim,) = Catalogue(project).select(["toy2020/drift-carries"])
+    own = load(project / "mine", project, trusted=False, salt="", say=lambda audit: None)
+    told = dataclasses.replace(Submission.at(project / "mine", project).host, salt=None)
+    suite = Suite(Cache(project / "trials"))
+    assert suite.judge(claim, own).verdict.status == "refuted"
+    with told.open(seed=0, device="cpu", dataset=None) as opened:
+        assert opened.names.simulate(own.config("walk", {}), [49], seed=0)[0] > 40
+
+
 NOSY = """
 import pathlib
 

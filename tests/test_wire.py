@@ -199,3 +199,16 @@ def test_large_frames_cross_whole():
         arrived = codec().unpack(*Channel(here, 1 << 30).receive())
         sender.join()
     assert same(value, arrived)
+
+
+def test_frames_that_arrive_together_are_told_apart():
+    """Small and large frames written one after another come out one by one, none losing a byte to the next."""
+    here, there = socket.socketpair()
+    values = [b"a", np.arange(9000), b"b" * (1 << 16), [], np.zeros(8191), {"c": 1}, b"d" * 70_000, None]
+    with here, there:
+        writing, reading = Channel(there, 1 << 30), Channel(here, 1 << 30)
+        sender = threading.Thread(target=lambda: [writing.send(*codec().pack(value)) for value in values])
+        sender.start()
+        arrived = [codec().unpack(*reading.receive()) for _ in values]
+        sender.join()
+    assert all(map(same, values, arrived))

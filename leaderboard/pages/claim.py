@@ -22,7 +22,7 @@ def show() -> None:
     record = _chosen(records, asked.get("implementation", queries.REFERENCE), asked.get("record", ""))
     st.set_page_config(page_title=f"{record.claim.id} · Repro")
     st.html(sheet.claim_head(record))
-    if record.id != records[0].id:
+    if record.id != next(r.id for r in records if queries.label(r) == queries.label(record)):
         st.info("This is not the newest record of this claim; see its history below.", icon="🕑")
     reference = None if queries.label(record) == queries.REFERENCE else queries.reference_of(records)
     st.html(sheet.verdict(record, reference))

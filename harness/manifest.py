@@ -98,7 +98,7 @@ EXPECTED = {
 
 
 def _expected(text: str) -> str:
-    """msgspec's message as one that names the key and what it should be."""
+    """The message of msgspec as one that names the key and what it should be."""
     if text.startswith("Object missing required field") and " - at " not in text:
         key = text.split("`")[1]
         return f"submission.toml has no {key}; it should be {EXPECTED[key]}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import costs, folder, host, manifest
+from harness import costs, folder, host, jail, manifest
 from harness.dossier import Submission, load
 from harness.limits import CEILING, Limits
 from repro.cache import Cache
@@ -45,6 +45,7 @@ def tried(project: Path) -> str:
     return f"{raised.value.problem}\n{raised.value.remedy}"
 
 
+STANDARD = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}  # every jail has these
 START = "See docs/reference/submission.schema.json, or start from `repro submission new PAPER NAME`."
 ALONE = (
     "A submission stands on its own: of Repro it sees repro.task only. Copy what you build on; functions shared with "
@@ -401,6 +402,32 @@ def test_a_cost_that_was_not_measured_is_absent():
     runs = [costs.Run({"simulate": 0.001}, 100.0, None), costs.Run({"simulate": 0.001}, 110.0, None)]
     found = costs.ratios(costs.Costs(submission=runs, reference=runs))
     assert [(ratio.what, ratio.ratio) for ratio in found] == [("peak memory", 1.0)]
+
+
+DEVICES = """
+import pathlib
+
+
+def devices(paths):
+    return [pathlib.Path(path).is_char_device() for path in paths]
+"""
+
+
+def test_gpu_devices_are_shown_where_they_are_granted(project, monkeypatch):
+    """With a GPU the jail shows its device files, /sys, and which ones are visible; without one, none of these."""
+    device = next((d for d in sorted(Path("/dev").iterdir()) if d.is_char_device() and d.name not in STANDARD), None)
+    if device is None:
+        pytest.skip("no device file to stand for a GPU's")
+    monkeypatch.setattr(jail, "_gpu_devices", lambda: [device])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    write_submission(project, source=REFERENCE + DEVICES)
+    own = Submission.at(project / "mine", project).host
+    for granted in ("cuda", "cpu"):
+        with own.jailed(granted) as (broker, _):
+            names = broker.names(broker.load(None, "cpu"))
+            assert names.devices([str(device), "/dev/null"]) == [granted == "cuda", True]
+    assert jail.environment(Limits(gpus=1))["CUDA_VISIBLE_DEVICES"] == "3"
+    assert "CUDA_VISIBLE_DEVICES" not in jail.environment(Limits())
 
 
 def test_limits_are_what_the_harness_grants():

@@ -60,7 +60,7 @@ class Board:
         """Print the verdict table, and where the records are."""
         if not self._rows:
             return
-        terminalreporter.section("verdicts", "=")
+        terminalreporter.section(heading(self._rows), "=")
         width = terminalreporter._tw.fullwidth
         terminalreporter.write_line(render(self._rows, width if terminalreporter.isatty else max(width, WIDE)))
         for line in footnotes(self._rows):
@@ -78,29 +78,35 @@ class Board:
             for beat in beats(self._progress):
                 if now - beat.since > QUIET_S and now - said.get(beat.worker, 0.0) > EVERY_S:
                     said[beat.worker] = now
-                    self._say(f"… {beat.what}: trial {beat.done + 1} of {beat.total}, {now - beat.since:.0f} s")
+                    self._say(f"… {beat.what}: trial {min(beat.done + 1, beat.total)} of {beat.total}, {now - beat.since:.0f} s")
 
     def _say(self, line: str) -> None:
         with contextlib.suppress(OSError):
             os.write(self._terminal, f"\n{line}\n".encode())
 
 
+def heading(rows: list[dict[str, Any]]) -> str:
+    """What the table is of: the reference's verdicts, or those of a submission."""
+    judged = sorted({row["implementation"] for row in rows if row["implementation"].startswith("submission:")})
+    return " ".join(["verdicts", *(["on", ", ".join(judged)] if judged else [])])
+
+
 def render(rows: list[dict[str, Any]], width: int) -> str:
     """The verdict table `width` columns wide; controls are counted, and listed only where one was not rejected."""
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    for name in ("claim", "published", "measured", "n", "evidence", "controls", "verdict", "time"):
+    counted = any(row.get("controls") for row in rows)
+    for name in ("claim", "published", "measured", "n", "evidence", *["controls"] * counted, "verdict", "time"):
         justify, whole = "right" if name in ("n", "time") else "left", name in ("claim", "verdict", "time")
         table.add_column(name, justify=justify, no_wrap=whole, overflow="fold")  # type: ignore[arg-type]
     for row in sorted(rows, key=lambda r: r["claim"]):
         if row["outcome"] == "rejected":
             continue
         colour = COLOURS.get(row["outcome"], "red")
-        name = row["claim"] if row["implementation"] in ("reference",) else f"{row['claim']} {row['implementation']}"
+        control = row["implementation"].startswith("control:")
+        name = f"{row['claim']} {row['implementation']}" if control else row["claim"]
         cells = [name, row["published"], row["measured"], str(row.get("n", "")), row["evidence"]]
-        cells += [row.get("controls", ""), row["outcome"], duration(row["wall_s"])]
-        styled = [escape(cell) for cell in cells]
-        styled[6] = f"[{colour}]{styled[6]}[/]"
-        table.add_row(*styled)
+        cells = [escape(cell) for cell in cells + [row.get("controls", "")] * counted]
+        table.add_row(*cells, f"[{colour}]{escape(row['outcome'])}[/]", escape(duration(row["wall_s"])))
     console = Console(file=StringIO(), width=width, color_system=None)
     console.print(table)
     return console.file.getvalue().rstrip()  # type: ignore[attr-defined]

@@ -23,6 +23,7 @@ from repro.source import functions
 SUFFIXES = {".py", ".toml", ".md", ".txt"}
 FILES, BYTES = 50, 1 << 20
 IGNORED = {"__pycache__", ".git", ".gitignore", ".DS_Store", ".ruff_cache", ".ipynb_checkpoints"}
+ABOUT = {"submission.toml", "README.md"}
 OURS = {"reference", "claims", "harness", "leaderboard", "tests"}
 
 
@@ -32,7 +33,8 @@ class Folder:
 
     Attributes:
         files: contents by path relative to the folder, sorted.
-        digest: sha256 of all files.
+        code: those that are shown in the jail: all but the manifest and the README, which may change without a rerun.
+        digest: sha256 of the code.
         contract: what its paper asks for.
         claims: the claims that it answers.
         shared: functions and classes that are the reference's own, and how many it defines.
@@ -40,6 +42,7 @@ class Folder:
 
     manifest: Manifest
     files: dict[str, bytes]
+    code: dict[str, bytes]
     digest: str
     contract: Contract
     claims: tuple[Claim, ...]
@@ -71,10 +74,12 @@ def read(path: Path, root: Path | None = None) -> Folder:
     contract, claims = _asked(stated, catalogue)
     tree = _parsed(files)
     _names(tree, contract, stated.paper)
+    code = {name: data for name, data in files.items() if name not in ABOUT}
     return Folder(
         manifest=stated,
         files=files,
-        digest=digest(files),
+        code=code,
+        digest=digest(code),
         contract=contract,
         claims=claims,
         shared=_shared(files, catalogue.root / "reference" / f"{stated.paper}.py"),

@@ -111,7 +111,7 @@ def of_folder(checked: folder.Folder, *, trusted: bool = False, salt: str = "") 
     name = f"submission {checked.manifest.name}"
     return Host(
         label=name,
-        kept=folder.keep(checked.files, checked.digest),
+        kept=folder.keep(checked.code, checked.digest),
         source=checked.digest,
         limits=checked.manifest.limits,
         trusted=trusted,

@@ -78,7 +78,8 @@ class Board:
             for beat in beats(self._progress):
                 if now - beat.since > QUIET_S and now - said.get(beat.worker, 0.0) > EVERY_S:
                     said[beat.worker] = now
-                    self._say(f"… {beat.what}: trial {min(beat.done + 1, beat.total)} of {beat.total}, {now - beat.since:.0f} s")
+                    trial = min(beat.done + 1, beat.total)
+                    self._say(f"… {beat.what}: trial {trial} of {beat.total}, {now - beat.since:.0f} s")
 
     def _say(self, line: str) -> None:
         with contextlib.suppress(OSError):

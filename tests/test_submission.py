@@ -350,6 +350,20 @@ def test_several_files_make_one_submission(project):
     assert before.host.kept.joinpath("source", "noise.py").read_text() == "LEVEL = 0.2\n"
 
 
+def test_words_may_change_without_a_rerun(project):
+    """README and manifest are not part of the source: its digest stays, and the jail does not show them."""
+    mine = write_submission(
+        project, source=REFERENCE + "import os\n\n\ndef listed():\n    return os.listdir('/submission')\n"
+    )
+    before = Submission.at(mine, project)
+    (mine / "README.md").write_text("What is different about it.\n")
+    (mine / "submission.toml").write_text(SUBMISSION.replace("A noisier walk", "A walk with more noise"))
+    after = Submission.at(mine, project)
+    assert after.checked.digest == before.checked.digest
+    with after.host.jailed() as (broker, _):
+        assert broker.names(broker.load(None, "cpu")).listed() == ["implementation.py"]
+
+
 @pytest.mark.parametrize("name", ["../outside", "/etc/x", "a/../../b", "", "a//b", "a\0b", "x" * 600])
 def test_what_leaves_the_jail_lands_in_its_folder(project, name):
     """Compiled code with a name that leads elsewhere is refused, and nothing is written."""

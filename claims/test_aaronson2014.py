@@ -66,7 +66,12 @@ PAPER = Paper(
     ),
 )
 
-CONTRACT = Contract(protocol=CoffeeAutomaton, preset="interacting", overrides={"n": 20, "grain": 4})
+CONTRACT = Contract(
+    protocol=CoffeeAutomaton,
+    preset="interacting",
+    overrides={"n": 20, "grain": 4},
+    timed="complexity-comparable-to-the-width",
+)
 
 ENTROPY_FIT = {
     "interacting": Reported(0.9999, "r2", "Figure 6, quadratic fit of the maximum entropy, interacting"),

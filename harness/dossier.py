@@ -117,7 +117,7 @@ class Submission:
             ReproError: if it has not passed its audits, or a run fails.
         """
         known = self.dossier
-        arm = costs.arm_of(self.checked.claims)
+        arm = costs.arm_of(self.checked.claims, self.checked.contract.timed)
         if known is None or arm is None:
             raise ReproError(f"{self.host.label} cannot be timed", "It must pass its audits and answer a timed claim.")
         manifest = self.checked.manifest

@@ -18,6 +18,7 @@ class Contract:
         overrides: fields of the preset to replace, so that training takes about a second.
         counted: presets whose layers may be counted against what they learn, with what to replace in them so that a
             network is made of 8 images and not trained.
+        timed: name of the claim whose first arm is timed beside the reference; by default the first statistical one.
     """
 
     protocol: type
@@ -25,6 +26,7 @@ class Contract:
     data: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     counted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    timed: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

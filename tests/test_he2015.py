@@ -330,7 +330,7 @@ def test_a_jail_shows_pictures_to_train_on_and_sends_those_to_predict(pictures, 
 
 def test_red_and_blue_pictures_are_told_apart(pictures):
     """Streamed training learns: the folder's two classes differ in colour only."""
-    config = replace(FOLDER, iterations=40, milestones=(32,), lr=0.01)
+    config = replace(FOLDER, iterations=40, milestones=(32,), lr=0.01, batch=8)
     predictor = final(config, decoded(pictures.train))
     assert error(predictor, decoded(pictures.train)) < 0.2
     one, ten = (predictor.predict(decoded(pictures.test).images, views=views) for views in (1, 10))

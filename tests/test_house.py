@@ -114,7 +114,8 @@ def test_newest_published_records_belong_to_todays_claims():
 
 def test_every_default_claim_has_a_published_record():
     """A newcomer's board shows every claim of the default tier, with all its controls, and at all its seeds."""
-    newest = {r.claim.id: r for r in sorted((decode(p.read_bytes()) for p in RECORDS), key=lambda r: r.created)}
+    records = sorted((decode(p.read_bytes()) for p in RECORDS), key=lambda r: r.created)
+    newest = {r.claim.id: r for r in records if r.implementation.kind == "reference"}
     for found in (c for c in CATALOGUE.claims if c.tier == "cpu"):
         record = newest[found.id]
         assert {control.name for control in record.controls if control.rejected} == set(found.controls)

@@ -396,9 +396,9 @@ def test_compiled_code_is_kept_for_the_next_trial(project):
 
 def test_costs_are_ratios_by_turns(project):
     """A submission that waits longer costs more time: the ratio, its interval and the pairs are kept."""
-    slow = REFERENCE.replace("rng = np", "import time\n    time.sleep(0.02)\n    rng = np")
+    slow = REFERENCE.replace("rng = np", "import time\n    time.sleep(0.08)\n    rng = np")
     (project / "reference" / "toy2020.py").write_text(slow)
-    write_submission(project, source=slow.replace("0.02", "0.3"), toml=SUBMISSION)
+    write_submission(project, source=slow.replace("0.08", "0.4"), toml=SUBMISSION)
     submission = Submission.at(project / "mine", project)
     assert all(finding.passed for finding in submission.audit())
     assert list(submission.measure("cpu", pairs=3)) == [1, 2, 3]

@@ -181,6 +181,7 @@ def load(path: Path, root: Path | None, *, trusted: bool, salt: str, say: Callab
         ReproError: if the folder is not sound, an audit fails, or this machine cannot isolate it.
     """
     submission = Submission.at(path, root, trusted=trusted, salt=salt)
+    submission.presets()  # the manifest may have changed since the source was audited
     with FileLock(submission.host.kept / "audit.lock"):  # several processes of one session want the same
         if submission.dossier is None:
             for finding in submission.audit():

@@ -154,7 +154,8 @@ class Counted(Classifier, Protocol):
     def state(self, predictor: Any) -> dict[str, NDArray[Any]]:
         """All that a predictor has learnt, by name: "<layer's name>.<anything>" for a layer's weights and statistics.
 
-        Other names are for statistics of the inputs, which may have the size of one image in all.
+        A normalization may have two statistics for each channel, and no counters. Other names are for statistics of
+        the inputs, which may have the size of one image in all.
         """
         ...
 
@@ -196,7 +197,8 @@ class Stream(Protocol):
     def step(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         """Read one more token of each lane [B]; scores [B, V] of what follows, up to a constant for each lane.
 
-        The suite normalises them by a softmax, so logits will do. A lane depends on nothing but its own tokens.
+        The suite normalises them by a softmax, so logits will do; each must be finite. A lane depends on nothing but
+        its own tokens.
         """
         ...
 

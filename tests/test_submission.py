@@ -205,6 +205,15 @@ def test_the_closed_division_keeps_the_papers_presets(project):
     assert Submission.at(project / "mine", project).presets() == "all that 5 claims use are there"
 
 
+def test_a_division_cannot_be_changed_after_the_audits(project):
+    """What passed its audits in the open division is refused once its manifest says closed."""
+    changed = REFERENCE.replace("steps: int = 50", "steps: int = 60")
+    write_submission(project, source=changed)
+    assert load(project / "mine", project, trusted=False, salt="", say=lambda audit: None).division == "open"
+    write_submission(project, source=changed, toml=SUBMISSION.replace('"open"', '"closed"'))
+    assert tried(project).startswith("CONFIGS['still'].steps is 60")
+
+
 def test_the_template_is_judged_as_it_stands(project):
     """new, run, publish: a copy of the reference passes every claim, and its records say what it is."""
     assert repro(project, "submission", "new", "toy2020", "fresh").returncode == 0

@@ -23,6 +23,7 @@ from repro.claim import arms_of
 from repro.errors import ReproError
 from repro.implementation import Implementation, reference
 from repro.paths import write_whole
+from repro.publish import Known
 from repro.record import Ratio, SubmissionPart
 from repro.source import digest
 from repro.task import Device
@@ -60,6 +61,16 @@ class Submission:
         """
         checked = folder.read(path, root)
         return cls(checked, host.of_folder(checked, trusted=trusted, salt=salt), root)
+
+    @property
+    def known(self) -> Known:
+        """How records name it; nothing of it is run."""
+        manifest = self.checked.manifest
+        return Known(manifest.paper, manifest.name, self._source)
+
+    @property
+    def _source(self) -> str:
+        return digest(f"{FORMAT} {self.host.source}")
 
     @property
     def dossier(self) -> Dossier | None:
@@ -136,7 +147,7 @@ class Submission:
             paper=manifest.paper,
             name=manifest.name,
             names=SimpleNamespace(CONFIGS=self.host.description.configs),
-            source=digest(f"{FORMAT} {self.host.source}"),
+            source=self._source,
             deviations=len(manifest.deviation),
             host=self.host,
             division=manifest.division,

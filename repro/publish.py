@@ -14,7 +14,6 @@ from repro.calibration import calibration_of
 from repro.catalogue import matches_id
 from repro.determinism import THREADS
 from repro.errors import ReproError
-from repro.implementation import Implementation
 from repro.machine import machine, software, source
 from repro.paths import write_whole
 from repro.record import (
@@ -110,7 +109,15 @@ def publish(store: Store, folder: Path, names: Sequence[str]) -> Iterator[Path]:
             yield target
 
 
-def publish_submission(store: Store, folder: Path, own: Implementation) -> Iterator[Path]:
+class Known(NamedTuple):
+    """A submission as records name it."""
+
+    paper: str
+    name: str
+    source: str
+
+
+def publish_submission(store: Store, folder: Path, own: Known) -> Iterator[Path]:
     """Copy the newest record of each claim that this submission was judged by, byte for byte; yields the new files.
 
     Raises:
@@ -139,7 +146,7 @@ class Rerun(NamedTuple):
     path: Path | None
 
 
-def verify_submission(store: Store, folder: Path, own: Implementation, salt: str) -> Iterator[Rerun]:
+def verify_submission(store: Store, folder: Path, own: Known, salt: str) -> Iterator[Rerun]:
     """Compare what was published of a submission with a rerun under a new salt, and write verified records.
 
     Raises:

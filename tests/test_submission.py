@@ -250,6 +250,15 @@ def test_a_rerun_on_fresh_seeds_verifies(project):
     assert by_runner["verified"].samples != by_runner["self-reported"].samples
 
 
+def test_publishing_runs_nothing(project):
+    """Naming the records of somebody's folder takes its source's digest only: none of it is run, in a jail or not."""
+    write_submission(project, source=REFERENCE + f"open({str(project / 'ran')!r}, 'w')\n")
+    result = repro(project, "submission", "publish", "mine")
+    assert "The store has no records of mine as it stands" in result.stderr
+    assert not (project / "ran").exists()
+    assert not list((project / ".repro" / "cache").rglob("description.json"))
+
+
 def test_only_its_claims_are_judged(project):
     """A submission that lists claims is judged by these; one that answers none of those asked for is told so."""
     write_submission(project, toml=SUBMISSION + 'claims = ["drift-carries"]\n')

@@ -94,7 +94,7 @@ def publish(path: Path, store: Path | None) -> None:
     from repro.publish import publish_submission
     from repro.store import Store
 
-    own = Submission.at(path, trusted=True).implementation()
+    own = Submission.at(path).known
     for file in publish_submission(Store(store or store_dir(), read_only=True), published_dir(), own):
         click.echo(file)
 
@@ -122,7 +122,7 @@ def verify(path: Path, store: Path | None, jobs: str | None) -> None:
     judge([*arguments, *(["--store", str(store)] if store else []), *(["-n", jobs] if jobs else [])])
     fresh = Store(store or store_dir(), read_only=True)
     differ = 0
-    for rerun in verify_submission(fresh, published_dir(), found.implementation(), salt):
+    for rerun in verify_submission(fresh, published_dir(), found.known, salt):
         differ += rerun.path is None
         click.echo(f"{rerun.claim}: {rerun.before}, now {rerun.after or 'no verdict'}: {rerun.path or 'not verified'}")
     if differ:

@@ -162,7 +162,7 @@ OF_COUNTED = [
 ]
 WALK = "walk[list(times)]"
 OF_SIMULATORS = [
-    Planted("noise", "simulator", TWICE, "simulate: snapshot 0 becomes", {"rng(seed)": "rng()"}),
+    Planted("noise", "simulator", TWICE, "simulate: snapshot ", {"rng(seed)": "rng()"}),
     Planted("no seed", "simulator", OTHER, "simulate: the same to the last bit", {"rng(seed)": "rng(1)"}),
     Planted("too many snapshots", "simulator", SHAPES, "[9, 5] for 5 times", {WALK: "walk"}),
     Planted("nan", "simulator", SHAPES, "gives nan at [0, 0]", {WALK: f"{WALK} * np.nan"}),

@@ -7,6 +7,7 @@ is numbers, configs and the contract's structs, and objects that stayed inside a
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -145,7 +146,7 @@ class Broker:
     def _death(self) -> str:
         try:
             code = self._jail.process.wait(2)
-        except Exception:
+        except subprocess.TimeoutExpired:
             return "it closed the pipe"
         return f"its process ended with {f'exit code {code}' if code >= 0 else f'signal {-code}'} without an answer"
 

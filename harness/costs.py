@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
 
 from harness.host import Host, keep_compiled
 from repro import data
@@ -15,6 +14,7 @@ from repro.claim import Arm, Claim, arms_of
 from repro.experiment import Setting
 from repro.implementation import Implementation
 from repro.record import Ratio
+from repro.statistics import t_interval
 from repro.task import Device
 from repro.telemetry import Meter
 
@@ -120,14 +120,13 @@ def _ratio(what: str, unit: str, read: Callable[[Run], float | None], costs: Cos
     if len(known) < len(pairs) or not known:
         return None
     logs = np.log([a / b for a, b in known])
-    mean, count = float(logs.mean()), len(logs)
-    half = float(stats.t.ppf(0.975, count - 1) * logs.std(ddof=1) / math.sqrt(count)) if count > 1 else None
+    ends = t_interval(logs)
     return Ratio(
         what=what,
-        ratio=math.exp(mean),
-        low=None if half is None else math.exp(mean - half),
-        high=None if half is None else math.exp(mean + half),
-        pairs=count,
+        ratio=math.exp(logs.mean()),
+        low=None if ends is None else math.exp(ends[0]),
+        high=None if ends is None else math.exp(ends[1]),
+        pairs=len(logs),
         unit=unit,
         reference=float(np.exp(np.mean(np.log([b for _, b in known])))),
     )

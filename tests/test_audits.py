@@ -14,7 +14,9 @@ from harness.audits import Ground
 from harness.broker import Broker
 from harness.jail import Jail, Jailed, View
 from harness.limits import Limits
-from repro import ReproError, task
+from repro import ReproError, data, task
+from repro.catalogue import Catalogue
+from repro.implementation import reference
 from repro.streaming import log_likelihood
 from tests.contracts import CORPUS, HONEST, LANES, VOCABULARY, Honest
 
@@ -428,3 +430,16 @@ def test_scores_of_another_form_are_refused(scores, words):
     """What is not floating-point scores of every token for every lane is an error that says what it is."""
     with pytest.raises(ReproError, match=words):
         log_likelihood(Told(scores), np.array([[0, 1], [1, 0]]), 4)
+
+
+@pytest.mark.parametrize("paper", sorted(Catalogue().papers))
+def test_every_reference_passes_the_audits_of_its_contract(paper):
+    """What a submission must pass, the paper's own reference passes, found by file name."""
+    contract = Catalogue().modules[paper].CONTRACT
+    found = reference(paper)
+    train = data.load(contract.data).train if contract.data else None
+    config = found.config(contract.preset, contract.overrides)
+    ground = Ground(config=config, data=train, inputs=None if train is None else train.images[:64])
+    findings = list(audits.run(contract.protocol, lambda: contextlib.nullcontext(found.names), ground))
+    assert findings
+    assert [finding for finding in findings if not finding.passed] == []

@@ -100,13 +100,7 @@ def publish(store: Store, folder: Path, names: Sequence[str]) -> Iterator[Path]:
             "The store has no records to publish: a record needs its controls and all its seeds",
             "Run `make claims`, or `repro run CLAIM --controls`, first.",
         )
-    for record in found:
-        origin = store.path(record)
-        target = folder / record.paper.key / origin.name
-        if not target.exists():
-            decode(origin.read_bytes())
-            write_whole(target, origin.read_bytes())
-            yield target
+    yield from _copies(store, found, folder)
 
 
 class Known(NamedTuple):
@@ -129,11 +123,17 @@ def publish_submission(store: Store, folder: Path, own: Known) -> Iterator[Path]
         raise ReproError(
             f"The store has no records of {own.name} as it stands", "Run `repro submission run FOLDER` first."
         )
+    yield from _copies(store, found, folder)
+
+
+def _copies(store: Store, found: Sequence[Record], folder: Path) -> Iterator[Path]:
+    """Copy records byte for byte, each checked once more; yields the files that were not there."""
     for record in found:
-        origin = store.path(record)
-        target = folder / record.paper.key / origin.name
+        data = store.path(record).read_bytes()
+        target = folder / record.paper.key / file_name(record)
         if not target.exists():
-            write_whole(target, origin.read_bytes())
+            decode(data)
+            write_whole(target, data)
             yield target
 
 

@@ -15,11 +15,14 @@ import numpy as np
 from filelock import FileLock
 
 from harness import audits, costs, folder, host
+from harness.answers import sequences
 from harness.audits import Finding, Ground
 from harness.folder import Folder
 from harness.host import FORMAT, Host
 from repro import data
 from repro.claim import arms_of
+from repro.contract import Contract
+from repro.data import Text
 from repro.errors import ReproError
 from repro.implementation import Implementation, reference
 from repro.paths import write_whole
@@ -30,6 +33,7 @@ from repro.task import Device
 
 COUNTED = 2  # presets whose layers are counted against what crosses the pipe
 IMAGES = 8  # that they see
+ASKED, LANES, TOLD = 64, 8, 24  # inputs that audits ask about; for texts, lanes and tokens of each
 
 
 class Dossier(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,10 +112,7 @@ class Submission:
         yield found[0]
         contract = self.checked.contract
         config = self.implementation().config(contract.preset, contract.overrides)
-        train = data.load(contract.data).train if contract.data else None
-        inputs = None if train is None else train.images[:64]
-        ground = Ground(config=config, data=train, inputs=inputs)
-        for finding in audits.run(contract.protocol, self._opens, ground):
+        for finding in audits.run(contract.protocol, self._opens, ground_of(contract, config)):
             found.append(finding)
             yield finding
         if all(finding.passed for finding in found):
@@ -188,6 +189,18 @@ class Submission:
 
     def _remember(self, dossier: Dossier) -> None:
         write_whole(self._file, msgspec.json.encode(dossier))
+
+
+def ground_of(contract: Contract, config: Any) -> Ground:
+    """What the audits of a contract run on: its training data, and a few of the inputs that it has or makes."""
+    if contract.generate is not None:
+        others = contract.generate(Ground.seed + 1).inputs
+        return Ground(config=config, data=contract.generate(Ground.seed), inputs=sequences(others, np.arange(ASKED)))
+    if contract.data is None:
+        return Ground(config=config)
+    train = data.load(contract.data).train
+    inputs = train.tokens[: LANES * TOLD].reshape(LANES, TOLD) if isinstance(train, Text) else train.images[:ASKED]
+    return Ground(config=config, data=train, inputs=inputs)
 
 
 def load(path: Path, root: Path | None, *, trusted: bool, salt: str, say: Callable[[str], None]) -> Implementation:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REFERENCE = "reference"
-TIERS = ("cpu", "gpu", "cluster")
+TIERS = ("cpu", "slow", "gpu", "cluster")
 EVIDENCE = ("exact", "reduced", "original")
 HISTORY = 50  # records of one claim that its page goes through
 COSTS = 3  # of a submission that the board shows

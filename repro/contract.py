@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ class Contract:
         protocol: the paper's protocol, derived from one of `repro.task`.
         preset: the preset that audits run on.
         data: the dataset they train on, or None for generated data.
+        generate: makes training pairs (`repro.task.Pairs`) from a seed, for a contract without a dataset.
         overrides: fields of the preset to replace, so that training takes about a second.
         counted: presets whose layers may be counted against what they learn, with what to replace in them so that a
             network is made of 8 images and not trained.
@@ -24,6 +25,7 @@ class Contract:
     protocol: type
     preset: str
     data: str | None = None
+    generate: Callable[[int], Any] | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     counted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timed: str = ""

@@ -4,25 +4,50 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from repro.implementation import Implementation, sabotage
 from repro.source import digest, object_closure
+from repro.task import Sequences
 
 Null = Callable[[Any], Any]
 
 
-class Ignorant:
-    """A predictor whose scores have nothing to do with the images."""
+Draw = Callable[[tuple[int, int]], np.ndarray]
+"""Scores of a shape."""
 
-    def __init__(self, classes: int, draw: Callable[[tuple[int, int]], np.ndarray]) -> None:
-        self._classes, self._draw = classes, draw
+
+class Ignorant:
+    """Something trained whose answers have nothing to do with the question: a classifier, a reader and a pointer."""
+
+    def __init__(self, width: int, draw: Draw) -> None:
+        self._width, self._draw = width, draw
+        self._lanes = 0
 
     def predict(self, images: Any, *, views: int = 1) -> np.ndarray:
         """Scores [N, K]."""
-        return self._draw((len(images), self._classes)).astype(np.float32)
+        return self._draw((len(images), self._width)).astype(np.float32)
+
+    def start(self, lanes: int) -> Ignorant:
+        """A stream of texts."""
+        stream = Ignorant(self._width, self._draw)
+        stream._lanes = lanes
+        return stream
+
+    def step(self, tokens: np.ndarray) -> np.ndarray:
+        """Scores [B, V]."""
+        return self._draw((self._lanes, self._width)).astype(np.float32)
+
+    def point(self, inputs: Sequences, longest: int) -> Sequences:
+        """Places [N, L] in the order of their scores, each once."""
+        count, most = inputs.items.shape[:2]
+        scores = self._draw((count, most))
+        scores[np.arange(most) >= inputs.lengths[:, None]] = -np.inf
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :longest]
+        return Sequences(items=order, lengths=np.minimum(inputs.lengths, longest))
 
 
 def noise(reference: Any) -> Any:
@@ -31,8 +56,8 @@ def noise(reference: Any) -> Any:
     def train(
         config: Any, data: Any, *, seed: int, device: str, checkpoints: tuple[int, ...] = ()
     ) -> Iterator[tuple[int, Ignorant]]:
-        predictor = Ignorant(data.classes, np.random.default_rng(seed).standard_normal)
-        yield from ((step, predictor) for step in dict.fromkeys([*checkpoints, 10**9]))
+        learnt = Ignorant(_width(data), np.random.default_rng(seed).standard_normal)
+        yield from ((step, learnt) for step in dict.fromkeys([*checkpoints, 10**9]))
 
     def simulate(config: Any, times: Any, *, seed: int) -> np.ndarray:
         first = reference.simulate(config, times[:1], seed=seed)
@@ -48,8 +73,8 @@ def constant(reference: Any) -> Any:
     def train(
         config: Any, data: Any, *, seed: int, device: str, checkpoints: tuple[int, ...] = ()
     ) -> Iterator[tuple[int, Ignorant]]:
-        predictor = Ignorant(data.classes, lambda shape: np.tile(np.eye(1, shape[1]), (shape[0], 1)))
-        yield from ((step, predictor) for step in dict.fromkeys([*checkpoints, 10**9]))
+        learnt = Ignorant(_width(data), lambda shape: np.tile(np.eye(1, shape[1]), (shape[0], 1)))
+        yield from ((step, learnt) for step in dict.fromkeys([*checkpoints, 10**9]))
 
     def simulate(config: Any, times: Any, *, seed: int) -> np.ndarray:
         first = reference.simulate(config, times[:1], seed=seed)
@@ -59,16 +84,36 @@ def constant(reference: Any) -> Any:
 
 
 def permuted_labels(reference: Any) -> Any:
-    """It is trained on labels that belong to other images."""
+    """It is trained on labels that belong to other images, on words in any order, on outputs of other inputs."""
 
     def train(
         config: Any, data: Any, *, seed: int, device: str, checkpoints: tuple[int, ...] = ()
     ) -> Iterator[tuple[int, Any]]:
-        labels = np.random.default_rng(seed).permutation(data.labels)
-        shuffled = dataclasses.replace(data, labels=labels)
+        shuffled = _permuted(data, np.random.default_rng(seed))
         yield from reference.train(config, shuffled, seed=seed, device=device, checkpoints=checkpoints)
 
     return _replaced(reference, train=train)
+
+
+def _width(data: Any) -> int:
+    """Classes or vocabulary; 0 for pairs, whose places are those of each input."""
+    return int(getattr(data, "classes", getattr(data, "vocabulary", 0)))
+
+
+def _permuted(data: Any, rng: np.random.Generator) -> Any:
+    """The same data with what is to be predicted in another order."""
+    if hasattr(data, "labels"):
+        return dataclasses.replace(data, labels=rng.permutation(data.labels))
+    if hasattr(data, "tokens"):
+        return SimpleNamespace(
+            tokens=rng.permutation(data.tokens), validation=data.validation, vocabulary=data.vocabulary
+        )
+    order = np.arange(len(data.inputs.lengths))
+    for length in np.unique(data.inputs.lengths):  # an output of a longer input may point beyond a shorter one
+        own = np.flatnonzero(data.inputs.lengths == length)
+        order[own] = rng.permutation(own)
+    outputs = Sequences(items=data.outputs.items[order], lengths=data.outputs.lengths[order])
+    return SimpleNamespace(inputs=data.inputs, outputs=outputs)
 
 
 def nulls_for(implementation: Implementation) -> list[Null]:

@@ -12,9 +12,10 @@ import pytest
 from harness import audits
 from harness.audits import Ground
 from harness.broker import Broker
+from harness.dossier import ground_of
 from harness.jail import Jail, Jailed, View
 from harness.limits import Limits
-from repro import ReproError, data, task
+from repro import ReproError, task
 from repro.catalogue import Catalogue
 from repro.implementation import reference
 from repro.streaming import log_likelihood
@@ -437,9 +438,7 @@ def test_every_reference_passes_the_audits_of_its_contract(paper):
     """What a submission must pass, the paper's own reference passes, found by file name."""
     contract = Catalogue().modules[paper].CONTRACT
     found = reference(paper)
-    train = data.load(contract.data).train if contract.data else None
-    config = found.config(contract.preset, contract.overrides)
-    ground = Ground(config=config, data=train, inputs=None if train is None else train.images[:64])
+    ground = ground_of(contract, found.config(contract.preset, contract.overrides))
     findings = list(audits.run(contract.protocol, lambda: contextlib.nullcontext(found.names), ground))
     assert findings
     assert [finding for finding in findings if not finding.passed] == []

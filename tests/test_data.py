@@ -33,11 +33,11 @@ def elsewhere(tmp_path, monkeypatch) -> None:
 
 def test_datasets_are_found_by_their_file_names():
     """Every module that is no helper is a dataset, and says what it is."""
-    assert {"cifar10", "digits", "imagenet"} <= set(data.names())
+    assert {"cifar10", "digits", "imagenet", "ptb", "pydoc"} <= set(data.names())
     for name in data.names():
         facts = data.describe(name)
         assert facts.says
-        assert facts.url.startswith("https://")
+        assert facts.url.startswith(("https://", "http://"))
         assert facts.licence
         assert data.how_to_get(name)
         assert data.available(name) == facts.embedded

@@ -44,4 +44,4 @@ def verify(names: tuple[str, ...]) -> None:
 
     for name in names or [n for n in datasets.names() if datasets.available(n)]:
         loaded = datasets.load(name)
-        click.echo(f"{name}: {len(loaded.train.labels)} + {len(loaded.test.labels)} items, sha256 {loaded.digest}")
+        click.echo(f"{name}: {len(loaded.train)} + {len(loaded.test)} items, sha256 {loaded.digest}")

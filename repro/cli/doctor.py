@@ -24,6 +24,7 @@ class Check(NamedTuple):
 def doctor() -> None:
     """Say what this machine can run. The exit code is 1 only if the default claims cannot run."""
     from repro.catalogue import Catalogue
+    from repro.claim import TIERS
     from repro.machine import machine
     from repro.paths import cache_dir, store_dir
 
@@ -35,8 +36,8 @@ def doctor() -> None:
         mark, text = ("ok", check.found) if check.found else ("--", f"missing: {check.remedy}")
         click.echo(f"{mark}  {check.name:<14} {text}  ({check.needed_for})")
     claims = Catalogue().claims
-    for tier in ("cpu", "gpu", "cluster"):
-        able = tier == "cpu" or here.gpu is not None
+    for tier in TIERS:
+        able = tier in ("cpu", "slow") or here.gpu is not None
         count = sum(claim.tier == tier for claim in claims)
         click.echo(f"{count:>3} claims of tier {tier}: {'can run here' if able else 'need a GPU'}")
     if any(not check.found and check.needed_for == "the default claims" for check in checks):

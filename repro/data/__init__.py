@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
-import numpy as np
-
-from repro.data.dataset import Dataset, Description, Split
+from repro.data.dataset import Dataset, Description, Part, Split, Text
 from repro.errors import ReproError, unknown
 
 __all__ = [
     "Dataset",
     "Description",
+    "Part",
     "Progress",
     "Split",
+    "Text",
     "available",
     "complete",
     "describe",
@@ -44,7 +44,7 @@ class Loader(Protocol):
     `hidden()`, and one whose training images do not fit in memory has `shared()`.
     """
 
-    def load(self) -> Dataset:
+    def load(self) -> Dataset[Any]:
         """Read the dataset."""
         ...
 
@@ -66,7 +66,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in HELPERS)
 
 
-def load(name: str) -> Dataset:
+def load(name: str) -> Dataset[Any]:
     """A dataset by name, read once in a process.
 
     The arrays are copies of the caller's own: no trial can change what the next one sees.
@@ -76,7 +76,7 @@ def load(name: str) -> Dataset:
         Unavailable: for data that is not on this machine, saying how it is had.
     """
     original = _read(name)
-    return replace(original, train=_copied(original.train), test=_copied(original.test))
+    return replace(original, train=original.train.copied(), test=original.test.copied())
 
 
 def digest(name: str) -> str:
@@ -130,13 +130,8 @@ def fetch(name: str, progress: Progress | None = None) -> Path | None:
 
 
 @cache
-def _read(name: str) -> Dataset:
+def _read(name: str) -> Dataset[Any]:
     return _module(name).load()
-
-
-def _copied(split: Split) -> Split:
-    images = split.images.copy() if isinstance(split.images, np.ndarray) else split.images
-    return replace(split, images=images, labels=split.labels.copy())
 
 
 def _module(name: str) -> Loader:

@@ -53,7 +53,7 @@ _NAMES = {
 }
 
 
-def load() -> Dataset:
+def load() -> Dataset[Split]:
     """50,000 training and 10,000 test images [N, 32, 32, 3].
 
     Raises:

@@ -1,13 +1,30 @@
-"""What a dataset is: a training and a test split, and a digest that stands for both."""
+"""What a dataset is: two disjoint splits, of images or of text, and a digest that stands for both."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Part(Protocol):
+    """What a split of any kind offers."""
+
+    def __len__(self) -> int:
+        """How many items it has."""
+        ...
+
+    def copied(self) -> Self:
+        """The same split in memory of its own."""
+        ...
+
+    def same(self, other: Any) -> bool:
+        """Whether another split of its kind has the same content."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,9 +50,55 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def copied(self) -> Split:
+        """The same images and labels in memory of their own; paths stay."""
+        images = self.images.copy() if isinstance(self.images, np.ndarray) else self.images
+        return replace(self, images=images, labels=self.labels.copy())
+
+    def same(self, other: Split) -> bool:
+        """Whether labels, and images in memory, are equal."""
+        in_memory = isinstance(self.images, np.ndarray)
+        return np.array_equal(self.labels, other.labels) and (
+            not in_memory or np.array_equal(self.images, np.asarray(other.images))
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Dataset:
+class Text:
+    """A text as a sequence of tokens, as `repro.task.Corpus` asks for it.
+
+    Attributes:
+        tokens: [T] in 0..vocabulary-1.
+        validation: a text to choose by, [T'] in the same numbers; empty in a test split.
+        vocabulary: number of different tokens.
+    """
+
+    tokens: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    vocabulary: int
+
+    def __post_init__(self) -> None:
+        for tokens in (self.tokens, self.validation):
+            if len(tokens) and not 0 <= tokens.min() <= tokens.max() < self.vocabulary:
+                raise ValueError(f"tokens run over {tokens.min()}..{tokens.max()}, not 0..{self.vocabulary - 1}")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def copied(self) -> Text:
+        """The same text in memory of its own."""
+        return replace(self, tokens=self.tokens.copy(), validation=self.validation.copy())
+
+    def same(self, other: Text) -> bool:
+        """Whether both texts are equal."""
+        return np.array_equal(self.tokens, other.tokens) and np.array_equal(self.validation, other.validation)
+
+
+PartT = TypeVar("PartT", bound=Part)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset(Generic[PartT]):
     """A dataset with its two disjoint splits.
 
     Attributes:
@@ -45,8 +108,8 @@ class Dataset:
     """
 
     name: str
-    train: Split
-    test: Split
+    train: PartT
+    test: PartT
     digest: str
     note: str = ""
 
@@ -80,4 +143,14 @@ def arrays_digest(*splits: Split) -> str:
         total.update(repr((images.dtype.str, images.shape)).encode())
         total.update(images.data)
         total.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
+    return total.hexdigest()
+
+
+def text_digest(*splits: Text) -> str:
+    """The sha256, in hex, of texts (as int64) and the size of their vocabulary."""
+    total = hashlib.sha256()
+    for split in splits:
+        total.update(repr((len(split.tokens), len(split.validation), split.vocabulary)).encode())
+        for tokens in (split.tokens, split.validation):
+            total.update(np.ascontiguousarray(tokens, dtype="<i8").data)
     return total.hexdigest()

@@ -22,7 +22,7 @@ TRAIN = 1400
 DIGEST = "905326c1b1448ee0cf7bc2d17076065708a667f04296fbec72255894ed895f98"
 
 
-def load() -> Dataset:
+def load() -> Dataset[Split]:
     """1,400 training and 397 test images [N, 8, 8, 1] of ten classes.
 
     Raises:

@@ -20,7 +20,7 @@ from repro.paths import data_dirs
 FULL = (1000, 1_281_167, 50_000)  # classes, training and validation images
 
 
-def load() -> Dataset:
+def load() -> Dataset[Split]:
     """Paths and labels of the training split, and of the validation split as the test split.
 
     Raises:

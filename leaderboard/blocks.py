@@ -46,8 +46,13 @@ def headline(lines: Sequence[Line]) -> str:
     )
 
 
-def paper(section: Section) -> str:
-    """A paper: its facts, what became of it, its counts, the table of its claims, and its implementations."""
+def paper(section: Section, departures: Sequence[str] = ()) -> str:
+    """A paper: its facts, what became of it, its counts, the table of its claims, and its implementations.
+
+    Args:
+        section: the paper with its lines.
+        departures: how its reference deviates from it.
+    """
     about, tally = section.paper, counts(section.claims)
     facts = " · ".join(
         part for part in (style.authors(about), str(about.year), escape(about.venue), style.source_link(about)) if part
@@ -57,8 +62,17 @@ def paper(section: Section) -> str:
     claims = f'<div class="tally">{shares}</div>{_claims(section.claims)}' if section.claims else ""
     return style.wrap(
         f'<section class="paper" id="{escape(about.key)}"><h2>{escape(about.title)}</h2><div class="soft">{facts}</div>'
-        f"{story}{claims}{_implementations(section)}</section>"
+        f"{story}{_departures(departures)}{claims}{_implementations(section)}</section>"
     )
+
+
+def _departures(found: Sequence[str]) -> str:
+    """The reference's numbered deviations, folded."""
+    if not found:
+        return ""
+    many = f"{len(found)} deviation{'' if len(found) == 1 else 's'}"
+    items = "".join(f"<li>{escape(text)}</li>" for text in found)
+    return f"<details><summary>{many} of the reference from the paper</summary><ol>{items}</ol></details>"
 
 
 def _claims(lines: Iterable[Line]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import queries
+from leaderboard import queries, repository
 from leaderboard.queries import Line
 from repro.errors import ReproError
 from repro.record import Record
@@ -33,6 +33,12 @@ def board(version: str) -> tuple[Line, ...]:
 def problems(version: str) -> list[tuple[str, str]]:
     """Files that could not be read as records."""
     return queries.problems(queries.open_stores())
+
+
+@st.cache_data(show_spinner=False, ttl=60)
+def deviations(paper: str) -> tuple[str, ...]:
+    """How the reference of a paper deviates from it."""
+    return repository.deviations(paper)
 
 
 @st.cache_data(show_spinner="Reading the records …", max_entries=64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +12,7 @@ import numpy as np
 
 from repro.criterion import Criterion, Equivalent, Higher, Lower, Matches, Ordered
 from repro.paper import Paper, Reported
-from repro.paths import index_url, project_root, published_dir, store_dir
+from repro.paths import index_url, published_dir, store_dir
 from repro.record import Ratio, Record, SubmissionPart
 from repro.store import Store, Union
 from repro.text import number
@@ -196,24 +195,6 @@ class Filters:
             and (not self.tier or line.tier in self.tier)
             and all(part in text.casefold() for part in self.q.casefold().split())
         )
-
-
-class Rate(msgspec.Struct, frozen=True):
-    """How often something happened on fresh seeds, with its 95 % interval."""
-
-    hits: int
-    of: int
-    low: float
-    high: float
-
-
-class Calibration(msgspec.Struct, frozen=True):
-    """What the page of a claim shows of its calibration; the file holds more."""
-
-    digest: str
-    created: str
-    passed: Rate
-    rejected: dict[str, Rate]
 
 
 def open_stores() -> Union:
@@ -416,18 +397,6 @@ def rows_of(stores: Union, claim: str) -> list[str]:
 def problems(stores: Union) -> list[tuple[str, str]]:
     """Files that are not records: (file, what is wrong with it)."""
     return [(problem.path, problem.reason) for problem in stores.problems()]
-
-
-def calibration(record: Record, root: Path | None = None) -> tuple[Calibration | None, str]:
-    """The calibration kept for a record's claim, and what is wrong with the file if it cannot be read."""
-    path = (root or project_root()) / "claims" / "calibration" / f"{record.paper.key}.json"
-    try:
-        raw = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw]).get(record.claim.id)
-        return (msgspec.json.decode(raw, type=Calibration) if raw is not None else None), ""
-    except FileNotFoundError:
-        return None, ""
-    except (OSError, msgspec.MsgspecError) as error:
-        return None, f"{path.name} cannot be read: {error}"
 
 
 def table(lines: Sequence[Line]) -> pd.DataFrame:

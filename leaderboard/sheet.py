@@ -9,7 +9,8 @@ import numpy as np
 
 from leaderboard import style
 from leaderboard.blocks import claim_link, measured, name, notice
-from leaderboard.queries import Calibration, Line, Rate, label, line, machine_name, stated, unjailed, weighed
+from leaderboard.queries import Line, label, line, machine_name, stated, unjailed, weighed
+from leaderboard.repository import Calibration, Rate
 from repro.criterion import AllOf
 from repro.measurement import Sample
 from repro.record import Ratio, Record, SubmissionPart

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import importlib.util
 import inspect
-import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -19,7 +18,7 @@ from typing import Any, Literal, Protocol
 from repro.errors import ReproError, unknown
 from repro.paths import project_root
 from repro.record import SubmissionPart
-from repro.source import digest, file_closure, object_closure
+from repro.source import deviations, digest, file_closure, object_closure
 
 Kind = Literal["reference", "control", "submission"]
 
@@ -165,7 +164,7 @@ def reference(paper: str, root: Path | None = None) -> Implementation:
         name="reference",
         names=module,
         source=_closure(path, base),
-        deviations=len(re.findall(r"^  \d+\. ", module.__doc__ or "", re.MULTILINE)),
+        deviations=len(deviations(module.__doc__ or "")),
     )
 
 

@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import hashlib
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Hashable, Iterator
@@ -69,6 +70,20 @@ def _plain(node: Any) -> str:
 def functions(source: str) -> list[str]:
     """The syntax tree, as text, of every function and method: equal for functions that differ in layout only."""
     return [ast.dump(node) for node in ast.walk(_tree(source, "<source>")) if isinstance(node, ast.FunctionDef)]
+
+
+def deviations(header: str) -> tuple[str, ...]:
+    """The numbered deviations from its paper that the header of a reference lists, each as one line of text."""
+    found = re.findall(r"^  \d+\. (.*(?:\n     .*)*)", header, re.MULTILINE)
+    return tuple(" ".join(text.split()) for text in found)
+
+
+def header(path: Path) -> str:
+    """The docstring of a Python file, which is not run; "" where there is none, or no such file."""
+    try:
+        return ast.get_docstring(ast.parse(path.read_text()), clean=False) or ""
+    except (OSError, SyntaxError):
+        return ""
 
 
 def file_closure(path: Path, root: Path) -> str:

@@ -17,7 +17,7 @@ def show() -> None:
         chosen = _filters(lines)
         shown = [line for line in lines if chosen.admits(line)]
         for section in queries.sections(lines, shown):
-            st.html(blocks.paper(section))
+            st.html(blocks.paper(section, cached.deviations(section.paper.key)))
         if shown:
             _download(shown, len(lines))
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import blocks, cached, charts, queries, sheet, style
+from leaderboard import blocks, cached, charts, queries, repository, sheet, style
 from repro.record import Record, encode, file_name
 from repro.text import duration
 
@@ -31,7 +31,7 @@ def show() -> None:
     _heading("Criterion")
     st.html(sheet.criterion(record))
     _samples(record)
-    known, trouble = queries.calibration(record)
+    known, trouble = repository.calibration(record)
     _heading("Controls")
     st.html(sheet.controls(record, known, reference))
     _heading("Calibration")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import shutil
 from pathlib import Path
@@ -17,7 +16,7 @@ pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`
 
 from streamlit.testing.v1 import AppTest
 
-from leaderboard import blocks, charts, queries, repository, sheet, style
+from leaderboard import blocks, charts, queries, style
 from leaderboard.queries import Filters
 from repro import Reported, holds
 from repro.errors import ReproError
@@ -299,41 +298,6 @@ def test_csv_has_a_line_for_each_verdict_and_no_formula(project):
     assert row["statement"] == "'=HYPERLINK(1)"
     assert (row["implementation"], row["runner"]) == ("reference", "self-reported")
     assert float(row["estimate"]) == pytest.approx(factory.degrades().verdict.estimate)
-
-
-def test_calibration_is_read_for_the_claim(project):
-    """The rates of the claim's calibration are found by its id; a broken file is a message, not an error."""
-    record, folder = factory.degrades(), project / "claims" / "calibration"
-    assert repository.calibration(record) == (None, "")
-    folder.mkdir()
-    rate = {"hits": 20, "of": 20, "low": 0.83, "high": 1.0}
-    entry = {"digest": record.claim.digest, "created": "2026-11-20T00:00:00Z", "passed": rate, "seeds": 5}
-    entry["rejected"] = {"residual_as_plain": rate}
-    (folder / "he2015.json").write_text(json.dumps({record.claim.id: entry}))
-    found, trouble = repository.calibration(record)
-    assert found is not None
-    assert not trouble
-    assert "20 of 20" in sheet.controls(record, found)
-    assert "20 of 20" in sheet.calibration(found, "", record)
-    (folder / "he2015.json").write_text("{broken")
-    assert "he2015.json cannot be read" in repository.calibration(record)[1]
-
-
-def test_deviations_are_those_in_the_header_of_the_reference(project):
-    """Each numbered deviation is one line of text; a paper without a readable reference has none, and no error."""
-    folder = project / "reference"
-    folder.mkdir()
-    header = '"""A paper.\n\nDeviations\n  1. Less data\n     than there is.\n  2. No <b>GPU</b>.\n"""\n'
-    (folder / "he2015.py").write_text(header + "raise SystemExit\n")
-    found = repository.deviations("he2015")
-    assert found == ("Less data than there is.", "No <b>GPU</b>.")
-    (section,) = queries.sections([queries.line(factory.degrades())])
-    shown = blocks.paper(section, found)
-    assert "2 deviations of the reference from the paper" in shown
-    assert "<li>No &lt;b&gt;GPU&lt;/b&gt;.</li>" in shown
-    assert repository.deviations("nobody2020") == ()
-    (folder / "he2015.py").write_text("not python(")
-    assert repository.deviations("he2015") == ()
 
 
 # charts

@@ -25,12 +25,14 @@ from repro.criterion import (
 from repro.errors import ReproError, Unavailable
 from repro.experiment import Setting
 from repro.implementation import reconfigure, sabotage
+from repro.language_modelling import LanguageModelling
 from repro.measurement import Measurement, Measurements, cases, curve, scalar
 from repro.paper import Paper, Reported
 
 __all__ = [
     "Classification",
     "Contract",
+    "LanguageModelling",
     "Measurement",
     "Measurements",
     "Paper",

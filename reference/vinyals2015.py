@@ -1,0 +1,391 @@
+"""Pointer Networks -- Vinyals, Fortunato & Jaitly, 2015.
+
+Paper       arXiv:1506.03134v2
+Implements  Section 2.1 (the sequence-to-sequence baseline), Section 2.2 (the same with content-based attention),
+            Section 2.3 (Ptr-Net, eq. 3), and the training and decoding of Section 4.1.
+Shapes      B batch, K beams, n points of an input, M steps of the decoder, H hidden units, D = 2 coordinates,
+            P = n + 1 slots of the memory (the points, then the stop slot), V outputs of a fixed softmax, the stop last.
+Units       losses are nats; learning rates are per update; coordinates are as given.
+
+A step that points at place p is followed by one that reads the coordinates of p. The decoder begins at a learnt
+vector, from the encoder's last state, and ends by pointing at the stop slot, whose number is n.
+
+Deviations
+  1. How the decoder begins and ends is only drawn (Figure 1). Here a learnt input of D numbers begins it, and a learnt
+     vector of H numbers stands in the memory as the slot that ends it.
+  2. Hulls are not closed: the paper's end with their first place again, here the stop slot follows at once.
+  3. The number of updates is not given: ten passes over a million examples. There is no word of a schedule either.
+  4. The width of the beam is not given: 3. Scores are sums of logarithms, whatever the length.
+  5. All inputs of a batch are of one length, so nothing of an input is ever padded; batches come in random order, and
+     examples that do not fill one are left out, others in each pass.
+  6. The decoders of the two baselines read the coordinates of the place before as well, since the paper does not say
+     what they read, and their softmax has as many places as the longest training input.
+  7. The attention of Section 2.2 has the form of eq. 3, so v, W1 and W2 are the same in both.
+  8. "adam" and "cosine" (lr falls to 0 as half a cosine) are there for runs of reduced size; the paper has neither.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from repro.task import Device, Pairs, Sequences
+
+D = 2
+WORK = 1 << 24  # numbers of the largest tensor that decoding makes
+
+State = tuple[Tensor, Tensor]
+"""h [B, H] and c [B, H]."""
+Memory = tuple[Tensor, Tensor]
+"""Slots e [B, P, H] and keys W1 e [B, P, H]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One network, its training and its decoding. Defaults are the Ptr-Net of Section 4.1."""
+
+    model: Literal["pointer", "attention", "lstm"] = "pointer"  # Sections 2.3, 2.2 and 2.1
+    hidden: int = 512  # 256 or 512; which task used which is not said
+    init: float = 0.08  # parameters are uniform in [-init, init]
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: float = 1.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip: float = 2.0  # largest L2 norm of the gradient
+    batch: int = 128
+    updates: int = 78_125
+    targets: Literal["canonical", "any order"] = "canonical"  # "any order": cycles start anywhere, either way round
+    beam: int = 3
+    valid: Literal["any", "tour"] = "any"  # "tour": each place is pointed at once, and only then the stop slot
+
+
+CONFIGS = {
+    **{f"pointer-{hidden}": Config(hidden=hidden) for hidden in (256, 512)},
+    **{f"tour-{hidden}": Config(hidden=hidden, valid="tour") for hidden in (256, 512)},
+    **{
+        f"{model}-{hidden}": Config(model=model, hidden=hidden)
+        for model in ("attention", "lstm")
+        for hidden in (256, 512)
+    },
+}
+
+
+class Net(nn.Module):
+    """Encoder, decoder, and what turns the decoder's states into scores of outputs.
+
+    Args:
+        config: what it is.
+        places: outputs of the baselines' softmax beside the stop; a Ptr-Net has no such number.
+    """
+
+    def __init__(self, config: Config, places: int) -> None:
+        super().__init__()
+        H = config.hidden
+        self.model, self.places, feeds = config.model, places, config.model == "attention"
+        self.encoder = nn.LSTM(D, H, batch_first=True)
+        self.decoder = nn.LSTM(D + H if feeds else D, H, batch_first=True)
+        self.start_D = nn.Parameter(torch.empty(D))
+        if config.model != "lstm":
+            self.w1, self.w2 = nn.Linear(H, H, bias=False), nn.Linear(H, H, bias=False)
+            self.v_H = nn.Parameter(torch.empty(H))
+        if config.model == "pointer":
+            self.stop_H = nn.Parameter(torch.empty(H))
+        else:
+            self.head = nn.Linear(2 * H if feeds else H, places + 1)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias_hh_l0"):  # cells have one bias; torch adds a second
+                nn.init.zeros_(parameter.requires_grad_(False))
+
+    def encode(self, x_BnD: Tensor) -> tuple[Tensor, State]:
+        """What the encoder says of each point, e [B, n, H], and its last state."""
+        e_BnH, (h_1BH, c_1BH) = self.encoder(x_BnD)
+        return e_BnH, (h_1BH[0], c_1BH[0])
+
+    def memory(self, e_BnH: Tensor) -> Memory:
+        """What can be attended to: the points, and for a Ptr-Net the stop slot after them."""
+        slots_BPH = e_BnH
+        if self.model == "pointer":
+            slots_BPH = torch.cat((e_BnH, self.stop_H.expand(len(e_BnH), 1, -1)), 1)
+        return slots_BPH, slots_BPH if self.model == "lstm" else self.w1(slots_BPH)
+
+    def attend(self, keys_BPH: Tensor, d_BMH: Tensor) -> Tensor:
+        """u_j = v . tanh(W1 e_j + W2 d_i), eq. 3, for every step and slot, [B, M, P]."""
+        return (keys_BPH[:, None] + self.w2(d_BMH)[:, :, None]).tanh_() @ self.v_H
+
+    def steps(self, inputs_BMD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
+        """Scores [B, M, outputs] of steps that read the given inputs, and the last state.
+
+        For the attention model the state's h is [d; d'], the decoder's and what was attended to.
+        """
+        if self.model == "attention":
+            return self._attentive(inputs_BMD, memory, state)
+        if inputs_BMD.shape[1] == 1:  # decoding
+            state = self._step(inputs_BMD[:, 0], state)
+            d_BMH = state[0][:, None]
+        else:
+            d_BMH, (h_1BH, c_1BH) = self.decoder(inputs_BMD, (state[0][None], state[1][None]))
+            state = h_1BH[0], c_1BH[0]
+        return self.attend(memory[1], d_BMH) if self.model == "pointer" else self.head(d_BMH), state
+
+    def _step(self, x_BD: Tensor, state: State) -> State:
+        """One step of the decoder."""
+        weights = self.decoder
+        return torch.lstm_cell(
+            x_BD, state, weights.weight_ih_l0, weights.weight_hh_l0, weights.bias_ih_l0, weights.bias_hh_l0
+        )
+
+    def _attentive(self, inputs_BMD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
+        """Section 2.2: the state d_i and the blend d'_i of the memory predict, and d' is fed to the next step."""
+        (slots_BPH, keys_BPH), (both_B2H, c_BH), found = memory, state, []
+        h_BH, context_BH = both_B2H.chunk(2, 1)
+        for x_BD in inputs_BMD.unbind(1):
+            h_BH, c_BH = self._step(torch.cat((x_BD, context_BH), 1), (h_BH, c_BH))
+            context_BH = (self.attend(keys_BPH, h_BH[:, None]).softmax(2) @ slots_BPH)[:, 0]
+            found.append(torch.cat((h_BH, context_BH), 1))
+        hidden_BM2H = torch.stack(found, 1)
+        return self.head(hidden_BM2H), (hidden_BM2H[:, -1], c_BH)
+
+    def begin(self, state: State) -> State:
+        """The decoder's first state from the encoder's last."""
+        if self.model != "attention":
+            return state
+        return torch.cat((state[0], torch.zeros_like(state[0])), 1), state[1]
+
+    def forward(self, x_BnD: Tensor, places_BM: Tensor) -> Tensor:
+        """Scores [B, M + 1, outputs] of every step while the given places are read."""
+        e_BnH, state = self.encode(x_BnD)
+        read_BMD = x_BnD.gather(1, places_BM[..., None].expand(-1, -1, D))
+        inputs_BMD = torch.cat((self.start_D.expand(len(x_BnD), 1, D), read_BMD), 1)
+        return self.steps(inputs_BMD, self.memory(e_BnH), self.begin(state))[0]
+
+
+def initialise(net: Net, config: Config, seed: int) -> None:
+    """All that is learnt is uniform in [-init, init] (Section 4.1)."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in net.parameters():
+        if parameter.requires_grad:
+            nn.init.uniform_(parameter, -config.init, config.init, generator=generator)
+
+
+class Examples:
+    """Training pairs on the device, sorted by the length of their inputs.
+
+    Targets are padded by -1, which no loss counts; a target's stop follows its last place.
+    """
+
+    def __init__(self, config: Config, data: Pairs, device: Device) -> None:
+        inputs, outputs = data.inputs, data.outputs
+        self.config = config
+        self.device: Device = device
+        self.x_NLD = torch.from_numpy(np.array(inputs.items, np.float32)).to(device)
+        self.n_N, self.m_N = (np.array(part.lengths, np.int64) for part in (inputs, outputs))
+        self.places_NM = torch.from_numpy(np.array(outputs.items, np.int64)).to(device)
+        self.m = torch.from_numpy(self.m_N).to(device)
+        self.longest = int(self.n_N.max()) if len(self.n_N) else 0
+
+    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """For ever: which examples are in a batch, [B], all of one length."""
+        groups = [torch.from_numpy(np.flatnonzero(self.n_N == n)) for n in np.unique(self.n_N)]
+        while True:
+            parts: list[Tensor] = []
+            for group in groups:
+                order = group[torch.randperm(len(group), generator=generator)]
+                size = min(self.config.batch, len(group))
+                parts += order[: len(order) // size * size].split(size)
+            for chosen in torch.randperm(len(parts), generator=generator).tolist():
+                yield parts[chosen]
+
+    def take(self, chosen_B: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Points [B, n, D], places to read [B, M], and places to point at [B, M + 1] with the stop n and padding -1."""
+        n, m = int(self.n_N[chosen_B[0]]), int(self.m_N[chosen_B].max())
+        chosen_B = chosen_B.to(self.device)
+        m_B1, step_1M = self.m[chosen_B][:, None], torch.arange(m + 1, device=self.device)[None]
+        places_BM = F.pad(self.places_NM[chosen_B, :m], (0, 1))
+        if self.config.targets == "any order":
+            draws_2B1 = torch.rand(2, len(chosen_B), 1, generator=generator).to(self.device)
+            along_BM = torch.where(draws_2B1[0] < 0.5, step_1M, -step_1M) + (draws_2B1[1] * m_B1).long()
+            places_BM = places_BM.gather(1, along_BM % m_B1)
+        places_BM = places_BM.masked_fill(step_1M >= m_B1, 0)  # what is read after the end plays no part
+        targets_BM = places_BM.masked_fill(step_1M > m_B1, -1).masked_fill(step_1M == m_B1, n)
+        return self.x_NLD[chosen_B, :n], places_BM[:, :m], targets_BM
+
+
+def train(
+    config: Config, data: Pairs, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+) -> Iterator[tuple[int, Pointer]]:
+    """Minimise -log p(places | points), summed over steps and averaged over the batch; yield pointers.
+
+    Raises:
+        ValueError: if there is nothing to learn from.
+    """
+    if not len(data.inputs.lengths):
+        raise ValueError("there are no examples to train on")
+    weights_seed, order_seed = (int(word) for word in np.random.SeedSequence(seed).generate_state(2))
+    examples = Examples(config, data, device)
+    net = Net(config, examples.longest)
+    initialise(net, config, weights_seed)
+    net.to(device)
+    yield from fit(net, config, examples, torch.Generator().manual_seed(order_seed), checkpoints)
+
+
+def fit(
+    net: Net, config: Config, examples: Examples, generator: torch.Generator, checkpoints: Sequence[int]
+) -> Iterator[tuple[int, Pointer]]:
+    """Update `net` and yield it at the checkpoints and at the end."""
+    learnt = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    fused = torch.optim.Adam(learnt, config.lr, fused=True) if config.optimizer == "adam" else None
+    optimizer = fused or torch.optim.SGD(learnt, config.lr, fused=True)
+    batches = examples.batches(generator)
+    for update in range(config.updates):
+        if update in checkpoints:
+            yield update, Pointer(net, config, examples.device)
+        if config.schedule == "cosine":
+            optimizer.param_groups[0]["lr"] = config.lr * (1 + math.cos(math.pi * update / config.updates)) / 2
+        x_BnD, places_BM, targets_BM = examples.take(next(batches), generator)
+        scores = net(x_BnD, places_BM)
+        slots = targets_BM.masked_fill(targets_BM == x_BnD.shape[1], scores.shape[2] - 1)  # the stop is the last output
+        loss = F.cross_entropy(scores.flatten(0, 1), slots.flatten(), ignore_index=-1, reduction="sum") / len(x_BnD)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(learnt, config.clip)
+        optimizer.step()
+    yield config.updates, Pointer(net, config, examples.device)
+
+
+class Hypotheses:
+    """The outputs that a beam search follows, K = B beams of them: what each has pointed at and whether it ended."""
+
+    def __init__(self, B: int, beam: int, n: int, device: torch.device) -> None:
+        self.beam, self.n = beam, n
+        self.places_KM = torch.zeros(B * beam, 0, dtype=torch.int64, device=device)
+        self.m_K = torch.zeros(B * beam, dtype=torch.int64, device=device)
+        self.ended_K = torch.zeros(B * beam, dtype=torch.bool, device=device)
+        self.visited_Kn = torch.zeros(B * beam, n, dtype=torch.bool, device=device)
+
+    def extend(self, best_BK: Tensor) -> tuple[Tensor, Tensor]:
+        """Follow the best continuations, numbered by beam and slot: where each came from and the place it points at.
+
+        Outputs that end, or have ended, point at the last place, which does not count.
+        """
+        first_B1 = torch.arange(len(best_BK), device=best_BK.device)[:, None] * self.beam
+        came_K, slot_K = (first_B1 + best_BK // (self.n + 1)).flatten(), (best_BK % (self.n + 1)).flatten()
+        self.ended_K = self.ended_K[came_K] | (slot_K == self.n)
+        place_K = slot_K.clamp(max=self.n - 1)
+        self.places_KM = torch.cat((self.places_KM[came_K], place_K[:, None]), 1)
+        self.m_K = self.m_K[came_K] + ~self.ended_K
+        self.visited_Kn = self.visited_Kn[came_K].scatter(1, place_K[:, None], True)
+        return came_K, place_K
+
+
+class Pointer:
+    """A trained network that decodes by beam search."""
+
+    hypotheses = Hypotheses
+
+    def __init__(self, net: Net, config: Config, device: Device) -> None:
+        self.net, self.config, self.device = net, config, device
+
+    def point(self, inputs: Sequences, longest: int) -> Sequences:
+        """Places [N, longest] in each input: the best of `beam` outputs, cut off after `longest` places.
+
+        Raises:
+            ValueError: for tours that are longer than that.
+        """
+        if self.config.valid == "tour" and len(inputs.lengths) and inputs.lengths.max() > longest:
+            raise ValueError(f"a tour of {inputs.lengths.max()} points does not fit in {longest} places")
+        items = np.zeros((len(inputs.lengths), longest), np.int64)
+        lengths = np.zeros(len(inputs.lengths), np.int64)
+        for rows, x_BnD in self.alike(inputs, self.config.beam):
+            places_BM, m_B = self.search(x_BnD, longest)
+            items[rows, : places_BM.shape[1]], lengths[rows] = places_BM.cpu().numpy(), m_B.cpu().numpy()
+        return Sequences(items=items, lengths=lengths)
+
+    def alike(self, inputs: Sequences, each: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """Inputs of one length at a time, [B, n, D], and their rows; `each` scales the memory that an input takes."""
+        for n in np.unique(inputs.lengths):
+            rows = np.flatnonzero(inputs.lengths == n)
+            size = max(1, WORK // (each * (int(n) + 1) * self.config.hidden))
+            for first in range(0, len(rows), size):
+                own = rows[first : first + size]
+                yield own, torch.from_numpy(np.array(inputs.items[own, :n], np.float32)).to(self.device)
+
+    @torch.no_grad()
+    def search(self, x_BnD: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+        """The likeliest outputs that a beam search finds: places [B, M] and how many of them count [B]."""
+        net, (B, n, _), beam = self.net, x_BnD.shape, self.config.beam
+        e_BnH, state = net.encode(x_BnD)
+        *memory, h_KH, c_KH, x_KnD = (
+            part.repeat_interleave(beam, 0) for part in (*net.memory(e_BnH), *net.begin(state), x_BnD)
+        )
+        memory, state, read_KD = (memory[0], memory[1]), (h_KH, c_KH), net.start_D.expand(B * beam, D)
+        total_BK = torch.full((B, beam), -torch.inf, device=x_BnD.device)
+        total_BK[:, 0] = 0.0  # all beams begin alike, and one is enough
+        first_B = best_B = torch.arange(B, device=x_BnD.device) * beam
+        found = self.hypotheses(B, beam, n, x_BnD.device)
+        for step in range(longest + 1):
+            scores_K1V, state = net.steps(read_KD[:, None], memory, state)
+            logp_KP = _outputs(scores_K1V[:, 0], n)
+            if self.config.valid == "tour":
+                logp_KP[:, :n].masked_fill_(found.visited_Kn, -torch.inf)
+                logp_KP[:, n] = 0.0 if step >= n else -torch.inf
+            logp_KP.masked_fill_(found.ended_K[:, None], -torch.inf)[:, n].masked_fill_(found.ended_K, 0.0)
+            total_BK, best_BK = (total_BK[..., None] + logp_KP.view(B, beam, -1)).flatten(1).topk(beam, 1)
+            came_K, place_K = found.extend(best_BK)
+            state = state[0][came_K], state[1][came_K]
+            read_KD = x_KnD.gather(1, place_K[:, None, None].expand(-1, 1, D))[:, 0]
+            best_B = first_B + total_BK.argmax(1)
+            if bool(found.ended_K[best_B].all()):  # no other beam can overtake: totals only fall
+                break
+        places_BM, m_B = found.places_KM[best_B, :longest], found.m_K[best_B].clamp(max=longest)
+        return places_BM * (torch.arange(places_BM.shape[1], device=x_BnD.device) < m_B[:, None]), m_B
+
+
+def _outputs(scores_KV: Tensor, n: int) -> Tensor:
+    """Logarithms of probabilities of n places and the stop, [K, n + 1], of scores whose last is the stop.
+
+    A fixed softmax has none of the places beyond its own, and those beyond the input are left out.
+    """
+    known = scores_KV.shape[1] - 1
+    logp_KV = torch.cat((scores_KV[:, : min(n, known)], scores_KV[:, -1:]), 1).log_softmax(1)
+    return (
+        logp_KV
+        if known >= n
+        else torch.cat((F.pad(logp_KV[:, :-1], (0, n - known), value=-torch.inf), logp_KV[:, -1:]), 1)
+    )
+
+
+# What the exact claims ask for
+
+
+def parameters(pointer: Pointer) -> dict[str, NDArray[np.float32]]:
+    """All that is learnt, by name."""
+    return {name: p.detach().cpu().numpy().copy() for name, p in pointer.net.named_parameters() if p.requires_grad}
+
+
+@torch.no_grad()
+def scores(pointer: Pointer, inputs: Sequences, outputs: Sequences) -> NDArray[np.float32]:
+    """Scores [N, M, outputs] of each step, the last for the stop, while `outputs` [N, M] of one length are read."""
+    x_BnD = torch.from_numpy(np.array(inputs.items, np.float32)).to(pointer.device)
+    places_BM = torch.from_numpy(np.array(outputs.items, np.int64)).to(pointer.device)
+    return pointer.net(x_BnD, places_BM)[:, : places_BM.shape[1]].cpu().numpy()
+
+
+@torch.no_grad()
+def encode(pointer: Pointer, inputs: Sequences) -> NDArray[np.float32]:
+    """What the encoder says of each point, e [N, n, H]; inputs of one length."""
+    x_BnD = torch.from_numpy(np.array(inputs.items, np.float32)).to(pointer.device)
+    return pointer.net.encode(x_BnD)[0].cpu().numpy()
+
+
+@torch.no_grad()
+def attend(pointer: Pointer, memory: NDArray[np.float32], states: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Eq. 3: scores [N, n] of slots [N, n, H] at decoder states [N, H]."""
+    e_BnH, d_BH = (torch.from_numpy(np.array(part)).to(pointer.device) for part in (memory, states))
+    return pointer.net.attend(pointer.net.w1(e_BnH), d_BH[:, None])[:, 0].cpu().numpy()

@@ -1,0 +1,427 @@
+"""Pointer networks: the equations against plain torch, decoding against enumeration, and the published hulls."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import os
+from dataclasses import replace
+from itertools import permutations, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from claims.experiments import planar
+from claims.experiments.planar import Problems
+from claims.experiments.vinyals2015 import Hulls, Tours, Triangulations, some_hulls
+from reference import vinyals2015
+from repro import Setting, data
+from repro.data import ptrnet
+from repro.data.ptrnet import parse
+from repro.errors import ReproError, Unavailable
+from repro.implementation import control
+from repro.task import Sequences
+
+REAL = Path(os.environ.get("REPRO_DATA", "")) / "ptrnet"
+TINY = replace(vinyals2015.CONFIGS["pointer-256"], hidden=12, init=1.0, batch=16, updates=5, lr=0.1)
+MODELS = ("pointer", "attention", "lstm")
+
+
+def hulls(count: int = 64, low: int = 5, high: int = 8, seed: int = 0) -> Problems:
+    """Training pairs."""
+    return Problems(count=count, low=low, high=high, seed=(seed, 9), solver=planar.hulls)
+
+
+def trained(config, problems=None, seed: int = 0) -> vinyals2015.Pointer:
+    """The pointer at the end of training."""
+    *_, (_, pointer) = vinyals2015.train(config, problems or hulls(), seed=seed, device="cpu")
+    return pointer
+
+
+def cell(lstm: nn.LSTM, x: torch.Tensor, state: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """One step of an LSTM, as the textbooks have it."""
+    h, c = state
+    i, f, g, o = (lstm.weight_ih_l0 @ x + lstm.bias_ih_l0 + lstm.weight_hh_l0 @ h).chunk(4)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def plainly(net: vinyals2015.Net, x: torch.Tensor, places: list[int]) -> torch.Tensor:
+    """Scores [M + 1, outputs] of one example, written step by step as the paper has them."""
+    zeros = torch.zeros(net.encoder.hidden_size)
+    state, e = (zeros, zeros), []
+    for point in x:
+        state = cell(net.encoder, point, state)
+        e.append(state[0])
+    if net.model == "pointer":
+        e.append(net.stop_H)
+    context, found = zeros, []
+    for read in [net.start_D, *(x[place] for place in places)]:
+        state = cell(net.decoder, torch.cat((read, context)) if net.model == "attention" else read, state)
+        d = state[0]
+        if net.model == "lstm":
+            found.append(net.head(d))
+            continue
+        u = torch.stack([net.v_H @ torch.tanh(net.w1(each) + net.w2(d)) for each in e])  # eq. 3
+        if net.model == "attention":
+            context = sum(a * each for a, each in zip(u.softmax(0), e, strict=True))
+        found.append(u if net.model == "pointer" else net.head(torch.cat((d, context))))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_scores_are_those_of_the_equations(model):
+    """Whole sequences at once give what a loop over cells, slots and steps gives."""
+    pointer, problems = trained(replace(TINY, model=model)), hulls(6, 7, 7, seed=1)
+    told = Sequences(items=problems.outputs.items[:, :3], lengths=np.full(6, 3))
+    found = vinyals2015.scores(pointer, problems.inputs, told)
+    with torch.no_grad():
+        for row, (x, places) in enumerate(zip(torch.from_numpy(problems.inputs.items), told.items, strict=True)):
+            torch.testing.assert_close(
+                torch.from_numpy(found[row]), plainly(pointer.net, x, places.tolist())[:3], rtol=1e-4, atol=1e-5
+            )
+
+
+def test_the_loss_sums_over_steps_and_averages_over_the_batch():
+    """One step of plain SGD moves parameters against the gradient of the summed negative log-likelihoods."""
+    config, problems = replace(TINY, updates=0, clip=1e9, batch=8), hulls(8, 6, 6)
+    before, after = (trained(replace(config, updates=updates), problems) for updates in (0, 1))
+    net, total = before.net, torch.zeros(())
+    for x, places, m in zip(
+        torch.from_numpy(problems.inputs.items), problems.outputs.items, problems.outputs.lengths, strict=True
+    ):
+        logp = plainly(net, x, places[:m].tolist()).log_softmax(1)
+        total = total - sum(logp[step, slot] for step, slot in enumerate([*places[:m].tolist(), 6]))
+    (total / 8).backward()
+    for (name, old), new in zip(net.named_parameters(), after.net.parameters(), strict=True):
+        if old.requires_grad:
+            wanted = (old - config.lr * old.grad).detach()
+            torch.testing.assert_close(new.detach(), wanted, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_gradients_are_clipped_to_their_norm():
+    """An update of plain SGD is no longer than the learning rate times the clip."""
+    before, after = (trained(replace(TINY, updates=updates, clip=0.01, lr=1.0)) for updates in (0, 1))
+    moved = [b.detach() - a.detach() for a, b in zip(before.net.parameters(), after.net.parameters(), strict=True)]
+    assert torch.cat([part.flatten() for part in moved]).norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_weights_begin_uniform():
+    """All that is learnt lies in [-init, init], evenly; the second bias of torch's cells is zero and stays so."""
+    pointer = trained(replace(vinyals2015.CONFIGS["pointer-256"], updates=2, lr=1e-3))
+    learnt = np.concatenate([part.ravel() for part in vinyals2015.parameters(pointer).values()])
+    assert np.histogram(learnt, 4, (-0.08, 0.08))[0] / learnt.size == pytest.approx(np.full(4, 0.25), abs=0.01)
+    assert not any(p.any() for name, p in pointer.net.named_parameters() if name.endswith("bias_hh_l0"))
+
+
+def test_presets_are_the_paper_s():
+    """Section 4.1: 256 or 512 units, SGD at 1.0, 128 examples, weights in +-0.08, gradients of norm 2."""
+    for name, config in vinyals2015.CONFIGS.items():
+        kind, _, hidden = name.partition("-")
+        assert config.model == ("pointer" if kind == "tour" else kind)
+        assert config.valid == ("tour" if kind == "tour" else "any")
+        assert config.hidden == int(hidden)
+        assert (config.optimizer, config.lr, config.batch, config.init, config.clip) == ("sgd", 1.0, 128, 0.08, 2.0)
+
+
+def total_of(pointer: vinyals2015.Pointer, x: np.ndarray, output: tuple[int, ...]) -> float:
+    """Log-probability of an output that ends, of one input."""
+    n = len(x)
+    with torch.no_grad():
+        logp = plainly(pointer.net, torch.from_numpy(x), list(output)).log_softmax(1)
+    return float(sum(logp[step, slot] for step, slot in enumerate([*output, n])))
+
+
+def test_a_wide_beam_finds_the_likeliest_output():
+    """A beam that loses nothing gives the best of all outputs of up to three places, by enumeration."""
+    pointer = trained(replace(TINY, beam=400, updates=40, init=2.0), hulls(64, 3, 3))
+    inputs = hulls(12, 3, 3, seed=4).inputs
+    found = pointer.point(inputs, 3)
+    for row, x in enumerate(inputs.items):
+        outputs = [places for m in range(4) for places in product(range(3), repeat=m)]
+        best = max(outputs, key=lambda output: open_total(pointer, x, output))
+        assert tuple(found.items[row, : found.lengths[row]]) == best
+
+
+def open_total(pointer: vinyals2015.Pointer, x: np.ndarray, output: tuple[int, ...]) -> float:
+    """Log-probability of an output after four steps of search: of its end, or of any fourth place."""
+    if len(output) < 3:
+        return total_of(pointer, x, output)
+    with torch.no_grad():
+        logp = plainly(pointer.net, torch.from_numpy(x), list(output)).log_softmax(1)
+    return float(sum(logp[step, slot] for step, slot in enumerate(output)) + logp[3].max())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_beam_of_one_is_greedy(model):
+    """Each place is the best-scored one, until the stop is."""
+    pointer, inputs = trained(replace(TINY, model=model, beam=1)), hulls(20, 5, 5, seed=2).inputs
+    found = pointer.point(inputs, 4)
+    for row, x in enumerate(torch.from_numpy(inputs.items)):
+        places: list[int] = []
+        while len(places) < 4:
+            with torch.no_grad():
+                scores = plainly(pointer.net, x, places)[-1]
+            slots = [*range(5), len(scores) - 1]  # a fixed softmax has places that this input lacks
+            chosen = slots[int(scores[slots].argmax())]
+            if chosen == len(scores) - 1:
+                break
+            places.append(chosen)
+        assert found.items[row, : found.lengths[row]].tolist() == places
+
+
+def test_constrained_beams_are_the_best_permutations():
+    """A beam that loses nothing gives the likeliest of all tours, places already visited being left out."""
+    pointer = trained(replace(TINY, beam=30, valid="tour"), hulls(64, 4, 4))
+    inputs = hulls(8, 4, 4, seed=5).inputs
+    found = pointer.point(inputs, 4)
+    for row, x in enumerate(inputs.items):
+        with torch.no_grad():
+            tours = list(permutations(range(4)))
+            logps = [plainly(pointer.net, torch.from_numpy(x), list(tour)).log_softmax(1) for tour in tours]
+        totals = [float(sum(logp[s, p] for s, p in enumerate(tour))) for logp, tour in zip(logps, tours, strict=True)]
+        assert tuple(found.items[row]) == tours[int(np.argmax(totals))]
+
+
+def test_tours_need_room():
+    """A tour is never cut short."""
+    with pytest.raises(ValueError, match="a tour of 5 points does not fit in 4 places"):
+        trained(replace(TINY, valid="tour")).point(hulls(2, 5, 5).inputs, 4)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_answers_do_not_depend_on_company_or_padding(model):
+    """An input alone, among others of other lengths, or padded by noise is answered alike."""
+    pointer, inputs = trained(replace(TINY, model=model, updates=20)), hulls(30, 5, 8, seed=6).inputs
+    known = pointer.point(inputs, 8)
+    wide = np.random.default_rng(0).random((30, 11, 2)).astype(np.float32)
+    for row, length in enumerate(inputs.lengths):
+        wide[row, :length] = inputs.items[row, :length]
+        alone = pointer.point(Sequences(items=wide[row : row + 1], lengths=inputs.lengths[row : row + 1]), 8)
+        assert alone.lengths[0] == known.lengths[row]
+        np.testing.assert_array_equal(alone.items[0, : alone.lengths[0]], known.items[row, : alone.lengths[0]])
+    padded = pointer.point(Sequences(items=wide, lengths=inputs.lengths), 8)
+    np.testing.assert_array_equal(padded.items, known.items)
+
+
+def test_decoding_in_parts_changes_nothing(monkeypatch):
+    """Where memory allows only a few inputs at a time, answers are the same."""
+    pointer, inputs = trained(TINY), hulls(40, 5, 8, seed=7).inputs
+    known = pointer.point(inputs, 8)
+    monkeypatch.setattr(vinyals2015, "WORK", 1000)
+    np.testing.assert_array_equal(pointer.point(inputs, 8).items, known.items)
+
+
+def test_a_fixed_softmax_knows_no_place_beyond_its_own():
+    """A baseline points below the longest training input, whatever the input."""
+    pointer = trained(replace(TINY, model="attention"), hulls(32, 5, 6))
+    assert pointer.point(hulls(50, 12, 12).inputs, 12).items.max() < 6
+
+
+def test_targets_in_any_order_are_the_same_polygons():
+    """They start everywhere and run both ways, and each is the hull."""
+    problems = hulls(400, 6, 6)
+    examples = vinyals2015.Examples(replace(TINY, targets="any order"), problems, "cpu")
+    x, read, targets = examples.take(torch.arange(400), torch.Generator().manual_seed(0))
+    starts, ways = [], []
+    for row, m in enumerate(problems.outputs.lengths):
+        own, true = targets[row, :m].numpy(), problems.outputs.items[row, :m]
+        assert planar.same_polygon(own.astype(np.int32), true)
+        assert targets[row, m] == 6
+        assert (targets[row, m + 1 :] == -1).all()
+        assert (read[row, :m].numpy() == own).all()
+        starts.append(np.flatnonzero(true == own[0])[0] / m)
+        ways.append(true[(np.flatnonzero(true == own[0])[0] + 1) % m] == own[1])
+    assert 0.3 < np.mean(starts) < 0.5
+    assert 0.4 < np.mean(ways) < 0.6
+    np.testing.assert_array_equal(x.numpy(), problems.inputs.items)
+
+
+def test_batches_are_of_one_length_and_pass_over_all_examples():
+    """In a pass no example comes twice, and none of those that fill a batch is left out."""
+    problems = hulls(128, 5, 8)
+    batches = vinyals2015.Examples(TINY, problems, "cpu").batches(torch.Generator().manual_seed(0))
+    count = sum(int(n) // 16 for n in np.bincount(problems.inputs.lengths))
+    first = [next(batches) for _ in range(count)]
+    assert all(len(np.unique(problems.inputs.lengths[batch.numpy()])) == 1 for batch in first)
+    assert len(torch.cat(first).unique()) == count * 16
+
+
+def test_rates_fall_as_half_a_cosine():
+    """With "cosine" the last updates hardly move anything, and with "constant" they do."""
+    moved = {}
+    for schedule in ("cosine", "constant"):
+        config = replace(TINY, schedule=schedule, updates=30, optimizer="adam", lr=0.01)
+        states = {}
+        for step, pointer in vinyals2015.train(config, hulls(), seed=0, device="cpu", checkpoints=(1, 29)):
+            states[step] = nn.utils.parameters_to_vector(pointer.net.parameters()).detach().clone()
+        assert sorted(states) == [1, 29, 30]
+        moved[schedule] = (states[30] - states[29]).norm().item()
+    last = (1 + math.cos(math.pi * 29 / 30)) / 2
+    assert moved["cosine"] < 3 * last * moved["constant"]
+
+
+def test_training_needs_examples():
+    """Nothing to learn from is an error."""
+    with pytest.raises(ValueError, match="no examples"):
+        trained(TINY, hulls(0))
+
+
+def test_same_seed_same_answers_and_others_at_another():
+    """All randomness comes from the seed."""
+    one, again, other = (trained(TINY, seed=seed) for seed in (1, 1, 2))
+    for name, value in vinyals2015.parameters(one).items():
+        np.testing.assert_array_equal(value, vinyals2015.parameters(again)[name])
+        assert not np.array_equal(value, vinyals2015.parameters(other)[name])
+
+
+# Experiments and controls
+
+
+def setting(config) -> Setting:
+    """A trial's setting."""
+    return Setting(config=config, seed=3, device="cpu")
+
+
+class Oracle:
+    """An implementation that answers by a solver, and remembers what it was trained on."""
+
+    def __init__(self, solver) -> None:
+        self.solver, self.data = solver, None
+
+    def train(self, config, data, *, seed, device, checkpoints=()):
+        self.data = data
+        yield 0, self
+
+    def point(self, inputs, longest):
+        return self.solver(inputs)
+
+
+def test_a_perfect_pointer_scores_perfectly():
+    """Answers of the solvers themselves are exact, simple, cover everything, and are as long as their own."""
+    experiment = Hulls(low=5, high=6, tests=(5, 9), examples=20, instances=50)
+    found = experiment(oracle := Oracle(planar.hulls), setting(None))
+    assert {name: m.value for name, m in found.items()} == dict.fromkeys(found, 100.0)
+    assert len(found) == 8
+    seen = {row.tobytes() for row in oracle.data.inputs.items[:, :5]}
+    assert not seen & {row.tobytes() for row in hulls(50, 5, 5).inputs.items}
+    triangles = Triangulations(points=6, examples=20, instances=50)(Oracle(planar.delaunay), setting(None))
+    assert {name: m.value for name, m in triangles.items()} == {"accuracy": 100.0, "coverage": 100.0}
+    tests = ((5, "optimal"), (9, "greedy"), (9, "christofides"))
+    tours = Tours(low=5, high=5, tests=tests, examples=20, instances=50)
+    found = tours(Oracle(planar.shortest_tours), setting(None))
+    assert found["over optimal 5"].value == 1
+    assert found["over greedy 9"].value < found["over christofides 9"].value <= 1
+
+
+def test_outlines_that_cross_have_no_place_in_the_table():
+    """Where more than one in a hundred is not simple, the table's area is not a number."""
+    backwards = Oracle(lambda inputs: Sequences(items=np.tile([0, 2, 1, 3], (50, 1)), lengths=np.full(50, 4)))
+    found = Hulls(low=5, high=5, tests=(5,), examples=5, instances=50)(backwards, setting(None))
+    assert 0 < found["simple 5"].value < 99
+    assert np.isnan(found["table area 5"].value)
+    assert found["area 5"].value > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [("beams_forget", TINY), ("known_places_only", TINY), ("few_examples", TINY), ("triangles_in_any_order", TINY)],
+)
+def test_controls_run(name, config):
+    """Sabotaged training yields pointers that answer."""
+    names = control("vinyals2015", name).names
+    problems = Problems(count=1600, low=5, high=8, seed=(0, 9), solver=planar.delaunay)
+    *_, (_, pointer) = names.train(config, problems, seed=0, device="cpu")
+    inputs = hulls(20, 9, 9, seed=8).inputs
+    found = planar.checked(pointer.point(inputs, 9), inputs)
+    assert name != "known_places_only" or found.items.max() < 8
+
+
+def test_audits_have_something_to_train_on():
+    """The pairs of the contract are the same at the same seed, and others at another."""
+    one, again, other = (some_hulls(seed).inputs.items for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+# The published hulls
+
+LINE = "0.1 0.2 0.9 0.1 0.5 0.8 output 1 2 3 1 \n"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Where a small file in the published format lies, with its checksum in place of the published one."""
+    monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("REPRO_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(ptrnet, "DIGEST", hashlib.sha256((LINE * 2).encode()).hexdigest())
+    data._read.cache_clear()
+    (tmp_path / "data" / "ptrnet").mkdir(parents=True)
+    return tmp_path / "data" / "ptrnet"
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_published_file_is_read_packed_or_not(folder, packed):
+    """Places count from 0, hulls are not closed, nothing is there to train on, and a copy is the caller's own."""
+    text = (LINE * 2).encode()
+    (folder / (ptrnet.FILE + ".gz" * packed)).write_bytes(gzip.compress(text) if packed else text)
+    found = data.load("ptrnet")
+    assert (len(found.train), len(found.test)) == (0, 2)
+    assert found.test.inputs.items[1].tolist() == np.float32([[0.1, 0.2], [0.9, 0.1], [0.5, 0.8]]).tolist()
+    assert found.test.outputs.items.tolist() == [[0, 1, 2]] * 2
+    found.test.outputs.items[:] = 1
+    assert not found.test.same(data.load("ptrnet").test)
+    assert found.test.same(found.test.copied())
+
+
+def test_a_damaged_file_is_refused(folder):
+    """Another content, and a file that does not unpack, end in one line."""
+    (folder / ptrnet.FILE).write_text(LINE * 3)
+    with pytest.raises(ReproError, match="damaged or another file"):
+        data.load("ptrnet")
+    (folder / f"{ptrnet.FILE}.gz").write_bytes(gzip.compress((LINE * 2).encode())[:20])
+    with pytest.raises(ReproError, match="damaged or another file"):
+        data.load("ptrnet")
+
+
+def test_where_the_file_is_missing_it_is_said_how_it_is_had(folder):
+    """The authors' folder cannot be downloaded from by a program."""
+    assert not data.available("ptrnet")
+    with pytest.raises(Unavailable) as raised:
+        data.load("ptrnet")
+    assert "by hand" in str(raised.value) + data.how_to_get("ptrnet")
+    with pytest.raises(ReproError, match="cannot be downloaded"):
+        data.fetch("ptrnet")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("0.1 0.2 0.3 output 1 1", "3 coordinates and an output"),
+        ("0.1 0.2 1 2 1", "5 coordinates without an output"),
+        ("0.1 x output 1 1", "could not convert"),
+        ("0.1 nan output 1 1", "not a number"),
+        ("0.1 0.2 0.3 0.4 output 1 2", "does not end where it began"),
+        ("0.1 0.2 0.3 0.4 output 1 3 1", r"places run over 1\.\.3, not 1\.\.2"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named(line, why):
+    """The error says which line, and what is wrong with it."""
+    with pytest.raises(ReproError, match=f"line 2 .*{why}"):
+        parse(LINE + line)
+
+
+def test_our_hulls_are_the_published_ones():
+    """All 10,000 published hulls are what the suite computes from their points."""
+    if not any((REAL / name).is_file() for name in (ptrnet.FILE, f"{ptrnet.FILE}.gz")):
+        pytest.skip(f"the published hulls are not here: {data.how_to_get('ptrnet')}")
+    data._read.cache_clear()
+    test = data.load("ptrnet").test
+    ours = planar.hulls(Sequences(items=test.inputs.items, lengths=test.inputs.lengths))
+    assert len(test) == 10_000
+    np.testing.assert_array_equal(ours.lengths, test.outputs.lengths)
+    np.testing.assert_array_equal(ours.items[:, : test.outputs.items.shape[1]], test.outputs.items)

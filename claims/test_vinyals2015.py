@@ -105,7 +105,7 @@ FIVE_CITIES = Tours(low=5, high=5, tests=((5, "optimal"),), examples=89_600)
 SMALL: dict[str, Any] = {"hidden": 32, "init": 1.0, "optimizer": "adam", "schedule": "cosine", "lr": 0.02}
 """The paper's networks at reduced size: at most 48 units, each example seen about once."""
 ORDERS: dict[str, Any] = {**SMALL, "beam": 1, "updates": 800}
-HEADS: dict[str, Any] = {**SMALL, "beam": 1, "updates": 500, "init": 0.5, "lr": 0.01}
+HEADS: dict[str, Any] = {**SMALL, "beam": 1, "updates": 700, "init": 0.5, "lr": 0.01}
 LENGTHS: dict[str, Any] = {**SMALL, "updates": 800, "hidden": 48, "init": 0.6, "lr": 0.015, "batch": 64}
 TOURS: dict[str, Any] = {**SMALL, "updates": 700}
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REFERENCE = "reference"
-TIERS = ("cpu", "slow", "gpu", "cluster")
+TIERS = ("cpu", "gpu", "cluster")
 EVIDENCE = ("exact", "reduced", "original")
 HISTORY = 50  # records of one claim that its page goes through
 COSTS = 3  # of a submission that the board shows

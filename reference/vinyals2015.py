@@ -22,6 +22,7 @@ Deviations
      what they read, and their softmax has as many places as the longest training input.
   7. The attention of Section 2.2 has the form of eq. 3, so v, W1 and W2 are the same in both.
   8. "adam" and "cosine" (lr falls to 0 as half a cosine) are there for runs of reduced size; the paper has neither.
+  9. Cells have one bias vector, drawn as the weights are; the paper prints no equations for them.
 """
 
 from __future__ import annotations
@@ -136,10 +137,7 @@ class Net(nn.Module):
 
     def _step(self, x_BD: Tensor, state: State) -> State:
         """One step of the decoder."""
-        weights = self.decoder
-        return torch.lstm_cell(
-            x_BD, state, weights.weight_ih_l0, weights.weight_hh_l0, weights.bias_ih_l0, weights.bias_hh_l0
-        )
+        return torch.lstm_cell(x_BD, state, *self.decoder.all_weights[0])
 
     def _attentive(self, inputs_BMD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
         """Section 2.2: the state d_i and the blend d'_i of the memory predict, and d' is fed to the next step."""

@@ -25,8 +25,8 @@ from repro.paper import PLACES, Paper, Reported
 from repro.source import digest, stable
 from repro.verdict import Evidence
 
-Tier = Literal["cpu", "slow", "gpu", "cluster"]
-TIERS: tuple[Tier, ...] = ("cpu", "slow", "gpu", "cluster")
+Tier = Literal["cpu", "gpu", "cluster"]
+TIERS: tuple[Tier, ...] = ("cpu", "gpu", "cluster")
 
 
 @dataclass(frozen=True, eq=False)

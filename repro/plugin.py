@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the suite."""
     group = parser.getgroup("repro", "reproduction claims")
     group.addoption("--controls", action="store_true", help="also run the sabotaged controls, which must be rejected")
-    group.addoption("--tier", default="cpu", help="cpu (default), slow, gpu, cluster, several with commas, or all")
+    group.addoption("--tier", default="cpu", help="cpu (default), gpu, cluster, several with commas, or all")
     group.addoption("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"], help="what trials run on")
     group.addoption("--seeds", type=int, metavar="N", help="seeds per arm instead of each claim's own number")
     group.addoption("--claim", action="append", default=[], metavar="ID", help="only this paper or claim (repeatable)")
@@ -45,7 +45,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "mechanism": "exact claims, no or almost no training",
         "direction": "orderings, shapes and slopes at reduced size",
         "number": "the paper's own numbers on its own data",
-        "slow": "claims that take a CPU tens of minutes",
         "gpu": "claims that need a GPU",
         "cluster": "claims that need GPUs for days",
     }.items():

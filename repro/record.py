@@ -59,7 +59,7 @@ class ClaimPart(Strict, frozen=True, kw_only=True):
     place: str
     criterion: Criterion
     reported: tuple[Reported, ...] = ()
-    tier: Literal["cpu", "slow", "gpu", "cluster"]
+    tier: Literal["cpu", "gpu", "cluster"]
     evidence: Evidence
     expected_refuted: str | None = None
 

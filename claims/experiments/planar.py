@@ -80,7 +80,7 @@ def hulls(inputs: Sequences) -> Sequences:
 
 
 def delaunay(inputs: Sequences) -> Sequences:
-    """Delaunay triangulations: each triple ascending, triangles in the order of their incentres (Section 4.3).
+    """Delaunay triangulations: each triple ascending, triangles in the order of their incentres (Section 3.2).
 
     Incentres are ordered by their first coordinate, then by the second.
     """

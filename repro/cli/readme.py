@@ -58,7 +58,7 @@ def table(root: Path) -> list[str]:
         records = [newest[c.id] for c in claims if c.id in newest]
         words = Counter(record.word for record in records)
         verdicts = ", ".join(f"{words[word]} {letter}" for word, letter in LETTERS.items() if words[word])
-        gpu = [c for c in claims if c.tier in ("gpu", "cluster")]
+        gpu = [c for c in claims if c.tier != "cpu"]
         measured = sum(c.id in newest for c in gpu)
         last = max((record.created[:10] for record in records), default="-")
         name = f"`{key}` [{paper.title}]({paper.url}) ({paper.year})"

@@ -11,7 +11,7 @@ import click
 @click.command()
 @click.argument("names", nargs=-1, metavar="[PAPER | CLAIM]...")
 @click.option("--controls", is_flag=True, help="Also run the sabotaged controls, which must be rejected.")
-@click.option("--tier", default=None, help="cpu, slow, gpu, cluster, or all; by default that of the named claims.")
+@click.option("--tier", default=None, help="cpu, gpu, cluster, or all; by default that of the named claims.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="What trials run on.")
 @click.option("--seeds", type=int, help="Seeds per arm instead of each claim's own number.")
 @click.option("--implementation", type=click.Path(path_type=Path), help="Judge this submission, not the reference.")

@@ -137,7 +137,15 @@ class Net(nn.Module):
 
     def _step(self, x_BD: Tensor, state: State) -> State:
         """One step of the decoder."""
-        return torch.lstm_cell(x_BD, state, *self.decoder.all_weights[0])
+        weights = self.decoder
+        return torch.lstm_cell(
+            x_BD,
+            state,
+            weights.weight_ih_l0,  # pyright: ignore[reportArgumentType] -- torch's types call it a module
+            weights.weight_hh_l0,  # pyright: ignore[reportArgumentType]
+            weights.bias_ih_l0,  # pyright: ignore[reportArgumentType]
+            weights.bias_hh_l0,  # pyright: ignore[reportArgumentType]
+        )
 
     def _attentive(self, inputs_BMD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
         """Section 2.2: the state d_i and the blend d'_i of the memory predict, and d' is fed to the next step."""

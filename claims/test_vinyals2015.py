@@ -160,7 +160,7 @@ def test_constrained_tours_are_valid(run: Run):
     return run(validity, "tour-256", arm="valid tours", updates=0)["valid"], free["invalid share"]
 
 
-# Direction: networks of at most 48 units, trained for 500 to 800 updates.
+# Direction: networks of at most 48 units, trained for 700 or 800 updates.
 
 
 @claim("pointing-beats-attention", higher(by=5.0), seeds=3, controls=["attention_as_pointer"])

@@ -1,4 +1,8 @@
-"""The leaderboard: `repro leaderboard`, or `streamlit run leaderboard/app.py`. The pages lie in `pages/`."""
+"""The leaderboard: `repro leaderboard`, or `streamlit run leaderboard/app.py`.
+
+The pages lie in `views/`: of a folder called `pages`, Streamlit runs a file by itself, without this one, when the first
+visit to a server is to that page.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ st.set_page_config(page_title="Repro", page_icon="☑️", layout="wide", menu_i
 st.html(style.SHEET)
 st.navigation(
     [
-        st.Page("pages/board.py", title="Board", default=True),
-        st.Page("pages/findings.py", title="Findings", url_path="findings"),
-        st.Page("pages/claim.py", title="Claim", url_path="claim", visibility="hidden"),
+        st.Page("views/board.py", title="Board", default=True),
+        st.Page("views/findings.py", title="Findings", url_path="findings"),
+        st.Page("views/claim.py", title="Claim", url_path="claim", visibility="hidden"),
     ],
     position="top",
 ).run()

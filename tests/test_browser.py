@@ -117,6 +117,14 @@ def settled(page) -> int:
     return now
 
 
+def test_the_first_visit_to_a_server_may_be_a_permalink(visit):
+    """The page has its style sheet and its menu though nobody has opened the board yet: so this test stands first."""
+    page = visit(f"claim?claim=he2015/{NAME}")
+    badge = page.locator(".badge.supported").first
+    assert badge.evaluate("e => getComputedStyle(e).fontWeight") == "600"
+    page.get_by_role("link", name="Findings").first.wait_for()
+
+
 def test_the_board_opens_and_a_claim_is_one_click_away(visit, tmp_path):
     """Heading, story and rows are there; a row's statement leads to the claim's page, with its chart drawn."""
     page = visit()

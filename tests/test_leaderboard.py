@@ -68,7 +68,7 @@ def page(name: str = "", **parameters: str) -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=60)
     if name:
         app.run()
-        app.switch_page(f"pages/{name}.py")
+        app.switch_page(f"views/{name}.py")
     for key, value in parameters.items():
         app.query_params[key] = value
     app.run()

@@ -37,7 +37,7 @@ class Folder:
         digest: sha256 of the code.
         contract: what its paper asks for.
         claims: the claims that it answers.
-        shared: functions and classes that are the reference's own, and how many it defines.
+        shared: how many of its functions are also the reference's own or another paper's, and how many it defines.
     """
 
     manifest: Manifest
@@ -82,7 +82,7 @@ def read(path: Path, root: Path | None = None) -> Folder:
         digest=digest(code),
         contract=contract,
         claims=claims,
-        shared=_shared(files, catalogue.root / "reference" / f"{stated.paper}.py"),
+        shared=_shared(files, catalogue.root / "reference"),
     )
 
 
@@ -230,7 +230,7 @@ def _names(tree: ast.Module, contract: Contract, paper: str) -> None:
         )
 
 
-def _shared(files: dict[str, bytes], reference: Path) -> tuple[int, int]:
-    known = set(functions(reference.read_text())) if reference.is_file() else set()
+def _shared(files: dict[str, bytes], references: Path) -> tuple[int, int]:
+    known = {text for file in references.glob("*.py") for text in functions(file.read_text())}
     own = [text for name, data in files.items() if name.endswith(".py") for text in functions(data.decode())]
     return sum(text in known for text in own), len(own)

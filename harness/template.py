@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from harness import folder
@@ -40,6 +41,9 @@ A submission for `{paper}`: {title}.
 names: {names}. It may import numpy, scipy, numba, torch, the standard library and `repro.task`.
 """
 
+_OTHERS = re.compile(r"^from reference(?: import (\w+)$|\.(\w+)(?= import ))", re.MULTILINE)
+"""How a reference imports another one, by its name or names of it."""
+
 
 def new(paper: str, target: Path, root: Path | None = None) -> Path:
     """Write a submission that passes into a new folder; its name is the folder's.
@@ -60,14 +64,26 @@ def new(paper: str, target: Path, root: Path | None = None) -> Path:
     claim = catalogue.select([paper])[0].name
     facts = {"paper": paper, "name": target.name, "claim": claim, "title": module.PAPER.title}
     facts["names"] = ", ".join(f"`{name}`" for name in module.CONTRACT.names)
-    source = (catalogue.root / "reference" / f"{paper}.py").read_bytes()
     files = {
         "submission.toml": TOML.format(**facts).encode(),
         "README.md": README.format(**facts).encode(),
-        "implementation.py": source,
+        **_copied(catalogue.root / "reference", paper),
     }
     folder.write(target, files)
     return target
+
+
+def _copied(folder: Path, paper: str) -> dict[str, bytes]:
+    """The reference as implementation.py, and beside it the references of other papers that it builds on."""
+    files: dict[str, bytes] = {}
+    todo = {paper}
+    while todo:
+        key = todo.pop()
+        source = (folder / f"{key}.py").read_text()
+        todo |= {name for pair in _OTHERS.findall(source) for name in pair if name and f"{name}.py" not in files}
+        beside = _OTHERS.sub(lambda found: f"from {found[2]}" if found[2] else f"import {found[1]}", source)
+        files["implementation.py" if key == paper else f"{key}.py"] = beside.encode()
+    return files
 
 
 def _check(name: str) -> None:

@@ -236,6 +236,29 @@ def test_the_template_is_judged_as_it_stands(project):
     assert {record.runner for record in records} == {"self-reported"}
 
 
+def test_the_template_brings_the_references_that_its_own_builds_on(project):
+    """A reference that imports other papers' references is copied with them, and passes on its own in the jail."""
+    before, simulate = REFERENCE.split("def simulate")
+    simulate = simulate.replace("np.random.default_rng", "random")
+    others = {
+        "brown1828": "import numpy as np\n\n\ndef random(words):\n    return np.random.default_rng(words)\n",
+        "bachelier1900": f"import numpy as np\nfrom reference.brown1828 import random\n\n\ndef simulate{simulate}",
+    }
+    for key, text in others.items():
+        (project / "reference" / f"{key}.py").write_text(text)
+    built = f"{before}from reference import bachelier1900\n\n\nsimulate = bachelier1900.simulate\n"
+    (project / "reference" / "toy2020.py").write_text(built)
+    assert repro(project, "submission", "new", "toy2020", "fresh").returncode == 0
+    assert {f.name for f in (project / "fresh").glob("*.py")} == {
+        "implementation.py",
+        "bachelier1900.py",
+        "brown1828.py",
+    }
+    run = repro(project, "submission", "run", "fresh", "--no-costs")
+    assert "4 passed" in run.stdout, run.stdout + run.stderr
+    assert folder.read(project / "fresh", project).shared == (2, 2)
+
+
 def test_a_rerun_on_fresh_seeds_verifies(project):
     """A rerun on seeds nobody has seen writes records that say verified and supersede the others."""
     write_submission(project)

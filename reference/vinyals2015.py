@@ -246,23 +246,57 @@ def fit(
 ) -> Iterator[tuple[int, Pointer]]:
     """Update `net` and yield it at the checkpoints and at the end."""
     learnt = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    fused = torch.optim.Adam(learnt, config.lr, fused=True) if config.optimizer == "adam" else None
-    optimizer = fused or torch.optim.SGD(learnt, config.lr, fused=True)
+    optimizer = Optimizer(config, learnt)
     batches = examples.batches(generator)
     for update in range(config.updates):
         if update in checkpoints:
             yield update, Pointer(net, config, examples.device)
-        if config.schedule == "cosine":
-            optimizer.param_groups[0]["lr"] = config.lr * (1 + math.cos(math.pi * update / config.updates)) / 2
         x_BnD, places_BM, targets_BM = examples.take(next(batches), generator)
-        scores = net(x_BnD, places_BM)
-        slots = targets_BM.masked_fill(targets_BM == x_BnD.shape[1], scores.shape[2] - 1)  # the stop is the last output
-        loss = F.cross_entropy(scores.flatten(0, 1), slots.flatten(), ignore_index=-1, reduction="sum") / len(x_BnD)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(learnt, config.clip)
-        optimizer.step()
+        scores_BMV = net(x_BnD, places_BM)
+        gradients = torch.autograd.grad(scores_BMV, learnt, errors(scores_BMV, targets_BM, x_BnD.shape[1]))
+        lr = config.lr
+        if config.schedule == "cosine":
+            lr *= (1 + math.cos(math.pi * update / config.updates)) / 2
+        optimizer.step(gradients, lr)
     yield config.updates, Pointer(net, config, examples.device)
+
+
+@torch.no_grad()
+def errors(scores_BMV: Tensor, targets_BM: Tensor, n: int) -> Tensor:
+    """The derivative of the loss by the scores: softmax less one at the target, over the batch; zero after the end."""
+    found_BMV = (scores_BMV - scores_BMV.amax(2, keepdim=True)).exp_()
+    found_BMV /= found_BMV.sum(2, keepdim=True)
+    slots_BM = targets_BM.masked_fill(targets_BM == n, scores_BMV.shape[2] - 1)  # the stop is the last output
+    found_BMV.scatter_add_(
+        2, slots_BM.clamp(min=0)[..., None], found_BMV.new_full((1, 1, 1), -1).expand(*slots_BM.shape, 1)
+    )
+    return found_BMV.mul_((targets_BM >= 0)[..., None] / len(scores_BMV))
+
+
+class Optimizer:
+    """Updates of all parameters together, which become parts of one array."""
+
+    def __init__(self, config: Config, learnt: list[nn.Parameter]) -> None:
+        self.config, self.updates = config, 0
+        self.weights_W = torch.cat([p.detach().flatten() for p in learnt])
+        for p, part in zip(learnt, self.weights_W.split([p.numel() for p in learnt]), strict=True):
+            p.data = part.view_as(p)
+        self.mean_W, self.square_W = torch.zeros_like(self.weights_W), torch.zeros_like(self.weights_W)
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], lr: float) -> None:
+        """Clip the norm of the gradient, and update."""
+        self.updates += 1
+        g_W = torch.cat([g.flatten() for g in gradients])
+        g_W *= (self.config.clip / g_W.norm()).clamp(max=1.0)
+        if self.config.optimizer == "sgd":
+            self.weights_W.sub_(g_W, alpha=lr)
+            return
+        self.mean_W.lerp_(g_W, 0.1)
+        self.square_W.lerp_(g_W.square_(), 0.001)
+        size = lr / (1 - 0.9**self.updates)
+        deviation_W = (self.square_W / (1 - 0.999**self.updates)).sqrt_().add_(1e-8)
+        self.weights_W.addcdiv_(self.mean_W, deviation_W, value=-size)
 
 
 class Hypotheses:

@@ -80,6 +80,11 @@ def beams_forget(reference: Any) -> SimpleNamespace:
     return _with_pointer(reference, lambda pointer, data: Pointer(pointer.net, pointer.config, pointer.device))
 
 
+def canonical_order(reference: Any) -> SimpleNamespace:
+    """Targets that are meant to come in any order begin at the lowest place and run counter-clockwise all the same."""
+    return reconfigure(reference, lambda config: replace(config, targets="canonical"))
+
+
 def known_places_only(reference: Any) -> SimpleNamespace:
     """As with a dictionary of fixed size, nothing can be pointed at beyond the longest training input."""
 

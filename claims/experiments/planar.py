@@ -123,8 +123,13 @@ def _solved(inputs: Sequences, longest: int, solve: Callable[[Points, Places], i
     items, lengths = np.zeros((count, longest), np.int32), np.zeros(count, np.int64)
 
     def part(first: int) -> None:
-        for row in range(first, min(first + CHUNK, count)):
-            lengths[row] = solve(inputs.items[row, : inputs.lengths[row]].astype(np.float64), items[row])
+        last = min(first + CHUNK, count)
+        points = inputs.items[first:last].astype(np.float64)
+        if solve in COMPILED:
+            COMPILED[solve](points, inputs.lengths[first:last], items[first:last], lengths[first:last])
+            return
+        for row in range(last - first):
+            lengths[first + row] = solve(points[row, : inputs.lengths[first + row]], items[first + row])
 
     starts = range(0, count, CHUNK)
     if len(starts) == 1 or inputs.items.shape[1] <= SMALL:
@@ -293,6 +298,20 @@ def _improve(points: Points, tour: Places, n: int) -> int:
                     better = True
     _orient(tour, n)
     return n
+
+
+def _row_by_row(solve: Callable[[Points, Places], int]) -> Callable[..., None]:
+    """A compiled loop over instances: points [N, L, 2] and their lengths [N], places [N, M] and how many there are."""
+
+    @compiled
+    def loop(points: Points, lengths: Places, into: Places, counts: Places) -> None:
+        for row in range(len(lengths)):
+            counts[row] = solve(points[row, : lengths[row]], into[row])
+
+    return loop
+
+
+COMPILED = {solve: _row_by_row(solve) for solve in (_hull, _held_karp, _nearest, _greedy)}
 
 
 # Measures

@@ -104,10 +104,10 @@ UP_TO_EIGHT = Hulls(low=5, high=8, tests=(5, 8, 16), examples=51_200)
 FIVE_CITIES = Tours(low=5, high=5, tests=((5, "optimal"),), examples=89_600)
 SMALL: dict[str, Any] = {"hidden": 32, "init": 1.0, "optimizer": "adam", "schedule": "cosine", "lr": 0.02}
 """The paper's networks at reduced size: at most 48 units, each example seen about once."""
-ORDERS: dict[str, Any] = {**SMALL, "beam": 1, "updates": 800}
+ORDERS: dict[str, Any] = {**SMALL, "beam": 1, "updates": 500, "hidden": 48, "lr": 0.01}
 HEADS: dict[str, Any] = {**SMALL, "beam": 1, "updates": 700, "init": 0.5, "lr": 0.01}
 LENGTHS: dict[str, Any] = {**SMALL, "updates": 800, "hidden": 48, "init": 0.6, "lr": 0.015, "batch": 64}
-TOURS: dict[str, Any] = {**SMALL, "updates": 700}
+TOURS: dict[str, Any] = {**SMALL, "updates": 700, "hidden": 48, "lr": 0.01}
 
 CONTRACT = Contract(
     protocol=PointerNetwork,
@@ -163,10 +163,10 @@ def test_constrained_tours_are_valid(run: Run):
     return run(validity, "tour-256", arm="valid tours", updates=0)["valid"], free["invalid share"]
 
 
-# Direction: networks of at most 48 units, trained for 700 or 800 updates.
+# Direction: networks of at most 48 units, trained for 500 to 800 updates.
 
 
-@claim("order-of-outputs-helps", all_of(at_least(45.0), higher(by=5.0)), seeds=7, controls=["canonical_order"])
+@claim("order-of-outputs-helps", all_of(at_least(45.0), higher(by=5.0)), seeds=5, controls=["canonical_order"])
 def test_order_of_outputs_helps(run: Run):
     """Section 3.1: hulls that begin at the lowest place and run counter-clockwise are easier to learn than others."""
     canonical = run(FIVE, "pointer-256", arm="canonical order", **ORDERS)["accuracy 5"]
@@ -195,7 +195,7 @@ def test_longer_than_in_training(run: Run):
     return arm["area 16"], tuple(arm[f"accuracy {n}"] for n in (16, 8, 5))
 
 
-@claim("short-tours", at_most(1.03), seeds=6, controls=["without_mask"])
+@claim("short-tours", at_most(1.03), seeds=4, controls=["without_mask"])
 def test_short_tours(run: Run):
     """Table 2: tours through five cities are on average no more than 3 % longer than the shortest."""
     return run(FIVE_CITIES, "tour-256", arm="five cities", **TOURS)["over optimal 5"]

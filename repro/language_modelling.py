@@ -30,7 +30,6 @@ class LanguageModelling:
         lanes: how many lanes the test text is read in; 1 for published numbers.
         others: how many lanes the training and validation texts are read in.
         test: whether the test text is read.
-        told: whether the implementation is given the validation text too.
 
     Measures:
         validation_perplexity: the lowest over the checkpoints.
@@ -45,7 +44,6 @@ class LanguageModelling:
     lanes: int = 1
     others: int = 20
     test: bool = False
-    told: bool = False
     passes_config_on: ClassVar[bool] = True  # so a control that only changes configs shares the reference's trials
 
     def __call__(self, implementation: Any, setting: Setting) -> dict[str, Measurement]:
@@ -55,7 +53,7 @@ class LanguageModelling:
             ReproError: if training yields nothing, or scores of a wrong form.
         """
         train, test, words = setting.dataset.train, setting.dataset.test, setting.dataset.train.vocabulary
-        given = first(train, self.tokens, told=self.told)
+        given = first(train, self.tokens)
         losses: dict[int, float] = {}
         best, test_loss = np.inf, np.inf
         reader: Any = None
@@ -72,9 +70,9 @@ class LanguageModelling:
         return found | ({"test_perplexity": perplexity(test_loss)} if self.test else {})
 
 
-def first(text: Text, tokens: int | None, *, told: bool = False) -> Text:
-    """The first tokens of a text, all for None; without its validation text unless that is to be told."""
-    return replace(text, tokens=text.tokens[:tokens], validation=text.validation if told else text.validation[:0])
+def first(text: Text, tokens: int | None) -> Text:
+    """The first tokens of a text, all for None, without its validation text."""
+    return replace(text, tokens=text.tokens[:tokens], validation=text.validation[:0])
 
 
 def trained(

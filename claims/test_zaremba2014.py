@@ -296,7 +296,7 @@ def test_averages_beat_their_parts(run: Run):
 @claim(
     "dropout-helps",
     all_of(lower(times=0.9, log=True), higher(times=2.0, log=True)),
-    seeds=6,
+    seeds=9,
     controls=["without_dropout", "dropout_at_evaluation"],
 )
 def test_dropout_helps(run: Run):

@@ -63,7 +63,7 @@ def measured(verdict: Verdict, samples: Iterable[Drawn], facts: Iterable[Reporte
     unit = next((fact.unit for fact in facts), None)
     values = [np.ravel(np.asarray(s.values, dtype=float)) for s in samples if s.unit == unit]
     if values and values[0].size == 1:
-        return f"{number(float(values[0][0]))} {unit}"
+        return _amount(float(values[0][0]), unit)
     cases = sum(part.n for part in verdict.parts) if verdict.parts else verdict.n
     return f"{number(verdict.estimate)} violations in {cases:,} cases"
 
@@ -71,4 +71,8 @@ def measured(verdict: Verdict, samples: Iterable[Drawn], facts: Iterable[Reporte
 def reported(fact: Reported) -> str:
     """A published number with its unit and place."""
     mark = "" if fact.verified else " (unverified)"
-    return f"{number(fact.value)} {fact.unit}, {fact.place}{mark}"
+    return f"{_amount(fact.value, fact.unit)}, {fact.place}{mark}"
+
+
+def _amount(value: float, unit: str | None) -> str:
+    return number(value) if unit in (None, "1") else f"{number(value)} {unit}"

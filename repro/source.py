@@ -16,7 +16,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Hashable, Iterator
 from functools import cache, partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -195,7 +195,15 @@ def _describe(obj: Any) -> tuple[str, list[Any]]:
         return normalised(_text_of(function)), named
     if callable(obj) or _foreign(obj):
         return f"external {getattr(obj, '__module__', '')}.{getattr(obj, '__qualname__', type(obj).__name__)}", []
+    if isinstance(obj, PurePath):  # where the project lies changes no result
+        return "path", []
+    if isinstance(obj, dict | list | tuple) and any(map(callable, members := _members(obj))):
+        return f"constant {[m for m in members if not callable(m)]!r}", [m for m in members if callable(m)]
     return f"constant {obj!r}", []
+
+
+def _members(obj: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> list[Any]:
+    return [*obj.keys(), *obj.values()] if isinstance(obj, dict) else [*obj]
 
 
 def _text_of(obj: Any) -> str:

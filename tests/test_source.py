@@ -64,6 +64,28 @@ def test_object_closure_follows_names(tmp_path, old, new, changes):
     assert (before != after) is changes
 
 
+def test_object_closure_does_not_depend_on_where_things_lie(tmp_path):
+    """Functions in tables count by what they do, not by their address in memory; of a path only that it is one."""
+    text = """
+    from pathlib import Path
+
+    HERE = Path({path!r})
+
+    def double(x):
+        return {factor} * x
+
+    TABLE = {{"double": double, "limit": 3}}
+
+    def experiment(x):
+        return TABLE["double"](x), HERE
+    """
+    found = [
+        object_closure(module(tmp_path, text.format(path=path, factor=factor), name).experiment)
+        for name, path, factor in (("one", "/here", 2), ("two", "/there", 2), ("three", "/here", 3))
+    ]
+    assert found[0] == found[1] != found[2]
+
+
 def test_object_closure_sees_fields_and_methods(tmp_path):
     """A dataclass experiment's digest changes with its fields and with what its methods call."""
     text = """

@@ -73,13 +73,13 @@ def new(paper: str, target: Path, root: Path | None = None) -> Path:
     return target
 
 
-def _copied(folder: Path, paper: str) -> dict[str, bytes]:
+def _copied(references: Path, paper: str) -> dict[str, bytes]:
     """The reference as implementation.py, and beside it the references of other papers that it builds on."""
     files: dict[str, bytes] = {}
     todo = {paper}
     while todo:
         key = todo.pop()
-        source = (folder / f"{key}.py").read_text()
+        source = (references / f"{key}.py").read_text()
         todo |= {name for pair in _OTHERS.findall(source) for name in pair if name and f"{name}.py" not in files}
         beside = _OTHERS.sub(lambda found: f"from {found[2]}" if found[2] else f"import {found[1]}", source)
         files["implementation.py" if key == paper else f"{key}.py"] = beside.encode()

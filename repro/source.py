@@ -197,13 +197,21 @@ def _describe(obj: Any) -> tuple[str, list[Any]]:
         return f"external {getattr(obj, '__module__', '')}.{getattr(obj, '__qualname__', type(obj).__name__)}", []
     if isinstance(obj, PurePath):  # where the project lies changes no result
         return "path", []
-    if isinstance(obj, dict | list | tuple) and any(map(callable, members := _members(obj))):
-        return f"constant {[m for m in members if not callable(m)]!r}", [m for m in members if callable(m)]
-    return f"constant {obj!r}", []
+    called: list[Any] = []
+    return f"constant {_named(obj, called)!r}", called
 
 
-def _members(obj: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> list[Any]:
-    return [*obj.keys(), *obj.values()] if isinstance(obj, dict) else [*obj]
+def _named(obj: Any, called: list[Any]) -> Any:
+    """A constant with its functions as names, since a function's repr holds an address; they are added to `called`."""
+    if isinstance(obj, dict):
+        return {_named(key, called): _named(value, called) for key, value in obj.items()}
+    if type(obj) in (list, tuple):
+        return type(obj)(_named(member, called) for member in obj)
+    if not callable(obj):
+        return obj
+    called.append(obj)
+    function = inspect.unwrap(getattr(obj, "py_func", obj))
+    return f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 
 def _text_of(obj: Any) -> str:

@@ -74,16 +74,22 @@ def test_object_closure_does_not_depend_on_where_things_lie(tmp_path):
     def double(x):
         return {factor} * x
 
-    TABLE = {{"double": double, "limit": 3}}
+    def half(x):
+        return x / 2
+
+    TABLE = {{"first": ({first}, 1), "second": [{second}]}}
 
     def experiment(x):
-        return TABLE["double"](x), HERE
+        return TABLE["first"][0](x), HERE
     """
-    found = [
-        object_closure(module(tmp_path, text.format(path=path, factor=factor), name).experiment)
-        for name, path, factor in (("one", "/here", 2), ("two", "/there", 2), ("three", "/here", 3))
-    ]
-    assert found[0] == found[1] != found[2]
+    base = {"path": "/here", "factor": 2, "first": "double", "second": "half"}
+    changed = [{}, {"path": "/there"}, {"factor": 3}, {"first": "half", "second": "double"}]
+    digests = []
+    for change in changed:
+        sys.modules.pop("claims.table", None)
+        digests.append(object_closure(module(tmp_path, text.format(**base | change), "table").experiment))
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3  # another function, or the same ones in other places, counts
 
 
 def test_object_closure_sees_fields_and_methods(tmp_path):

@@ -5,6 +5,7 @@ Implements  Section 2.1 (the sequence-to-sequence baseline), Section 2.2 (the sa
             Section 2.3 (Ptr-Net, eq. 3), and the training and decoding of Section 4.1.
 Shapes      B batch, K beams, n points of an input, M steps of the decoder, H hidden units, D = 2 coordinates,
             P = n + 1 slots of the memory (the points, then the stop slot), V outputs of a fixed softmax, the stop last.
+            Inside networks the batch, or its beams, comes after points, steps and slots: [M, P, B].
 Units       losses are nats; learning rates are per update; coordinates are as given.
 
 A step that points at place p is followed by one that reads the coordinates of p. The decoder begins at a learnt
@@ -30,23 +31,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from repro.task import Device, Pairs, Sequences
 
 D = 2
 WORK = 1 << 24  # numbers of the largest tensor that decoding makes
+KEPT = 31 << 20  # bytes of a block that, once freed, has glibc keep what is freed; it heeds none above 32 MB
 
 State = tuple[Tensor, Tensor]
 """h [B, H] and c [B, H]."""
 Memory = tuple[Tensor, Tensor]
-"""Slots e [B, P, H] and keys W1 e [B, P, H]."""
+"""Slots e [P, B, H] and keys W1 e [P, B, H]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,33 @@ CONFIGS = {
 }
 
 
+class Attention(Function):
+    """u_j = v . tanh(k_j + q_i), eq. 3, of keys k, queries q and v: [M, P, B] for every step and slot.
+
+    As tanh z = 2 sigmoid(2 z) - 1, since torch's sigmoid takes a seventh of the time of its tanh on a CPU. Its gradient
+    is written out because few of its parts need all M P B H numbers.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, keys_PBH: Tensor, queries_MBH: Tensor, v_H: Tensor) -> Tensor:
+        """Scores [M, P, B]."""
+        half_MPBH = torch.add(2 * queries_MBH[:, None], keys_PBH, alpha=2).sigmoid_()
+        ctx.save_for_backward(half_MPBH, v_H)
+        return half_MPBH @ (2 * v_H) - v_H.sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] -- the decorator hides the parameters' names
+        ctx: Any, *errors: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of keys [P, B, H], queries [M, B, H] and v [H]."""
+        (half_MPBH, v_H), (errors_MPB,) = ctx.saved_tensors, errors
+        slope_MPBH = torch.ops.aten.sigmoid_backward(errors_MPB[..., None], half_MPBH)
+        scale_H = 4 * v_H  # the derivative of tanh z is 4 sigmoid'(2 z)
+        v_grad_H = 2 * (errors_MPB.flatten() @ half_MPBH.flatten(0, 2)) - errors_MPB.sum()
+        return slope_MPBH.sum(0) * scale_H, slope_MPBH.sum(1) * scale_H, v_grad_H
+
+
 class Net(nn.Module):
     """Encoder, decoder, and what turns the decoder's states into scores of outputs.
 
@@ -90,8 +121,8 @@ class Net(nn.Module):
         super().__init__()
         H = config.hidden
         self.model, self.places, feeds = config.model, places, config.model == "attention"
-        self.encoder = nn.LSTM(D, H, batch_first=True)
-        self.decoder = nn.LSTM(D + H if feeds else D, H, batch_first=True)
+        self.encoder = nn.LSTM(D, H)
+        self.decoder = nn.LSTM(D + H if feeds else D, H)
         self.start_D = nn.Parameter(torch.empty(D))
         if config.model != "lstm":
             self.w1, self.w2 = nn.Linear(H, H, bias=False), nn.Linear(H, H, bias=False)
@@ -104,40 +135,36 @@ class Net(nn.Module):
             if name.endswith("bias_hh_l0"):  # cells have one bias; torch adds a second
                 nn.init.zeros_(parameter.requires_grad_(False))
 
-    def encode(self, x_BnD: Tensor) -> tuple[Tensor, State]:
-        """What the encoder says of each point, e [B, n, H], and its last state."""
-        e_BnH, (h_1BH, c_1BH) = self.encoder(x_BnD)
-        return e_BnH, (h_1BH[0], c_1BH[0])
+    def encode(self, x_nBD: Tensor) -> tuple[Tensor, State]:
+        """What the encoder says of each point, e [n, B, H], and its last state."""
+        e_nBH, (h_1BH, c_1BH) = self.encoder(x_nBD)
+        return e_nBH, (h_1BH.squeeze(0), c_1BH.squeeze(0))
 
-    def memory(self, e_BnH: Tensor) -> Memory:
+    def memory(self, e_nBH: Tensor) -> Memory:
         """What can be attended to: the points, and for a Ptr-Net the stop slot after them."""
-        slots_BPH = e_BnH
+        slots_PBH = e_nBH
         if self.model == "pointer":
-            slots_BPH = torch.cat((e_BnH, self.stop_H.expand(len(e_BnH), 1, -1)), 1)
-        return slots_BPH, slots_BPH if self.model == "lstm" else self.w1(slots_BPH)
+            slots_PBH = torch.cat((e_nBH, self.stop_H.expand(1, e_nBH.shape[1], -1)))
+        return slots_PBH, slots_PBH if self.model == "lstm" else self.w1(slots_PBH)
 
-    def attend(self, keys_BPH: Tensor, d_BMH: Tensor) -> Tensor:
-        """u_j = v . tanh(W1 e_j + W2 d_i), eq. 3, for every step and slot, [B, M, P].
+    def attend(self, keys_PBH: Tensor, d_MBH: Tensor) -> Tensor:
+        """u_j = v . tanh(W1 e_j + W2 d_i), eq. 3, for every step and slot, [M, P, B]."""
+        return cast("Tensor", Attention.apply(keys_PBH, self.w2(d_MBH), self.v_H))
 
-        As tanh z = 2 sigmoid(2 z) - 1, since torch's sigmoid takes a seventh of the time of its tanh on a CPU.
-        """
-        half_BMPH = ((2 * keys_BPH)[:, None] + (2 * self.w2(d_BMH))[:, :, None]).sigmoid_()
-        return half_BMPH @ (2 * self.v_H) - self.v_H.sum()
-
-    def steps(self, inputs_BMD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
-        """Scores [B, M, outputs] of steps that read the given inputs, and the last state.
+    def steps(self, inputs_MBD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
+        """Scores [M, outputs, B] of steps that read the given inputs, and the last state.
 
         For the attention model the state's h is [d; d'], the decoder's and what was attended to.
         """
         if self.model == "attention":
-            return self._attentive(inputs_BMD, memory, state)
-        if inputs_BMD.shape[1] == 1:  # decoding
-            state = self._step(inputs_BMD[:, 0], state)
-            d_BMH = state[0][:, None]
+            return self._attentive(inputs_MBD, memory, state)
+        if len(inputs_MBD) == 1:  # decoding
+            state = self._step(inputs_MBD[0], state)
+            d_MBH = state[0][None]
         else:
-            d_BMH, (h_1BH, c_1BH) = self.decoder(inputs_BMD, (state[0][None], state[1][None]))
-            state = h_1BH[0], c_1BH[0]
-        return self.attend(memory[1], d_BMH) if self.model == "pointer" else self.head(d_BMH), state
+            d_MBH, (h_1BH, c_1BH) = self.decoder(inputs_MBD, (state[0][None], state[1][None]))
+            state = h_1BH.squeeze(0), c_1BH.squeeze(0)
+        return self.attend(memory[1], d_MBH) if self.model == "pointer" else self.head(d_MBH).mT, state
 
     def _step(self, x_BD: Tensor, state: State) -> State:
         """One step of the decoder."""
@@ -151,16 +178,17 @@ class Net(nn.Module):
             weights.bias_hh_l0,  # pyright: ignore[reportArgumentType]
         )
 
-    def _attentive(self, inputs_BMD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
+    def _attentive(self, inputs_MBD: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
         """Section 2.2: the state d_i and the blend d'_i of the memory predict, and d' is fed to the next step."""
-        (slots_BPH, keys_BPH), (both_B2H, c_BH), found = memory, state, []
+        (slots_PBH, keys_PBH), (both_B2H, c_BH), found = memory, state, []
         h_BH, context_BH = both_B2H.chunk(2, 1)
-        for x_BD in inputs_BMD.unbind(1):
+        for x_BD in inputs_MBD:
             h_BH, c_BH = self._step(torch.cat((x_BD, context_BH), 1), (h_BH, c_BH))
-            context_BH = (self.attend(keys_BPH, h_BH[:, None]).softmax(2) @ slots_BPH)[:, 0]
+            weights_PB = self.attend(keys_PBH, h_BH[None])[0].softmax(0)
+            context_BH = (weights_PB[..., None] * slots_PBH).sum(0)
             found.append(torch.cat((h_BH, context_BH), 1))
-        hidden_BM2H = torch.stack(found, 1)
-        return self.head(hidden_BM2H), (hidden_BM2H[:, -1], c_BH)
+        hidden_MB2H = torch.stack(found)
+        return self.head(hidden_MB2H).mT, (hidden_MB2H[-1], c_BH)
 
     def begin(self, state: State) -> State:
         """The decoder's first state from the encoder's last."""
@@ -168,12 +196,12 @@ class Net(nn.Module):
             return state
         return torch.cat((state[0], torch.zeros_like(state[0])), 1), state[1]
 
-    def forward(self, x_BnD: Tensor, places_BM: Tensor) -> Tensor:
-        """Scores [B, M + 1, outputs] of every step while the given places are read."""
-        e_BnH, state = self.encode(x_BnD)
-        read_BMD = x_BnD.gather(1, places_BM[..., None].expand(-1, -1, D))
-        inputs_BMD = torch.cat((self.start_D.expand(len(x_BnD), 1, D), read_BMD), 1)
-        return self.steps(inputs_BMD, self.memory(e_BnH), self.begin(state))[0]
+    def forward(self, x_nBD: Tensor, places_MB: Tensor) -> Tensor:
+        """Scores [M + 1, outputs, B] of every step while the given places are read."""
+        e_nBH, state = self.encode(x_nBD)
+        read_MBD = x_nBD.gather(0, places_MB[..., None].expand(-1, -1, D))
+        inputs_MBD = torch.cat((self.start_D.expand(1, x_nBD.shape[1], D), read_MBD))
+        return self.steps(inputs_MBD, self.memory(e_nBH), self.begin(state))[0]
 
 
 def initialise(net: Net, config: Config, seed: int) -> None:
@@ -250,6 +278,9 @@ def fit(
     net: Net, config: Config, examples: Examples, generator: torch.Generator, checkpoints: Sequence[int]
 ) -> Iterator[tuple[int, Pointer]]:
     """Update `net` and yield it at the checkpoints and at the end."""
+    # What an update frees would go back to the system, and the next would take it again by a page fault for each 4 kB.
+    # glibc keeps what is freed once it has seen a large block freed: its thresholds follow the largest.
+    torch.empty(KEPT, dtype=torch.uint8)
     learnt = [parameter for parameter in net.parameters() if parameter.requires_grad]
     optimizer = Optimizer(config, learnt)
     batches = examples.batches(generator)
@@ -257,8 +288,8 @@ def fit(
         if update in checkpoints:
             yield update, Pointer(net, config, examples.device)
         x_BnD, places_BM, targets_BM = examples.take(next(batches), generator)
-        scores_BMV = net(x_BnD, places_BM)
-        gradients = torch.autograd.grad(scores_BMV, learnt, errors(scores_BMV, targets_BM, x_BnD.shape[1]))
+        scores_MVB = net(x_BnD.transpose(0, 1).contiguous(), places_BM.T)
+        gradients = torch.autograd.grad(scores_MVB, learnt, errors(scores_MVB, targets_BM.T, x_BnD.shape[1]))
         lr = config.lr
         if config.schedule == "cosine":
             lr *= (1 + math.cos(math.pi * update / config.updates)) / 2
@@ -267,12 +298,13 @@ def fit(
 
 
 @torch.no_grad()
-def errors(scores_BMV: Tensor, targets_BM: Tensor, n: int) -> Tensor:
+def errors(scores_MVB: Tensor, targets_MB: Tensor, n: int) -> Tensor:
     """The derivative of the loss by the scores: softmax less one at the target, over the batch; zero after the end."""
-    slots_BM1 = targets_BM.masked_fill(targets_BM == n, scores_BMV.shape[2] - 1)[..., None]  # the stop is the last
-    missed_BMV = scores_BMV.softmax(2)
-    missed_BMV.scatter_add_(2, slots_BM1.clamp(min=0), missed_BMV.new_full((), -1).expand_as(slots_BM1))
-    return missed_BMV.mul_((slots_BM1 >= 0) / len(scores_BMV))
+    _, V, B = scores_MVB.shape
+    slots_M1B = targets_MB.masked_fill(targets_MB == n, V - 1)[:, None]  # the stop is the last
+    missed_MVB = scores_MVB.softmax(1)
+    missed_MVB.scatter_add_(1, slots_M1B.clamp(min=0), missed_MVB.new_full((), -1).expand_as(slots_M1B))
+    return missed_MVB.mul_((slots_M1B >= 0) / B)
 
 
 class Optimizer:
@@ -362,18 +394,17 @@ class Pointer:
     def search(self, x_BnD: Tensor, longest: int) -> tuple[Tensor, Tensor]:
         """The likeliest outputs that a beam search finds: places [B, M] and how many of them count [B]."""
         net, (B, n, _), beam = self.net, x_BnD.shape, self.config.beam
-        e_BnH, state = net.encode(x_BnD)
-        *memory, h_KH, c_KH, x_KnD = (
-            part.repeat_interleave(beam, 0) for part in (*net.memory(e_BnH), *net.begin(state), x_BnD)
-        )
-        memory, state, read_KD = (memory[0], memory[1]), (h_KH, c_KH), net.start_D.expand(B * beam, D)
+        e_nBH, state = net.encode(x_BnD.transpose(0, 1).contiguous())
+        slots_PKH, keys_PKH = (part.repeat_interleave(beam, 1) for part in net.memory(e_nBH))
+        h_KH, c_KH, x_KnD = (part.repeat_interleave(beam, 0) for part in (*net.begin(state), x_BnD))
+        memory, state, read_KD = (slots_PKH, keys_PKH), (h_KH, c_KH), net.start_D.expand(B * beam, D)
         total_BK = torch.full((B, beam), -torch.inf, device=x_BnD.device)
         total_BK[:, 0] = 0.0  # all beams begin alike, and one is enough
         first_B = best_B = torch.arange(B, device=x_BnD.device) * beam
         found = self.hypotheses(B, beam, n, x_BnD.device)
         for step in range(longest + 1):
-            scores_K1V, state = net.steps(read_KD[:, None], memory, state)
-            logp_KP = _outputs(scores_K1V[:, 0], n)
+            scores_1VK, state = net.steps(read_KD[None], memory, state)
+            logp_KP = _outputs(scores_1VK[0].T, n)
             if self.config.valid == "tour":
                 logp_KP[:, :n].masked_fill_(found.visited_Kn, -torch.inf)
                 logp_KP[:, n] = 0.0 if step >= n else -torch.inf
@@ -416,18 +447,20 @@ def scores(pointer: Pointer, inputs: Sequences, outputs: Sequences) -> NDArray[n
     """Scores [N, M, outputs] of each step, the last for the stop, while `outputs` [N, M] of one length are read."""
     x_BnD = torch.from_numpy(np.array(inputs.items, np.float32)).to(pointer.device)
     places_BM = torch.from_numpy(np.array(outputs.items, np.int64)).to(pointer.device)
-    return pointer.net(x_BnD, places_BM)[:, : places_BM.shape[1]].cpu().numpy()
+    scores_MVN = pointer.net(x_BnD.transpose(0, 1).contiguous(), places_BM.T)[:-1]
+    return scores_MVN.permute(2, 0, 1).cpu().numpy()
 
 
 @torch.no_grad()
 def encode(pointer: Pointer, inputs: Sequences) -> NDArray[np.float32]:
     """What the encoder says of each point, e [N, n, H]; inputs of one length."""
     x_BnD = torch.from_numpy(np.array(inputs.items, np.float32)).to(pointer.device)
-    return pointer.net.encode(x_BnD)[0].cpu().numpy()
+    return pointer.net.encode(x_BnD.transpose(0, 1).contiguous())[0].transpose(0, 1).cpu().numpy()
 
 
 @torch.no_grad()
 def attend(pointer: Pointer, memory: NDArray[np.float32], states: NDArray[np.float32]) -> NDArray[np.float32]:
     """Eq. 3: scores [N, n] of slots [N, n, H] at decoder states [N, H]."""
     e_BnH, d_BH = (torch.from_numpy(np.array(part)).to(pointer.device) for part in (memory, states))
-    return pointer.net.attend(pointer.net.w1(e_BnH), d_BH[:, None])[:, 0].cpu().numpy()
+    keys_nBH = pointer.net.w1(e_BnH.transpose(0, 1))
+    return pointer.net.attend(keys_nBH, d_BH[None])[0].T.cpu().numpy()

@@ -73,6 +73,16 @@ def plainly(net: vinyals2015.Net, x: torch.Tensor, places: list[int]) -> torch.T
     return torch.stack(found)
 
 
+def test_the_gradient_of_attention_is_that_of_its_scores():
+    """Scores are v . tanh(k + q), and the written gradient is that of finite differences, in double precision."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((4, 2, 3), (5, 2, 3), (3,))  # keys of four slots and queries of five steps, of two examples; v
+    parts = [torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    keys, queries, v = parts
+    torch.testing.assert_close(vinyals2015.Attention.apply(*parts), torch.tanh(keys + queries[:, None]) @ v)
+    assert torch.autograd.gradcheck(vinyals2015.Attention.apply, parts)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_scores_are_those_of_the_equations(model):
     """Whole sequences at once give what a loop over cells, slots and steps gives."""

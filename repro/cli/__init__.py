@@ -1,4 +1,4 @@
-"""The command line: `repro claims | run | submission | show | verify | calibrate | data | doctor | leaderboard`."""
+"""The command line: `repro claims | plan | run | submission | show | verify | calibrate | data | ...`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from repro.cli.claims import claims
 from repro.cli.data import data
 from repro.cli.doctor import doctor
 from repro.cli.leaderboard import leaderboard
+from repro.cli.plan import plan
 from repro.cli.readme import readme
 from repro.cli.records import publish, show, verify
 from repro.cli.run import run
@@ -24,7 +25,7 @@ def cli() -> None:
     """Reproduce the claims of the papers that made deep learning."""
 
 
-for command in (claims, run, submission, show, verify, publish, calibrate, data, doctor, leaderboard, readme):
+for command in (claims, plan, run, submission, show, verify, publish, calibrate, data, doctor, leaderboard, readme):
     cli.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`repro run`: claims by name, through pytest."""
+"""`repro run`: claims by name, through pytest; their trials first on a cluster, if asked for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ import click
 @click.option("--salt", default="", help="Derive that implementation's seeds from this text as well.")
 @click.option("--store", type=click.Path(path_type=Path), help="Where records are written.")
 @click.option("--no-cache", is_flag=True, help="Compute every trial again.")
-@click.option("-n", "--jobs", help="Processes, as in pytest -n (needs pytest-xdist).")
+@click.option("-n", "--jobs", help="Processes, as in pytest -n (needs pytest-xdist); of a local cluster, its workers.")
+@click.option("--engine", type=click.Choice(["pytest", "ray"]), default="pytest", help="What computes trials.")
+@click.option("--address", envvar="RAY_ADDRESS", help="Ray: HOST:PORT or auto; by default a cluster is started here.")
 def run(
     names: tuple[str, ...],
     controls: bool,
@@ -32,21 +34,35 @@ def run(
     store: Path | None,
     no_cache: bool,
     jobs: str | None,
+    engine: str,
+    address: str | None,
 ) -> None:
     """Run claims and write their records; the same as pytest claims/ with a selection."""
     from repro.catalogue import Catalogue
+    from repro.cli.plan import Selection, tiers
 
     catalogue = Catalogue()
     chosen = catalogue.select(names)
-    tiers = tier or (",".join(sorted({c.tier for c in chosen})) if any("/" in name for name in names) else "cpu")
+    tiers_asked = tier or tiers(names, chosen)
+    lost: set[str] = set()
+    if engine == "ray":
+        from repro.cli.engine import check, compute
+
+        check(implementation, no_cache=no_cache, jobs=jobs, address=address)
+        selection = Selection(names=names, controls=controls, tier=tiers_asked, device=device, seeds=seeds, store=store)
+        lost, jobs = compute(selection, catalogue, address, jobs), None
+        chosen = [claim for claim in chosen if claim.id not in lost]
+        names = tuple(claim.id for claim in chosen) if lost else names
+        if not chosen:
+            sys.exit(1)
     files = sorted({str(catalogue.root / "claims" / f"test_{c.paper.key}.py") for c in chosen})
-    arguments = [*files, f"--rootdir={catalogue.root}", "--tier", tiers, "--device", device]
+    arguments = [*files, f"--rootdir={catalogue.root}", "--tier", tiers_asked, "--device", device]
     arguments += [word for name in names for word in ("--claim", name)]
     arguments += ["--controls"] * controls + ["--no-cache"] * no_cache + ["--trusted"] * trusted
     arguments += ["--salt", salt] if salt else []
     for option, value in (("--seeds", seeds), ("--implementation", implementation), ("--store", store), ("-n", jobs)):
         arguments += [option, str(value)] if value is not None else []
-    sys.exit(judge(arguments))
+    sys.exit(judge(arguments) or bool(lost))
 
 
 def judge(arguments: list[str]) -> int:

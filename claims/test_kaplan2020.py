@@ -1,0 +1,366 @@
+"""Scaling Laws for Neural Language Models (Kaplan et al., 2020)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from claims.experiments.kaplan2020 import (
+    Amounts,
+    Compute,
+    ScalingLaws,
+    Sizes,
+    allocations,
+    batches,
+    counts,
+    data_exponent,
+    efficiency,
+    exponents,
+    operations,
+    parametric,
+    principles,
+)
+from repro import (
+    Contract,
+    Paper,
+    Reported,
+    Run,
+    all_of,
+    claim,
+    equivalent,
+    holds,
+    lower,
+    matches,
+    power_law,
+    refuted,
+)
+
+PAPER = Paper(
+    key="kaplan2020",
+    title="Scaling Laws for Neural Language Models",
+    authors=(
+        "Jared Kaplan",
+        "Sam McCandlish",
+        "Tom Henighan",
+        "Tom B. Brown",
+        "Benjamin Chess",
+        "Rewon Child",
+        "Scott Gray",
+        "Alec Radford",
+        "Jeffrey Wu",
+        "Dario Amodei",
+    ),
+    year=2020,
+    arxiv="2001.08361v1",
+    url="https://arxiv.org/abs/2001.08361",
+    story=(
+        "The loss of a language model falls as a power of its size, of its data and of the compute that trained it, "
+        "over many orders of magnitude, and hardly depends on the model's shape. From the fits follows how a budget is "
+        "best spent: on large models that are stopped long before they converge. That has shaped the field.\n\n"
+        "How much larger was corrected later. The paper lets the best size grow as compute to the power 0.73; Hoffmann "
+        "et al. (2022) found about 0.5. Pearce & Song (2024) trace most of the gap to counting sizes without "
+        "embeddings over a range of small models: Hoffmann's law, so counted, gives 0.75. Porian et al. (2024) name "
+        "the softmax's operations, a warm-up too long for small models and the choice of other settings.\n\n"
+        "Some printed figures do not follow from others, beyond rounding: exponents of the frontier are given as "
+        "fitted in one place and as derived in another. And Eq. 4.4 has 5e3 tokens where its own constants, those of "
+        "Table 2, give 5.5e3.\n\n"
+        "At the size that runs anywhere, networks of at most 25,000 weights read Python's help text by characters. "
+        "Exponents there are of another text and tokens, so a wide range around the published ones is asked for. "
+        "Over so short a range a logarithm fits about as well as a power law; the criterion only asks that it does not "
+        "fit clearly better."
+    ),
+)
+
+ALPHA = {
+    "size": Reported(0.076, "1", "Table 5, alpha_N"),
+    "data": Reported(0.095, "1", "Table 5, alpha_D"),
+    "compute": Reported(0.057, "1", "Table 5, alpha_C"),
+}
+EFFICIENCY = {
+    "size": Reported(2.7, "1", "Appendix B.2, Eq. B.12, size over that of a model trained to 2 % of convergence"),
+    "updates": Reported(0.13, "1", "Appendix B.2, Eq. B.13, updates over those to 2 % of convergence"),
+    "compute": Reported(0.35, "1", "Appendix B.2, Eq. B.14, compute over that to 2 % of convergence"),
+    "saved updates": Reported(45.0, "%", "Appendix B.3, Eq. B.17, fewer updates for a model 2.2 times as large"),
+    "added compute": Reported(20.0, "%", "Figure 12, more compute for a model 2.2 times as large"),
+}
+FRONTIER = {
+    "loss": Reported(0.054, "1", "Eq. 6.4, predicted exponent of the loss in compute"),
+    "parameters": Reported(0.71, "1", "Eq. 6.5, predicted exponent of the best size in compute"),
+    "steps": Reported(0.03, "1", "Table 6, exponent of the least updates in compute"),
+    "scale": Reported(3.1e8, "PF-days", "Table 5, C_c at the critical batch"),
+    "data": Reported(0.74, "1", "Eq. 1.4, exponent of data in size, said to be alpha_N / alpha_D"),
+}
+DATA_EXPONENT = Reported(0.74, "1", "Eq. 4.4, exponent of size")
+SHAPE = Reported(3.0, "%", "Figure 5, largest change of the loss for shapes of one size")
+SIZE_EXPONENT = Reported(0.73, "1", "Table 6, exponent of the best size in compute")
+
+LOW, HIGH = -0.12, -0.03
+"""Exponents of L(N) and L(D) at reduced scale; the published ones lie in the middle."""
+
+SMALL: dict[str, Any] = {
+    "vocabulary": 96,
+    "context": 32,
+    "batch": 16,
+    "updates": 300,
+    "warmup": 20,
+    "lr": 0.01,
+    "init": 0.1,
+}
+"""Training at reduced size: 512 characters an update. Of 0.005, 0.01 and 0.02, this rate suits all sizes."""
+
+WIDTHS = Sizes(tuple((2, width, 1) for width in (6, 8, 12, 16, 24, 32)), evaluated=16_385)
+PASSAGES = Amounts(
+    (500, 1_000, 2_000, 4_000, 8_000, 16_000), checkpoints=(25, 50, 75, 100, 150, 200, 250), evaluated=4_097
+)
+
+CONTRACT = Contract(
+    protocol=ScalingLaws,
+    preset="model",
+    data="characters",
+    overrides={**SMALL, "layers": 2, "width": 16, "heads": 2, "updates": 60},
+    timed="loss-falls-with-size",
+)
+
+
+# Mechanism: exact, at the paper's full sizes. Networks are not trained.
+
+
+@claim(
+    "parameters",
+    rows={name: all_of(holds(), holds(relation="at_most")) for name in ("model", "shallow", "deep", "deepest")},
+    controls=["embeddings_counted", "wide_inner_layers"],
+)
+def test_parameters(run: Run, row: str):
+    """Eq. 2.1: without embeddings a model has 12 L d**2 weights, and biases and norms hardly matter."""
+    arm = run(counts, row)
+    return arm["weights"], arm["rest"]
+
+
+@claim("operations", holds(tolerance=1e-9), controls=["backward_as_forward"])
+def test_operations(run: Run):
+    """Eq. 2.2: forward a token takes two operations a weight, and those of attention; backward, twice as many."""
+    # Table 1 has half of attention's: those of the pairs that a causal mask keeps. The softmax's are counted too here.
+    return run(operations, "shallow")["ratio"]
+
+
+@claim(
+    "size-and-data-together",
+    all_of(holds(tolerance=1e-9), holds(tolerance=1e-9), holds(tolerance=1e-3), holds(tolerance=1e-9)),
+    controls=["free_exponents"],
+)
+def test_size_and_data_together(run: Run):
+    """Eq. 1.5: L(N, D) has both laws as limits, bears another vocabulary, and nears L(N) as 1 / D."""
+    arm = run(principles, "table-2")
+    return arm["limits"], arm["scaling"], arm["powers"], arm["overfit"]
+
+
+@claim(
+    "critical-batch",
+    all_of(holds(tolerance=1e-9), holds(tolerance=1e-9)),
+    controls=["large_batches_waste_nothing"],
+)
+def test_critical_batch(run: Run):
+    """Eq. 5.1: (S / S_min - 1)(E / E_min - 1) = 1, so the critical batch takes twice the least of both."""
+    arm = run(batches, "table-5")
+    return arm["product"], arm["doubled"]
+
+
+@claim(
+    "compute-efficient-training",
+    all_of(holds(tolerance=1e-5), holds(tolerance=1e-5)),
+    controls=["one_batch_for_all_losses", "excess_of_the_final_loss"],
+)
+def test_compute_efficient_training(run: Run):
+    """Appendix B.1: the closed forms of the cheapest training are what a search over all sizes finds."""
+    arm = run(allocations, "table-5")
+    return arm["logarithms"], arm["excess"]
+
+
+@claim("optimum-of-the-parametric-loss", holds(tolerance=1e-6), controls=["converted_afterwards"])
+def test_optimum_of_the_parametric_loss(run: Run):
+    """Section 6.1, as corrected: the best size by Hoffmann's loss, where compute is counted without embeddings."""
+    return run(parametric, "hoffmann")["parameters"]
+
+
+# Number: what follows from the paper's constants, against what it prints. Nothing is drawn, so seeds agree.
+
+
+@claim(
+    "data-grows-sublinearly",
+    matches(DATA_EXPONENT, within=0.005),
+    seeds=3,
+    controls=["constants_of_one_law_each"],
+    evidence="original",
+)
+def test_data_grows_sublinearly(run: Run):
+    """Eq. 4.4: data must grow as the size to the power 0.74 to keep overfitting below two per cent."""
+    return run(data_exponent, "table-2")["exponent"]
+
+
+@claim(
+    "stopped-before-convergence",
+    rows={
+        "size": matches(EFFICIENCY["size"], within=0.05),
+        "updates": matches(EFFICIENCY["updates"], within=0.005),
+        "compute": matches(EFFICIENCY["compute"], within=0.005),
+        "saved updates": matches(EFFICIENCY["saved updates"], within=0.5),
+        "added compute": matches(EFFICIENCY["added compute"], within=0.5),
+    },
+    seeds=3,
+    controls=["excess_of_the_final_loss"],
+    evidence="original",
+)
+def test_stopped_before_convergence(run: Run, row: str):
+    """Appendix B: what is saved by a larger model that is stopped ten per cent above its converged loss."""
+    return run(efficiency, "table-3")[row]
+
+
+@claim(
+    "frontier-follows-from-the-fits",
+    rows={
+        "loss": matches(FRONTIER["loss"], within=0.0005),
+        "parameters": matches(FRONTIER["parameters"], within=0.005),
+        "steps": matches(FRONTIER["steps"], within=0.005),
+        "scale": matches(FRONTIER["scale"], within=0.05e8),
+        "data": matches(FRONTIER["data"], within=0.005),
+    },
+    seeds=3,
+    controls=["printed_exponents"],
+    evidence="original",
+    expected=refuted(
+        source="arithmetic: from the constants of Table 5 follow exponents of 0.052 (loss), 0.68 (size) and 0.068 "
+        "(updates) by Eqs. B.7 to B.10 and 0.80 (data) by Eq. 4.3, and another C_c by Eq. B.8; what is printed was "
+        "fitted elsewhere, or uses the constants of Table 2"
+    ),
+)
+def test_frontier_follows_from_the_fits(run: Run, row: str):
+    """Section 6: the printed frontier follows from the fits of L(N), L(S) and the critical batch, to printed digits."""
+    return run(exponents, "table-5")[row]
+
+
+@claim(
+    "small-models-explain-the-exponent",
+    matches(SIZE_EXPONENT, within=0.03),
+    seeds=3,
+    controls=["converted_afterwards"],
+    evidence="original",
+)
+def test_small_models_explain_the_exponent(run: Run):
+    """Table 6, as corrected: counted without embeddings over the paper's sizes, Hoffmann's law has its exponent too."""
+    # Counted with embeddings it is 0.46. The margin is ours.
+    return run(parametric, "hoffmann")["exponent"]
+
+
+# Direction: networks of at most 25,000 weights on Python's help text.
+
+
+@claim(
+    "loss-falls-with-size",
+    power_law(LOW, HIGH),
+    seeds=3,
+    controls=["shuffled_text"],
+    reported=(ALPHA["size"],),
+)
+def test_loss_falls_with_size(run: Run):
+    """Eq. 1.1: the loss is a power law of the number of weights, embeddings left out."""
+    return run(WIDTHS, "model", data="characters", arm="two layers", **SMALL)["loss"]
+
+
+@claim(
+    "loss-falls-with-data",
+    power_law(LOW, HIGH),
+    seeds=3,
+    controls=["one_passage_only"],
+    reported=(ALPHA["data"],),
+)
+def test_loss_falls_with_data(run: Run):
+    """Eq. 1.2: with early stopping the loss is a power law of the amount of text."""
+    arm = run(PASSAGES, "model", data="characters", arm="2 x 24", layers=2, width=24, heads=1, **SMALL)
+    return arm["loss"]
+
+
+# Number: the paper's recipe on the source text of Python's library, by bytes, over three decades. The paper's own text
+# was not released, so exponents are asked to lie in the same range as above. Costs are estimates.
+
+STDLIB: dict[str, Any] = {
+    "vocabulary": 256,
+    "context": 256,
+    "batch": 64,
+    "updates": 6_000,
+    "warmup": 300,
+    "precision": "bfloat16",
+}
+THREE_DECADES = Compute(
+    ((2, 16, 1), (2, 32, 1), (2, 64, 1), (2, 128, 2), (3, 192, 3), (4, 256, 4), (6, 384, 6)),
+    checkpoints=(100, 200, 400, 800, 1_500, 3_000, 4_500),
+    evaluated=262_145,
+)
+THOUSANDFOLD = Amounts(
+    (8_000, 25_000, 80_000, 250_000, 800_000, 2_500_000, 8_000_000),
+    checkpoints=tuple(range(200, 6_000, 200)),
+    evaluated=262_145,
+)
+THREE_MILLION = Sizes(((1, 512, 8), (4, 256, 4), (16, 128, 2), (4, 512, 8)), evaluated=262_145)
+
+
+@claim(
+    "loss-falls-with-size-over-decades",
+    power_law(LOW, HIGH),
+    tier="gpu",
+    seeds=3,
+    controls=["shuffled_text"],
+    evidence="reduced",
+    reported=(ALPHA["size"],),
+    cost="an estimated half hour a seed on one H200, together with loss-falls-with-compute; as much for the control",
+)
+def test_loss_falls_with_size_over_decades(run: Run):
+    """Figure 1: from 6,000 to 10 million weights, the loss is a power law of their number."""
+    return run(THREE_DECADES, "model", data="stdlib", arm="seven sizes", **STDLIB)["final"]
+
+
+@claim(
+    "loss-falls-with-compute",
+    power_law(LOW, HIGH),
+    tier="gpu",
+    seeds=3,
+    controls=["shuffled_text"],
+    evidence="reduced",
+    reported=(ALPHA["compute"],),
+    cost="an estimated half hour a seed on one H200, together with loss-falls-with-size-over-decades; as much for the "
+    "control",
+)
+def test_loss_falls_with_compute(run: Run):
+    """Figure 1: the lowest loss that any of seven sizes reaches is a power law of the compute spent."""
+    return run(THREE_DECADES, "model", data="stdlib", arm="seven sizes", **STDLIB)["loss"]
+
+
+@claim(
+    "loss-falls-with-data-over-decades",
+    power_law(LOW, HIGH),
+    tier="gpu",
+    seeds=3,
+    controls=["one_passage_only"],
+    evidence="reduced",
+    reported=(ALPHA["data"],),
+    cost="an estimated 20 minutes a seed on one H200, less for the control",
+)
+def test_loss_falls_with_data_over_decades(run: Run):
+    """Figure 1: with dropout and early stopping, the loss is a power law of 8,000 to 8 million bytes of text."""
+    network = {"layers": 4, "width": 256, "heads": 4, "dropout": 0.1}
+    return run(THOUSANDFOLD, "model", data="stdlib", arm="4 x 256", **network, **STDLIB)["loss"]
+
+
+@claim(
+    "shape-hardly-matters",
+    all_of(equivalent(0.03, log=True), equivalent(0.03, log=True), lower(times=0.97, log=True)),
+    tier="gpu",
+    seeds=5,
+    controls=["depth_ignored"],
+    evidence="reduced",
+    reported=(SHAPE,),
+    cost="an estimated 15 minutes a seed on one H200, as much for the control",
+)
+def test_shape_hardly_matters(run: Run):
+    """Figure 5: at three million weights, width over depth may vary 64-fold; four times as many weights do matter."""
+    arm = run(THREE_MILLION, "model", data="stdlib", arm="shapes", **STDLIB)
+    usual = arm["loss 4x256"]
+    return (arm["loss 1x512"], usual), (arm["loss 16x128"], usual), (arm["loss 4x512"], usual)

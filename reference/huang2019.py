@@ -1,0 +1,700 @@
+"""GPipe: Efficient Training of Giant Neural Networks using Pipeline Parallelism -- Huang et al., 2019.
+
+Paper       arXiv:1811.06965v5
+Implements  Section 2 (partitions, micro-batches, re-materialization, deferred batch normalization, the costs of Section
+            2.3) and the Transformer-L of Section 3 and Table 1, on torch.distributed.pipelining: one process for each
+            partition, ScheduleGPipe between them.
+Shapes      N examples of a mini-batch, T tokens of one, D width, L layers, K partitions, M micro-batches, P parameters.
+Units       losses are nats or mean squares; memory is in bytes; times are in seconds or in any unit that is given.
+
+Deviations
+  1. The authors' library is built on Lingvo and TensorFlow; here the schedule is torch's.
+  2. On CPUs neighbouring processes exchange tensors over pairs of Unix sockets, not over gloo, so that no network is
+     needed and a process that is lost is noticed at once. On GPUs they use NCCL, and each has its own.
+  3. Section 2.2 minimizes the variance of the partitions' estimated costs without saying how. Here it is by dynamic
+     programming over all contiguous partitions, so exactly.
+  4. Section 2.2 has a user estimate the cost of each layer; here it is known from the sizes of the layer's matrices.
+  5. Transformer-L's vocabulary and output layer are not described: 32,000 tokens and an output layer of its own, which
+     give the printed numbers of parameters. Positions are sinusoids, layers normalize their inputs.
+  6. The small networks for exact comparisons are not the paper's: residual layers with float64 weights, and layers that
+     only wait. All are updated by plain gradient descent.
+  7. A micro-batch's variance is biased where it normalizes and unbiased in the moving average, as torch has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from tempfile import TemporaryDirectory
+from threading import Event
+from types import SimpleNamespace
+from typing import Any, Literal
+from weakref import finalize
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
+
+from repro.task import Device
+
+LINGER_S = 2.0  # in which other partitions may say what went wrong, once one has
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A network, and how it is spread. Defaults are a small residual network on one accelerator."""
+
+    network: Literal["residual", "transformer", "waiting"] = "residual"
+    layers: int = 8
+    width: int = 16
+    hidden: int = 32  # width inside a layer
+    heads: int = 1
+    vocabulary: int = 0
+    batch_norm: bool = False  # in each residual layer, on its inputs
+    deferred: bool = True  # moving averages follow the mini-batch (Section 2.2), not each micro-batch
+    costs: tuple[float, ...] = ()  # of waiting layers: seconds of a forward pass; a backward pass takes twice that
+    partitions: int = 1  # K
+    micro_batches: int = 1  # M
+    rematerialize: Literal["partition", "layer", "none"] = "partition"
+    lr: float = 0.05
+    momentum: float = 0.1  # weight of the newest mini-batch in moving averages
+    precision: Literal["float64", "float32"] = "float64"
+    patience: float = 300.0  # seconds after which partitions that do not answer are given up
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.partitions <= self.blocks or self.micro_batches < 1:
+            raise ValueError(f"{self.blocks} layers cannot be spread as {self}")
+        if self.network == "waiting" and len(self.costs) != self.layers:
+            raise ValueError(f"{self.layers} layers need as many costs, not {len(self.costs)}")
+
+    @property
+    def blocks(self) -> int:
+        """Layers that a partition is made of: a Transformer's embedding and output layer count."""
+        return self.layers + 2 if self.network == "transformer" else self.layers
+
+
+def _transformer(layers: int, partitions: int, micro_batches: int, *, rematerialize: bool = True) -> Config:
+    return Config(
+        network="transformer", layers=layers, width=2048, hidden=8192, heads=32, vocabulary=32_000,
+        partitions=partitions, micro_batches=micro_batches, precision="float32",
+        rematerialize="partition" if rematerialize else "none",
+    )  # fmt: skip
+
+
+CONFIGS = {
+    "residual": Config(),
+    "batch-norm": Config(batch_norm=True, layers=4),
+    "waiting": Config(network="waiting", layers=4, width=1, costs=(0.02,) * 4),
+    "transformer-48": _transformer(48, 2, 32),
+    "transformer-naive-1": _transformer(3, 1, 1, rematerialize=False),
+    **{f"transformer-pipeline-{k}": _transformer(n, k, 32) for k, n in ((1, 13), (8, 103), (32, 415), (128, 1663))},
+}
+
+
+# The networks: sequences of layers (Section 2.1)
+
+
+class DeferredNorm(nn.Module):
+    """Batch normalization of Section 2.2: by a micro-batch's moments in training, by moving averages later."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(config.width)), nn.Parameter(torch.zeros(config.width))
+        self.register_buffer("running_mean", torch.zeros(config.width))
+        self.register_buffer("running_var", torch.ones(config.width))
+        self.momentum, self.deferred, self.recomputing = config.momentum, config.deferred, False
+        self.seen: list[tuple[int, Tensor, Tensor]] = []  # examples, mean and variance of each micro-batch
+
+    def forward(self, x_ND: Tensor) -> Tensor:
+        """Normalize a micro-batch by its own moments, and remember them; a recomputation only normalizes."""
+        mean_D, var_D = x_ND.mean(0), x_ND.var(0, correction=0)
+        if not self.recomputing:
+            self.seen.append((len(x_ND), mean_D.detach(), var_D.detach()))
+            if not self.deferred:
+                self.settle()
+        return (x_ND - mean_D) / (var_D + 1e-5).sqrt() * self.weight + self.bias
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Move the averages by the moments of everything since the last time, if there is any."""
+        if not self.seen:
+            return
+        sizes, means, variances = zip(*self.seen, strict=True)
+        n, share = sum(sizes), means[0].new_tensor(sizes)[:, None] / sum(sizes)
+        mean_D = (share * torch.stack(means)).sum(0)
+        var_D = (share * (torch.stack(variances) + (torch.stack(means) - mean_D) ** 2)).sum(0)
+        self.running_mean.lerp_(mean_D, self.momentum)
+        self.running_var.lerp_(var_D * n / (n - 1), self.momentum)
+        self.seen.clear()
+
+
+class Residual(nn.Module):
+    """A layer of the small network: x + V relu(U norm(x))."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.norm = DeferredNorm(config) if config.batch_norm else nn.Identity()
+        self.up, self.down = nn.Linear(config.width, config.hidden), nn.Linear(config.hidden, config.width)
+
+    def forward(self, x_ND: Tensor) -> Tensor:
+        """The next layer's input."""
+        return x_ND + self.down(F.relu(self.up(self.norm(x_ND))))
+
+
+class Embedding(nn.Module):
+    """Vectors of tokens, with sinusoids of their positions added."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(config.vocabulary, config.width)
+
+    def forward(self, tokens_NT: Tensor) -> Tensor:
+        """The first layer's input, [N, T, D]."""
+        x_NTD = self.tokens(tokens_NT)
+        length, width = x_NTD.shape[1:]
+        rate_D = 10_000 ** -(torch.arange(0, width, 2, device=x_NTD.device) / width)
+        angle_TD = torch.arange(length, device=x_NTD.device)[:, None] * rate_D
+        return x_NTD + torch.cat([angle_TD.sin(), angle_TD.cos()], 1).to(x_NTD.dtype)
+
+
+class TransformerLayer(nn.Module):
+    """Masked self-attention and two linear maps, each on normalized inputs and with a shortcut."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norm_1, self.norm_2 = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
+        self.qkv, self.out = nn.Linear(config.width, 3 * config.width), nn.Linear(config.width, config.width)
+        self.up, self.down = nn.Linear(config.width, config.hidden), nn.Linear(config.hidden, config.width)
+
+    def forward(self, x_NTD: Tensor) -> Tensor:
+        """The next layer's input; attention keeps all its [N, heads, T, T] weights, as it did in 2018."""
+        length = x_NTD.shape[1]
+        parts_NTD = self.qkv(self.norm_1(x_NTD)).chunk(3, 2)
+        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts_NTD)
+        later_TT = torch.ones(length, length, dtype=torch.bool, device=x_NTD.device).triu(1)
+        score_NHTT = (q @ k.transpose(2, 3) / math.sqrt(q.shape[3])).masked_fill(later_TT, -math.inf)
+        x_NTD = x_NTD + self.out((score_NHTT.softmax(3) @ v).transpose(1, 2).flatten(2))
+        return x_NTD + self.down(F.relu(self.up(self.norm_2(x_NTD))))
+
+
+class Wait(torch.autograd.Function):
+    """Times a weight, which takes some seconds forward and twice as many backward, and no processor."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, seconds: float) -> Tensor:
+        """The product, later."""
+        ctx.save_for_backward(x, weight)
+        ctx.seconds = seconds
+        Event().wait(seconds)
+        return x * weight
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Gradients, twice as much later."""
+        x, weight = ctx.saved_tensors
+        Event().wait(2 * ctx.seconds)
+        return grads[0] * weight, (grads[0] * x).sum().reshape(1), None
+
+
+class Waiting(nn.Module):
+    """A layer that takes time and nothing else."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.weight, self.seconds = nn.Parameter(torch.ones(1)), seconds
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The input times a weight."""
+        return Wait.apply(x, self.weight, self.seconds)
+
+
+def block(config: Config, index: int) -> nn.Module:
+    """Layer number `index`, its weights not yet drawn."""
+    if config.network == "residual":
+        return Residual(config)
+    if config.network == "waiting":
+        return Waiting(config.costs[index])
+    if 0 < index <= config.layers:
+        return TransformerLayer(config)
+    return Embedding(config) if index == 0 else nn.Linear(config.width, config.vocabulary)
+
+
+def initialize(layer: nn.Module, config: Config, index: int, seed: int, device: torch.device) -> nn.Module:
+    """Draw a layer's weights on a device: the same whichever partition it is in."""
+    layer.to_empty(device=device)
+    word = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
+    generator = torch.Generator().manual_seed(word)
+    for name, value in layer.state_dict().items():
+        if value.dim() > 1 or config.network == "waiting":
+            value.copy_(torch.randn(value.shape, generator=generator) * 0.5 * value.shape[-1] ** -0.5)
+        else:
+            value.fill_(name.endswith(("norm.weight", "norm_1.weight", "norm_2.weight", "var")))
+    return layer.to(getattr(torch, config.precision))
+
+
+def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross entropy of tokens [N, T] in nats, or the mean square of differences."""
+    if targets.is_floating_point():
+        return F.mse_loss(outputs, targets)
+    return F.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+
+
+# Partitions (Section 2.2)
+
+
+def costs(config: Config) -> NDArray[np.float64]:
+    """Estimated cost of each layer's forward pass [L]: how many weights it multiplies by, or seconds."""
+    if config.network == "waiting":
+        return np.array(config.costs)
+    with torch.device("meta"):
+        layers = [block(config, index) for index in range(config.blocks)]
+    return np.array([sum(m.weight.numel() for m in layer.modules() if isinstance(m, nn.Linear)) for layer in layers])
+
+
+def partition(costs: NDArray[Any], partitions: int) -> NDArray[np.int64]:
+    """Layers of each of K contiguous partitions [K], none empty, of the least variance of the partitions' costs.
+
+    The mean is given, so that is the least sum of squares: best[k, l] for the first l layers in k partitions is the
+    least of best[k - 1, j] + (cost of layers j to l)**2 over j < l. The first of equals is taken.
+
+    Raises:
+        ValueError: for fewer layers than partitions.
+    """
+    count = len(costs)
+    if not 1 <= partitions <= count:
+        raise ValueError(f"{count} layers cannot be spread over {partitions} partitions")
+    total = np.concatenate([[0.0], np.cumsum(costs)])
+    best, cuts = np.full(count + 1, np.inf), np.zeros((partitions, count + 1), np.int64)
+    best[0] = 0.0
+    for k in range(partitions):
+        square = np.where(np.tri(count + 1, k=-1, dtype=bool), (total[:, None] - total) ** 2, np.inf)
+        found = best + square  # [l, j]
+        cuts[k], best = found.argmin(1), found.min(1)
+    ends = [count]
+    for k in reversed(range(partitions)):
+        ends.append(int(cuts[k, ends[-1]]))
+    return np.diff(ends[::-1])
+
+
+def spread(config: Config) -> list[list[int]]:
+    """The layers of each partition."""
+    sizes = partition(costs(config), config.partitions)
+    return [part.tolist() for part in np.split(np.arange(config.blocks), np.cumsum(sizes)[:-1])]
+
+
+def border(config: Config, index: int, shape: tuple[int, ...]) -> Tensor:
+    """What a micro-batch is like where it enters a partition or, after the last, where it leaves; without contents."""
+    dtype = getattr(torch, config.precision)
+    if config.network != "transformer":
+        return torch.empty(shape, dtype=dtype, device="meta", requires_grad=index > 0)
+    if index == 0:
+        return torch.empty(shape, dtype=torch.long, device="meta")
+    width = config.width if index < config.partitions else config.vocabulary
+    return torch.empty(*shape, width, dtype=dtype, device="meta", requires_grad=True)
+
+
+class Partition(nn.Module):
+    """Consecutive layers on one accelerator. It keeps its input and computes the rest again (Section 2.3)."""
+
+    def __init__(self, config: Config, index: int, seed: int, device: torch.device) -> None:
+        super().__init__()
+        own = spread(config)[index]
+        with torch.device("meta"):
+            self.layers = nn.ModuleDict({str(i): block(config, i) for i in own})
+        if device.type != "meta":
+            for i in own:
+                initialize(self.layers[str(i)], config, i, seed, device)
+        self.rematerialize = config.rematerialize
+        self.norms = [layer for layer in self.modules() if isinstance(layer, DeferredNorm)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the next partition is given, or the network's outputs."""
+        layers = list(self.layers.values())
+        if self.rematerialize == "partition":
+            return self._kept(nn.Sequential(*layers), x)
+        for layer in layers:
+            x = self._kept(layer, x) if self.rematerialize == "layer" else layer(x)
+        return x
+
+    def _kept(self, layer: nn.Module, x: Tensor) -> Tensor:
+        contexts = lambda: (contextlib.nullcontext(), self._again())  # noqa: E731 -- as torch asks for them
+        return checkpoint(layer, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)  # pyright: ignore
+
+    @contextlib.contextmanager
+    def _again(self) -> Iterator[None]:
+        for norm in self.norms:
+            norm.recomputing = True
+        try:
+            yield
+        finally:  # torch ends it by an exception once it has what it needs
+            for norm in self.norms:
+                norm.recomputing = False
+
+
+# One process for each partition
+
+
+class Links(dist.ProcessGroup):
+    """A group whose neighbours are connected by sockets; torch's schedule sends, receives, and waits for both.
+
+    Waiting raises EOFError or OSError once the neighbour has gone.
+    """
+
+    def __init__(self, rank: int, size: int, neighbours: dict[int, Connection]) -> None:
+        super().__init__(rank, size)
+        self._neighbours, self._outgoing = neighbours, ThreadPoolExecutor(1)
+
+    def send(self, tensors: list[Tensor], rank: int, tag: int) -> Any:  # pyright: ignore -- torch has other names
+        """Send a tensor while computation goes on."""
+        sent = self._outgoing.submit(self._neighbours[rank].send_bytes, _bytes(tensors[0].detach().contiguous()))
+        return SimpleNamespace(wait=sent.result)
+
+    def recv(self, tensors: list[Tensor], rank: int, tag: int) -> Any:  # pyright: ignore
+        """Receive into a tensor."""
+        return SimpleNamespace(wait=lambda: self._neighbours[rank].recv_bytes_into(_bytes(tensors[0].detach())))
+
+
+def _bytes(tensor: Tensor) -> Any:
+    return tensor.view(-1).view(torch.uint8).numpy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a process is started with; the first partition gets the inputs, the last one the targets."""
+
+    config: Config
+    index: int
+    seed: int
+    device: Device
+    inputs: NDArray[Any] | None
+    targets: NDArray[Any] | None
+    micro_batch: tuple[int, ...]  # shape of a micro-batch of inputs
+    rendezvous: str  # folder in which processes with NCCL find one another
+
+
+class Worker:
+    """One partition in its process."""
+
+    def __init__(self, task: Task, neighbours: dict[int, Connection]) -> None:
+        config, k = task.config, task.config.partitions
+        self.config, self.task = config, task
+        self.device = torch.device("cpu")
+        if task.device == "cuda":
+            self.device = torch.device("cuda", task.index)
+            torch.cuda.set_device(self.device)
+            store = dist.FileStore(f"{task.rendezvous}/store", k)
+            dist.init_process_group("nccl", store=store, rank=task.index, world_size=k)
+        else:
+            make = lambda store, rank, size, timeout: Links(rank, size, neighbours)  # noqa: E731
+            dist.Backend.register_backend("links", make, devices=["cpu"])
+            dist.init_process_group("links", store=dist.HashStore(), rank=task.index, world_size=k)
+        self.part = Partition(config, task.index, task.seed, self.device)
+        self.inputs, self.targets = (self._tensor(array) for array in (task.inputs, task.targets))
+        self.schedule = self._schedule()
+
+    def _tensor(self, array: NDArray[Any] | None) -> Tensor | None:
+        if array is None:
+            return None
+        found = torch.from_numpy(array).to(self.device)
+        return found.to(getattr(torch, self.config.precision)) if found.is_floating_point() else found.long()
+
+    def _schedule(self) -> Any:
+        """Torch's schedule of this partition; what crosses its borders is told beforehand, so that nothing is tried."""
+        from torch.distributed.pipelining import PipelineStage, ScheduleGPipe  # a second, which only processes need
+
+        index, k = self.task.index, self.config.partitions
+        inputs, outputs = (border(self.config, i, self.task.micro_batch) for i in (index, index + 1))
+        stage = PipelineStage(self.part, index, k, self.device, input_args=inputs, output_args=outputs)
+        return ScheduleGPipe(stage, self.config.micro_batches, loss_fn=loss)
+
+    def gradients(self) -> dict[str, NDArray[Any]]:
+        """Run all micro-batches forward and backward; the gradient of the mean loss."""
+        self._run()
+        return {name: p.grad.cpu().numpy() for name, p in self.part.layers.named_parameters() if p.grad is not None}
+
+    def step(self) -> float:
+        """Update once; the loss before it, in the last partition."""
+        found = self._run()
+        with torch.no_grad():
+            for p in self.part.parameters():
+                p -= self.config.lr * p.grad  # the same synchronous update everywhere
+        return found
+
+    def moments(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """Moving averages of mean and variance after one update, by normalization."""
+        self.step()
+        return [(norm.running_mean.cpu().numpy(), norm.running_var.cpu().numpy()) for norm in self.part.norms]
+
+    def _run(self) -> float:
+        self.part.zero_grad()
+        args = () if self.inputs is None else (self.inputs,)
+        losses: list[Tensor] = []
+        self.schedule.step(*args, target=self.targets, losses=losses, return_outputs=False)
+        for norm in self.part.norms:
+            norm.settle()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return float(torch.stack(losses).detach().double().mean()) if losses else 0.0
+
+
+def _serve(task: Task, control: Connection, neighbours: dict[int, Connection]) -> None:
+    """Answer what the parent asks, until it goes. An answer is whether it went well, and the value or the reason."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        worker = Worker(task, neighbours)
+        while True:
+            control.send((True, getattr(worker, control.recv())()))
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            cause = error.__cause__ or error  # torch says which stage failed, and why only behind it
+            lost = isinstance(error, EOFError | ConnectionError)
+            control.send((False, "" if lost else f"{type(cause).__name__}: {cause}"))
+
+
+class PipelineBroken(RuntimeError):
+    """A partition raised, was lost, or did not answer."""
+
+
+class Pipeline:
+    """The processes of all partitions. Leaving it ends them, whatever they are at."""
+
+    def __init__(
+        self, config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int, device: Device = "cpu"
+    ) -> None:
+        if len(inputs) % config.micro_batches:
+            raise ValueError(f"{len(inputs)} examples do not make {config.micro_batches} equal micro-batches")
+        self.config, self.seed, self.device = config, seed, device
+        self.inputs, self.targets = np.ascontiguousarray(inputs), np.ascontiguousarray(targets)
+
+    def __enter__(self) -> Pipeline:
+        self._folder = TemporaryDirectory(prefix="pipeline-")
+        self.controls: list[Connection] = []
+        self.processes: list[Any] = []
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["torch.distributed.pipelining", "repro.task"])  # once, not in each process
+        k = self.config.partitions
+        pairs = [multiprocessing.Pipe() for _ in range(k - 1)]
+        for index in range(k):
+            neighbours = {index + 1: pairs[index][0]} if index < k - 1 else {}
+            if index:
+                neighbours[index - 1] = pairs[index - 1][1]
+            ours, theirs = multiprocessing.Pipe()
+            process = context.Process(target=_serve, args=(self._task(index), theirs, neighbours), daemon=True)
+            process.start()
+            theirs.close()
+            self.controls.append(ours)
+            self.processes.append(process)
+        for end in (end for pair in pairs for end in pair):
+            end.close()  # only the neighbours hold them, so that each notices when the other is lost
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes:
+            process.kill()
+        for process, control in zip(self.processes, self.controls, strict=True):
+            process.join()
+            process.close()
+            control.close()
+        self._folder.cleanup()
+
+    def _task(self, index: int) -> Task:
+        config, last = self.config, self.config.partitions - 1
+        return Task(
+            config=config, index=index, seed=self.seed, device=self.device, inputs=self.inputs if index == 0 else None,
+            targets=self.targets if index == last else None, rendezvous=self._folder.name,
+            micro_batch=(len(self.inputs) // config.micro_batches, *self.inputs.shape[1:]),
+        )  # fmt: skip
+
+    def ask(self, what: str) -> list[Any]:
+        """Have every partition do something, and wait for all answers, in the order of partitions.
+
+        Raises:
+            PipelineBroken: if one raises, is lost, or none answers in the time that the config allows.
+        """
+        for control in self.controls:
+            with contextlib.suppress(OSError):
+                control.send(what)
+        answers: dict[int, Any] = {}
+        faults: dict[int, str] = {}
+        k = self.config.partitions
+        while len(answers) + len(faults) < k:
+            open_ = [self.controls[i] for i in range(k) if i not in answers and i not in faults]
+            ready = wait(open_, LINGER_S if faults else self.config.patience)
+            if not ready:
+                break
+            for index in (i for i in range(k) if self.controls[i] in ready):
+                try:
+                    well, value = self.controls[index].recv()
+                except (EOFError, ConnectionError):
+                    self.processes[index].join(LINGER_S)
+                    well, value = False, f"the process ended with code {self.processes[index].exitcode}"
+                (answers if well else faults)[index] = value
+        if len(answers) < k:
+            raise PipelineBroken(self._says(answers, faults))
+        return [answers[index] for index in range(k)]
+
+    def _says(self, answers: dict[int, Any], faults: dict[int, str]) -> str:
+        """What went wrong: causes, not the neighbours that lost their connection by it."""
+        k = self.config.partitions
+        causes = [f"partition {i} of {k}: {says}" for i, says in sorted(faults.items()) if says]
+        if causes:
+            return "; ".join(causes)
+        silent = ", ".join(str(i) for i in range(k) if i not in answers)
+        return f"no answer within {self.config.patience:g} s from partition {silent} of {k}"
+
+
+# What the suite asks
+
+
+def gradients(config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int) -> dict[str, NDArray[Any]]:
+    """By parameter, the gradient of the mean loss over a mini-batch at the initial weights of `seed`."""
+    with Pipeline(config, inputs, targets, seed=seed) as pipeline:
+        return {name: value for part in pipeline.ask("gradients") for name, value in part.items()}
+
+
+def steps(config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int, device: Device) -> Iterator[float]:
+    """For ever: update once on the mini-batch and yield its loss before the update."""
+    with Pipeline(config, inputs, targets, seed=seed, device=device) as pipeline:
+        while True:
+            yield pipeline.ask("step")[-1]
+
+
+def moments(config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int) -> dict[str, NDArray[Any]]:
+    """Moving averages of every normalization after one update from zero mean and unit variance, each [R, D]."""
+    with Pipeline(config, inputs, targets, seed=seed) as pipeline:
+        found = [norm for part in pipeline.ask("moments") for norm in part]
+    return {"mean": np.stack([mean for mean, _ in found]), "variance": np.stack([var for _, var in found])}
+
+
+def parameters(config: Config) -> int:
+    """Weights of the network; inner layers are alike."""
+    some = (0, config.blocks // 2, config.blocks - 1)
+    with torch.device("meta"):
+        first, inner, last = (sum(p.numel() for p in block(config, index).parameters()) for index in some)
+    return first + (config.blocks - 2) * inner + last
+
+
+# Costs (Section 2.3)
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of tensors that are made while it is entered, as long as they live.
+
+    Args:
+        others: tensors that are there already and written to.
+
+    Attributes:
+        now: bytes alive.
+        peak: the most that were alive at once.
+    """
+
+    def __init__(self, others: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known = {tensor.untyped_storage()._cdata for tensor in others}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation, and count what it makes."""
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, Tensor):
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._known:
+            return
+        self._known.add(key)
+        self.now += (size := storage.nbytes())
+        self.peak = max(self.peak, self.now)
+        finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+def footprint(config: Config, examples: int, length: int = 0) -> NDArray[np.int64]:
+    """Most bytes of activations and their gradients at once in each partition, in one update, [K].
+
+    Each partition goes through what the schedule has it do, forward for all micro-batches and backward for all, on
+    tensors without contents. Weights and their gradients are not counted.
+    """
+    return np.array([_partition_footprint(config, index, examples, length) for index in range(config.partitions)])
+
+
+def _partition_footprint(config: Config, index: int, examples: int, length: int) -> int:
+    part = Partition(config, index, 0, torch.device("meta")).to(getattr(torch, config.precision))
+    for weight in part.parameters():
+        weight.grad = torch.empty_like(weight)
+    gradients = [weight.grad for weight in part.parameters() if weight.grad is not None]
+    shape = (examples // config.micro_batches, length or config.width)
+    with torch.device("meta"), LiveBytes([*part.parameters(), *gradients, *part.buffers()]) as live:
+        kept: list[tuple[Tensor, Tensor, Tensor]] = []  # as the schedule keeps them
+        for _ in range(config.micro_batches):
+            x = border(config, index, shape)
+            out = value = part(x)
+            if index == config.partitions - 1:
+                value = loss(out, torch.empty(shape, dtype=torch.long) if length else torch.empty_like(out))
+            kept.append((x, out, value))
+        while kept:
+            x, out, value = kept.pop(0)
+            value.backward(torch.empty_like(value))
+            del x, out, value
+    return live.peak
+
+
+def timetable(
+    forward: Sequence[float],
+    backward: Sequence[float],
+    micro_batches: int,
+    *,
+    recompute: Sequence[float] | None = None,
+    latency: float = 0.0,
+) -> NDArray[np.float64]:
+    """When each partition does what for each micro-batch, [K, M, 3, 2]: forward, again, backward; start and end.
+
+    A forward pass waits for the previous partition's, a backward pass for the next one's; each partition does one
+    thing at a time, all forward passes first. The second forward pass waits for nobody (Section 2.3).
+
+    Times [K] are those of one micro-batch; `latency` is from the end of a pass to its result's arrival next door.
+    """
+    k, again = len(forward), recompute or [0.0] * len(forward)
+    found, free = np.zeros((k, micro_batches, 3, 2)), np.zeros(k)
+    for m in range(micro_batches):
+        for i in range(k):
+            start = max(free[i], found[i - 1, m, 0, 1] + latency if i else 0.0)
+            free[i] = start + forward[i]
+            found[i, m, 0] = start, free[i]
+    for m in range(micro_batches):
+        for i in reversed(range(k)):
+            ready = free[i] + again[i]
+            start = max(ready, found[i + 1, m, 2, 1] + latency if i < k - 1 else 0.0)
+            found[i, m, 1] = free[i], ready
+            free[i] = start + backward[i]
+            found[i, m, 2] = start, free[i]
+    return found

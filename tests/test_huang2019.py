@@ -1,0 +1,311 @@
+"""GPipe's reference: its gradients, partitions and timetables against plain torch and enumeration, and its failures."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import closing
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from claims.experiments.huang2019 import Throughput, _faults
+from reference import huang2019 as gpipe
+from repro import Setting
+from repro.implementation import control
+
+TINY = replace(gpipe.CONFIGS["residual"], layers=4, width=6, hidden=10, patience=120.0)
+NORM = replace(TINY, batch_norm=True)
+WORDS = gpipe.Config(
+    network="transformer", layers=2, width=8, hidden=12, heads=2, vocabulary=11, precision="float64", patience=120.0
+)
+RNG = np.random.default_rng(2_000_000)
+INPUTS, TARGETS = RNG.standard_normal((8, 6)), RNG.standard_normal((8, 6))
+TOKENS, NEXT = RNG.integers(0, 11, (4, 5)), RNG.integers(0, 11, (4, 5))
+CPU = torch.device("cpu")
+
+
+def spread(config: gpipe.Config, partitions: int, micro_batches: int) -> gpipe.Config:
+    """The config over so many partitions and micro-batches."""
+    return replace(config, partitions=partitions, micro_batches=micro_batches)
+
+
+def plain(config: gpipe.Config, updates: int) -> tuple[list[float], dict[str, np.ndarray]]:
+    """Losses of the residual network by linear maps and torch's optimizer; the gradients of the last loss."""
+    whole = gpipe.Partition(spread(config, 1, 1), 0, 3, CPU)
+    weights = {name: value.clone().requires_grad_() for name, value in whole.layers.state_dict().items()}
+    optimizer = torch.optim.SGD(list(weights.values()), config.lr)
+    losses = []
+    for _ in range(updates):
+        x = torch.from_numpy(INPUTS)
+        for i in range(config.layers):
+            up, down = ((weights[f"{i}.{side}.weight"], weights[f"{i}.{side}.bias"]) for side in ("up", "down"))
+            x = x + nn.functional.linear(nn.functional.linear(x, *up).clamp(min=0), *down)
+        optimizer.zero_grad()
+        value = ((x - torch.from_numpy(TARGETS)) ** 2).mean()
+        value.backward()
+        losses.append(value.item())
+        found = {name: weight.grad.numpy().copy() for name, weight in weights.items()}
+        optimizer.step()
+    return losses, found
+
+
+@pytest.mark.parametrize(("partitions", "micro_batches"), [(1, 2), (3, 4)])
+def test_gradients_and_updates_are_those_of_plain_torch(partitions, micro_batches):
+    """A pipeline's gradients and losses are those of linear maps and torch's own optimizer in one process."""
+    config = spread(TINY, partitions, micro_batches)
+    losses, known = plain(TINY, 3)
+    _, first = plain(TINY, 1)
+    found = gpipe.gradients(config, INPUTS, TARGETS, seed=3)
+    assert found.keys() == first.keys()
+    assert all(np.abs(found[name] - first[name]).max() < 1e-13 for name in first)
+    assert any(np.abs(known[name] - first[name]).max() > 1e-6 for name in first)
+    with closing(gpipe.steps(config, INPUTS, TARGETS, seed=3, device="cpu")) as steps:
+        assert [next(steps) for _ in range(3)] == pytest.approx(losses, rel=1e-13)
+
+
+def test_a_transformer_is_the_same_over_processes():
+    """Tokens, cross entropy and all layers of a Transformer over three partitions give one process's gradients."""
+    known = gpipe.Partition(WORDS, 0, 5, CPU)
+    outputs = known(torch.from_numpy(TOKENS))
+    nn.CrossEntropyLoss()(outputs.reshape(-1, 11), torch.from_numpy(NEXT).reshape(-1)).backward()
+    found = gpipe.gradients(spread(WORDS, 3, 2), TOKENS, NEXT, seed=5)
+    assert {name for name, _ in known.layers.named_parameters()} == found.keys()
+    for name, weight in known.layers.named_parameters():
+        assert np.abs(found[name] - weight.grad.numpy()).max() < 1e-13, name
+
+
+def test_attention_looks_back_only():
+    """Outputs up to a token do not change with the tokens after it."""
+    net = gpipe.Partition(WORDS, 0, 5, CPU)
+    changed = TOKENS.copy()
+    changed[:, 3:] = (changed[:, 3:] + 1) % 11
+    with torch.no_grad():
+        before, after = net(torch.from_numpy(TOKENS)), net(torch.from_numpy(changed))
+    assert torch.equal(before[:, :3], after[:, :3])
+    assert not torch.allclose(before[:, 3:], after[:, 3:])
+
+
+@pytest.mark.parametrize("kept", ["partition", "layer"])
+def test_rematerialization_changes_nothing(kept):
+    """Gradients and moving averages are the same, to the last bit, whether activations are kept or computed again."""
+    results = []
+    for rematerialize in (kept, "none"):
+        part = gpipe.Partition(replace(NORM, rematerialize=rematerialize), 0, 3, CPU)
+        for half in (slice(0, 4), slice(4, 8)):
+            gpipe.loss(part(torch.from_numpy(INPUTS[half])), torch.from_numpy(TARGETS[half])).backward()
+        for norm in part.norms:
+            norm.settle()
+        results.append([*(weight.grad for weight in part.parameters()), *part.buffers()])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_deferred_normalization_is_torchs_where_there_is_one_micro_batch():
+    """One micro-batch is normalized and remembered as torch's batch normalization does it."""
+    own, theirs = gpipe.DeferredNorm(NORM).double(), nn.BatchNorm1d(6, momentum=NORM.momentum).double()
+    x = torch.from_numpy(INPUTS)
+    assert torch.allclose(own(x), theirs(x), atol=1e-12)
+    own.settle()
+    assert torch.allclose(own.running_mean, theirs.running_mean, atol=1e-12)
+    assert torch.allclose(own.running_var, theirs.running_var, atol=1e-12)
+
+
+def test_moving_averages_take_uneven_micro_batches_together():
+    """Moments of micro-batches of different sizes add up to those of all examples."""
+    norm, x = gpipe.DeferredNorm(NORM).double(), torch.from_numpy(INPUTS)
+    for part in x.split([5, 2, 1]):
+        norm(part)
+    norm.settle()
+    assert torch.allclose(norm.running_mean, 0.1 * x.mean(0), atol=1e-12)
+    assert torch.allclose(norm.running_var, 0.9 + 0.1 * x.var(0), atol=1e-12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=9), st.data())
+def test_partitions_have_the_least_variance(costs, data):
+    """No other way to cut has less variance, found by trying all; every layer is in one partition."""
+    k = data.draw(st.integers(1, len(costs)))
+    sizes = gpipe.partition(np.array(costs, float), k)
+    assert sizes.sum() == len(costs)
+    assert len(sizes) == k
+    assert (sizes > 0).all()
+
+    def variance(cuts: tuple[int, ...]) -> float:
+        return float(np.var([sum(part) for part in np.split(np.array(costs, float), cuts)]))
+
+    least = min(variance(cuts) for cuts in combinations(range(1, len(costs)), k - 1))
+    assert variance(tuple(np.cumsum(sizes)[:-1])) == pytest.approx(least, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 5), st.integers(1, 6), st.integers(0, 2**31))
+def test_timetables_are_possible_and_nothing_waits_without_reason(k, m, seed):
+    """No fault is found, and each pass starts the moment that one of the things it waits for has ended."""
+    rng = np.random.default_rng(seed)
+    forward, again, backward = (rng.random(k).tolist() for _ in range(3))
+    table = gpipe.timetable(forward, backward, m, recompute=again, latency=0.25)
+    assert _faults(table, forward, again, backward, 0.25) == 0
+    ends = table[..., 1]
+    for i in range(k):
+        for j in range(m):
+            before = [0.0, *ends[i].ravel()]
+            for kind, there in ((0, i - 1), (1, None), (2, i + 1)):
+                arrives = [ends[there, j, kind] + 0.25] if there is not None and 0 <= there < k else []
+                assert min(abs(table[i, j, kind, 0] - end) for end in before + arrives) < 1e-12
+
+
+def test_equal_partitions_take_as_long_as_the_formula_says():
+    """The last pass of K equal partitions ends after (M + K - 1) forward and backward times."""
+    for k, m in ((1, 1), (2, 4), (4, 4), (3, 16)):
+        assert gpipe.timetable([1.0] * k, [2.0] * k, m).max() == 3 * (m + k - 1)
+
+
+@pytest.mark.parametrize("name", ["one_after_another", "two_bubbles", "starts_full", "mean_costs"])
+def test_faults_are_found_in_timetables_that_cannot_be(name):
+    """Timetables of controls are possible, but for those that leave out what partitions wait for or need."""
+    names = control("huang2019", name).names
+    table = names.timetable([1.0, 3.0], [2.0, 4.0], 3)
+    faults = _faults(table, [1.0, 3.0], [0.0, 0.0], [2.0, 4.0], 0.0)
+    assert (faults > 0) == (name in ("starts_full", "mean_costs"))
+
+
+def test_live_bytes_are_those_that_autograd_keeps():
+    """What is alive after a forward pass is the input, the output and what saved_tensors_hooks see."""
+    config = replace(TINY, rematerialize="none")
+    part = gpipe.Partition(config, 0, 3, CPU)
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if not isinstance(tensor, nn.Parameter) and tensor.untyped_storage().data_ptr() not in weights:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    weights = {weight.untyped_storage().data_ptr() for weight in part.parameters()}
+    with gpipe.LiveBytes(part.parameters()) as live:
+        x = torch.zeros(8, 6, dtype=torch.float64, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            out = part(x)
+        alive = live.now
+    for tensor in (x, out):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+    assert alive == sum(kept.values())
+    assert live.peak >= alive
+    del x, out, tensor
+    assert live.now == 0
+
+
+def test_footprints_fall_with_partitions_and_micro_batches():
+    """Each partition needs less than the whole, and each micro-batch less than the mini-batch."""
+    deep = replace(TINY, layers=8)
+    whole = gpipe.footprint(deep, 64)[0]
+    parts, cut = gpipe.footprint(spread(deep, 4, 1), 64), gpipe.footprint(spread(deep, 1, 8), 64)[0]
+    assert parts.shape == (4,)
+    assert parts.max() < 0.5 * whole
+    assert cut < 0.5 * whole
+    assert gpipe.footprint(replace(spread(deep, 1, 8), rematerialize="none"), 64)[0] > 2 * cut
+
+
+@pytest.mark.parametrize("layers", [3, 13])
+def test_parameters_are_those_of_the_formula(layers):
+    """L (12 d**2 + 13 d) + 2 V d + V: four matrices of attention, two of 4 d, biases, and two normalizations."""
+    config = replace(gpipe.CONFIGS["transformer-naive-1"], layers=layers)
+    d, v = config.width, config.vocabulary
+    assert gpipe.parameters(config) == layers * (12 * d**2 + 13 * d) + 2 * v * d + v
+
+
+def alive(pids: list[int]) -> list[int]:
+    """Which of these processes still run."""
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_partition_that_raises_is_named():
+    """An error in one partition is an error here that says where and what; no process is left."""
+    with gpipe.Pipeline(spread(TINY, 2, 2), INPUTS[:, :5], TARGETS, seed=0) as pipeline:
+        pids = [process.pid for process in pipeline.processes]
+        with pytest.raises(gpipe.PipelineBroken, match=r"partition 0 of 2: RuntimeError"):
+            pipeline.ask("step")
+    assert alive(pids) == []
+
+
+def test_a_partition_that_is_killed_is_named():
+    """A lost process is an error at once, not a wait; the neighbours' lost connections are not taken for the cause."""
+    with gpipe.Pipeline(spread(TINY, 3, 2), INPUTS, TARGETS, seed=0) as pipeline:
+        pipeline.ask("step")
+        pids = [process.pid for process in pipeline.processes]
+        os.kill(pids[1], signal.SIGKILL)
+        with pytest.raises(gpipe.PipelineBroken, match=r"^partition 1 of 3: the process ended with code -9$"):
+            pipeline.ask("step")
+    assert alive(pids) == []
+
+
+def test_a_partition_that_never_answers_is_given_up():
+    """After the config's patience there is an error that names who was silent, and no process is left."""
+    slow = replace(
+        gpipe.CONFIGS["waiting"], layers=2, costs=(0.0, 600.0), partitions=2, micro_batches=1, patience=120.0
+    )
+    with gpipe.Pipeline(slow, INPUTS[:, :1], TARGETS[:, :1], seed=0) as pipeline:
+        pids = [process.pid for process in pipeline.processes]
+        pipeline.config = replace(slow, patience=0.5)
+        with pytest.raises(gpipe.PipelineBroken, match=r"no answer within 0.5 s from partition 0, 1 of 2"):
+            pipeline.ask("step")
+    assert alive(pids) == []
+
+
+def test_an_iterator_that_is_dropped_leaves_no_process():
+    """Closing `steps` ends its processes."""
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    steps = gpipe.steps(spread(TINY, 2, 2), INPUTS, TARGETS, seed=0, device="cpu")
+    next(steps)
+    started = {process.pid for process in psutil.Process().children(recursive=True)} - before
+    steps.close()
+    own = [pid for pid in started if alive([pid]) and "forkserver" not in " ".join(psutil.Process(pid).cmdline())]
+    assert [pid for pid in own if "resource_tracker" not in " ".join(psutil.Process(pid).cmdline())] == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"partitions": 5}, {"partitions": 0}, {"micro_batches": 0}, {"network": "waiting", "costs": (1.0,)}]
+)
+def test_what_cannot_be_spread_is_refused(fields):
+    """More partitions than layers, no micro-batch, or costs that are not there are refused when they are stated."""
+    with pytest.raises(ValueError, match="layers"):
+        replace(TINY, **fields)
+
+
+def test_unequal_micro_batches_are_refused():
+    """A mini-batch that does not divide is refused before a process is started."""
+    with pytest.raises(ValueError, match="8 examples do not make 3"):
+        gpipe.gradients(spread(TINY, 2, 3), INPUTS, TARGETS, seed=0)
+
+
+def test_throughput_is_of_what_was_timed(monkeypatch, tmp_path):
+    """Speeds and efficiencies follow from the seconds between updates, of which the quickest counts."""
+    monkeypatch.setenv("REPRO_CACHE", str(tmp_path))
+    clock = [0.0]
+    monkeypatch.setattr("claims.experiments.huang2019.time.perf_counter", lambda: clock[0])
+
+    class Timed:
+        """A pipeline that takes as long as the formula says, and half as long again every other time."""
+
+        @staticmethod
+        def steps(config, inputs, targets, *, seed, device):
+            update = 0
+            while True:
+                update += 1
+                k, m = config.partitions, config.micro_batches
+                clock[0] += (m + k - 1) / k * (1.5 if update % 2 else 1.0)
+                yield 0.0
+
+    config = replace(gpipe.CONFIGS["waiting"], costs=(0.1,) * 4)
+    setting = Setting(config=config, seed=0, device="cpu")
+    found = Throughput(spreads=((1, 1), (2, 4), (4, 8)))(Timed, setting)
+    assert found["speed 2,4"].value == pytest.approx(1.6)
+    assert found["efficiency 2,4"].value == pytest.approx(1)
+    assert found["efficiency 4,8"].value == pytest.approx(1)
+    assert found["waited"].value == pytest.approx(1 / 1.2)

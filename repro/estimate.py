@@ -43,7 +43,8 @@ class Past:
             if record.implementation.kind != "reference":
                 continue
             for trial in record.trials:
-                on = _class_of(record.machine, trial.usage)
+                made = record.machine if trial.machine is msgspec.UNSET else trial.machine
+                on = _class_of(made, trial.usage)
                 past.add(record.claim.id, "reference", trial.arm, on, trial.key, trial.usage.wall_s)
         return past
 

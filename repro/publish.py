@@ -238,6 +238,7 @@ def _trial_parts(judged: Judged) -> tuple[TrialPart, ...]:
             data=trial.arm.data,
             usage=outcome.usage,
             cached=outcome.cached,
+            machine=msgspec.UNSET if outcome.machine in (None, machine()) else outcome.machine,
         )
         for trial, outcome in judged.trials
     )

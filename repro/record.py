@@ -173,6 +173,7 @@ class TrialPart(Strict, frozen=True, kw_only=True):
         config: the implementation's resolved config, as JSON.
         data: the dataset's name.
         cached: whether the result came from the cache, so that `usage` was measured earlier.
+        machine: what computed it, where that is not the record's own machine; left out otherwise.
     """
 
     key: Hash
@@ -183,6 +184,7 @@ class TrialPart(Strict, frozen=True, kw_only=True):
     data: str | None = None
     usage: Usage
     cached: bool
+    machine: Machine | msgspec.UnsetType = msgspec.UNSET
 
 
 class Record(Strict, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from repro.distributed import share, world
 from repro.errors import ReproError
 from repro.experiment import Setting
 from repro.implementation import Implementation
-from repro.machine import device_class, software
+from repro.machine import Machine, device_class, machine, software
 from repro.measurement import Array, Measurement, Measurements
 from repro.source import digest, object_closure
 from repro.task import Device
@@ -36,11 +36,16 @@ class TrialFailed(ReproError):
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a trial gave, and whether it came from the cache."""
+    """What a trial gave, and whether it came from the cache.
+
+    Attributes:
+        machine: what computed it; None where the cache does not say.
+    """
 
     measurements: Measurements
     usage: Usage
     cached: bool
+    machine: Machine | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +131,7 @@ class Trial:
             ) from error
         if dataset is not None and not _unchanged(dataset):
             raise TrialFailed(f"{self} changed the dataset that it was given", "Let it copy what it changes.")
-        return Outcome(_checked(measurements, self), meter.usage, cached=False)
+        return Outcome(_checked(measurements, self), meter.usage, cached=False, machine=machine())
 
     def __str__(self) -> str:
         return (
@@ -140,7 +145,8 @@ def lookup(trial: Trial, cache: Cache) -> Outcome | None:
     if payload is None:
         return None
     measurements = {name: _measurement(fields) for name, fields in payload["measurements"].items()}
-    return Outcome(measurements, msgspec.convert(payload["usage"], Usage), cached=True)
+    made_on = msgspec.convert(payload.get("machine"), Machine | None)
+    return Outcome(measurements, msgspec.convert(payload["usage"], Usage), cached=True, machine=made_on)
 
 
 def compute(trial: Trial, cache: Cache, *, wait: float) -> Outcome | None:
@@ -168,8 +174,8 @@ def compute(trial: Trial, cache: Cache, *, wait: float) -> Outcome | None:
 
 def _kept(trial: Trial, outcome: Outcome, cache: Cache) -> Outcome:
     measurements = {name: _builtins(m) for name, m in outcome.measurements.items()}
-    usage = msgspec.to_builtins(outcome.usage)
-    cache.put(trial.key, {"measurements": measurements, "usage": usage, "facts": trial.facts})
+    told = {"usage": msgspec.to_builtins(outcome.usage), "machine": msgspec.to_builtins(outcome.machine)}
+    cache.put(trial.key, {"measurements": measurements, "facts": trial.facts} | told)
     return outcome
 
 

@@ -15,8 +15,13 @@ from repro.cli.plan import Selection, planned
 from repro.engine import AHEAD, RETRIES, Engine, Lost, Progress, Report
 from repro.errand import Done, Errand, Refused, accept, differences, perform, trial_of
 from repro.errors import ReproError
-from repro.estimate import Estimate
+from repro.estimate import Estimate, Past
+from repro.implementation import reference
+from repro.machine import machine
 from repro.plan import Plan, Planned
+from repro.publish import record_of
+from repro.record import decode, encode
+from repro.suite import Suite
 from tests.toy import trials_run, write_project
 
 
@@ -90,6 +95,22 @@ def test_a_plan_is_mapped_into_the_cache(project):
     assert (said[-1].done, said[-1].total, said[-1].running) == (25, 25, 0)
     assert len(trials_run(project)) == 15
     assert plan_of(project, controls=True).missing == []
+
+
+def test_a_record_names_the_machine_of_trials_from_elsewhere(project):
+    """Trials that another machine computed say so in the record; those of this one leave it to the record."""
+    found = plan_of(project, "toy2020/drift-carries").missing
+    mapped(project, Here(), found)
+    cache, away = cache_of(project), msgspec.structs.replace(machine(), cpu="Another", cores=64)
+    cache.put(found[0].key, cache.get(found[0].key) | {"machine": msgspec.to_builtins(away)})
+    claim = Catalogue(project).select(["toy2020/drift-carries"])[0]
+    record = record_of(Suite(cache).judge(claim, reference("toy2020", project)), [], "cpu", project)
+    assert {trial.key: trial.machine for trial in decode(encode(record)).trials} == {
+        trial.key: away if trial is found[0] else msgspec.UNSET for trial in found
+    }
+    past = Past.of([record]).estimate(claim.id, "reference", record.trials[0].arm, "cpu")
+    assert past is not None
+    assert past.trials == 4
 
 
 def test_no_more_is_sent_than_workers_can_begin(project):

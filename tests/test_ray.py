@@ -27,16 +27,17 @@ pytestmark = pytest.mark.xdist_group("ray")
 CODE = "from repro.cli import main; main()"
 ROOT = Path(__file__).parents[1]
 NODES = """
-import sys, warnings
+import sys, tempfile, warnings
 warnings.simplefilter("ignore")
 from ray.cluster_utils import Cluster
-node = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
-cluster = Cluster(initialize_head=True, head_node_args=node)
-del node["include_dashboard"]
-cluster.add_node(**node)
-print(cluster.address, flush=True)
-sys.stdin.read()
-cluster.shutdown()
+node = {"num_cpus": 1, "object_store_memory": 80_000_000}
+cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+# Ray deletes and unpacks again the project where nodes share a folder, under the feet of the other's workers.
+with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as own:
+    cluster.add_node(**node, temp_dir=own)
+    print(cluster.address, flush=True)
+    sys.stdin.read()
+    cluster.shutdown()
 """
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install -e '.[ray]'")
 

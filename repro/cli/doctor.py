@@ -51,6 +51,7 @@ def _packages() -> list[Check]:
         ("xdist", "running claims in parallel", "pip install pytest-xdist"),
         ("streamlit", "the leaderboard", "pip install -e '.[board]'"),
         ("psycopg", "a store indexed by PostgreSQL", "pip install -e '.[board]'"),
+        ("ray", "more than one machine", "pip install -e '.[ray]'"),
         ("pynvml", "GPU telemetry and energy", "pip install -e '.[gpu]'"),
     ]
     return [

@@ -6,6 +6,9 @@ from claims.experiments.huang2019 import (
     AgainstModel,
     Counts,
     GPipe,
+    Largest,
+    OnCores,
+    OnGPUs,
     Throughput,
     best_partition,
     bubble,
@@ -76,6 +79,7 @@ THROUGHPUT = {
     for m, row in {1: (1, 1.07, 1.3), 4: (1.7, 3.2, 4.8), 32: (1.8, 3.4, 6.3)}.items()
     for k, value in zip((2, 4, 8), row, strict=True)
 }
+LARGER = Reported(2.7, "1", "Section 3, parameters with re-materialization over those without")
 COUNTS = Counts(
     tuple((n, fact, 0.1) for n, fact in PARAMETERS.items()),
     tuple(MEMORY.items()),
@@ -229,29 +233,63 @@ def test_four_micro_batches_fit_the_bubble(run: Run):
 
 @claim(
     "speed-is-near-linear",
-    all_of(at_least(0.85), at_least(0.85), at_most(1.05), at_least(0.95)),
-    seeds=3,
+    all_of(at_least(0.85), at_least(0.85), at_least(0.95), at_most(1.5), at_most(1e-6)),
+    seeds=5,
     controls=["flushes_after_each_micro_batch"],
     reported=[THROUGHPUT[k, 32] for k in (2, 4)],
 )
 def test_speed_is_near_linear(run: Run):
     """Section 3: micro-batches in a pipeline of real processes reach the speedup that the bubble leaves."""
-    arm = run(Throughput(spreads=((1, 1), (2, 4), (4, 4))), "waiting")
-    return arm["efficiency 2,4"], arm["efficiency 4,4"], arm["efficiency 4,4"], arm["waited"]
+    arm = run(Throughput(spreads=((1, 1), (2, 2), (4, 4))), "waiting")
+    return arm["efficiency 2,2"], arm["efficiency 4,4"], arm["waited"], arm["unit"], arm["disagreement"]
 
 
-# Number: the paper's networks on several accelerators. Costs are estimates.
+# Number: the paper's networks on one accelerator and on several, and layers that compute. Costs are estimates.
+
+
+@claim(
+    "rematerialization-fits-more",
+    holds(0.5),
+    tier="gpu",
+    evidence="reduced",  # mini-batches of 8 sentences: no layer of ours fits with 32 and all activations
+    controls=["without_rematerialization"],
+    reported=[LARGER],
+    cost="an estimated 10 minutes on a GPU of 24 GB or more, and 5 for the control",
+)
+def test_rematerialization_fits_more(run: Run):
+    """Section 3: on one accelerator of 16 GB, re-materialization trains a Transformer that is 2.7 times as large."""
+    experiment = Largest(printed=LARGER, examples=8, length=1024)
+    return run(experiment, "transformer-naive-1", memory=16 << 30)["ratio"]
 
 
 @claim(
     "transformer-throughput",
-    rows={str(k): at_least(THROUGHPUT[k, 32], minus=0.1 * THROUGHPUT[k, 32].value) for k in (4, 8)},
+    rows={
+        str(k): all_of(at_least(THROUGHPUT[k, 32], minus=0.1 * THROUGHPUT[k, 32].value), at_most(1.1), at_most(1e-3))
+        for k in (4, 8)
+    },
     tier="cluster",
     seeds=3,
     controls=["flushes_after_each_micro_batch"],
-    cost="an estimated 10 minutes a row on 8 GPUs of 80 GB, as much for the control",
+    cost="an estimated 10 minutes a row on 4 or 8 GPUs of 40 GB, and 20 for the control",
 )
 def test_transformer_throughput(run: Run, row: str):
     """Table 2: with 32 micro-batches the 48-layer Transformer reaches the printed throughput on K accelerators."""
-    experiment = Throughput(spreads=((2, 1), (int(row), 32)), examples=32, length=1024)
-    return run(experiment, "transformer-48")[f"speed {row},32"]
+    arm = run(OnGPUs(spreads=((2, 1), (int(row), 32)), length=1024, seconds=20), "transformer-48")
+    return arm[f"speed {row},32"], arm[f"efficiency {row},32"], arm["disagreement"]
+
+
+@claim(
+    "computing-speed-is-near-linear",
+    rows={str(k): all_of(at_least(0.85), at_most(1.1), at_most(1e-6)) for k in (2, 4, 8)},
+    tier="cluster",
+    evidence="reduced",
+    seeds=3,
+    controls=["flushes_after_each_micro_batch"],
+    reported={str(k): THROUGHPUT[k, 32] for k in (2, 4, 8)},
+    cost="an estimated 3 minutes a row on as many idle cores as partitions, 2, 4 or 8, with the control",
+)
+def test_computing_speed_is_near_linear(run: Run, row: str):
+    """Table 2: with 32 micro-batches, layers that compute on a core each reach the speedup that the bubble leaves."""
+    arm = run(OnCores(spreads=((1, 32), (int(row), 32)), micro_batch=64, seconds=10), "computing")
+    return arm[f"efficiency {row},32"], arm[f"efficiency {row},32"], arm["disagreement"]

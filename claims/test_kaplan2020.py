@@ -15,9 +15,12 @@ from claims.experiments.kaplan2020 import (
     data_exponent,
     efficiency,
     exponents,
+    noisy_quadratic,
     operations,
     parametric,
     principles,
+    recovered,
+    solvable,
 )
 from repro import (
     Contract,
@@ -65,8 +68,8 @@ PAPER = Paper(
         "Table 2, give 5.5e3.\n\n"
         "At the size that runs anywhere, networks of at most 25,000 weights read Python's help text by characters. "
         "Exponents there are of another text and tokens, so a wide range around the published ones is asked for. "
-        "Over so short a range a logarithm fits about as well as a power law; the criterion only asks that it does not "
-        "fit clearly better."
+        "Over so short a range of sizes a logarithm fits about as well as a power law after the 300 updates that are "
+        "made, and after 500 it fits better; the criterion only asks that it does not fit clearly better."
     ),
 )
 
@@ -102,15 +105,20 @@ SMALL: dict[str, Any] = {
     "batch": 16,
     "updates": 300,
     "warmup": 20,
-    "lr": 0.01,
+    "lr": 0.005,
     "init": 0.1,
 }
-"""Training at reduced size: 512 characters an update. Of 0.005, 0.01 and 0.02, this rate suits all sizes."""
+"""Training at reduced size: 512 characters an update. At higher rates seeds differ more."""
 
 WIDTHS = Sizes(tuple((2, width, 1) for width in (6, 8, 12, 16, 24, 32)), evaluated=16_385)
-PASSAGES = Amounts(
-    (500, 1_000, 2_000, 4_000, 8_000, 16_000), checkpoints=(25, 50, 75, 100, 150, 200, 250), evaluated=4_097
+PARTS = Amounts(
+    (1_000, 1_600, 2_700, 4_400, 7_200, 12_000, 19_000, 32_000),
+    piece=100,
+    checkpoints=(50, 100, 150, 200, 300, 400, 500, 600),
+    evaluated=8_193,
 )
+LONGER = {"updates": 700, "lr": 0.01}
+"""For parts of the text: small ones are learnt by heart long before, large ones gain from it."""
 
 CONTRACT = Contract(
     protocol=ScalingLaws,
@@ -179,6 +187,24 @@ def test_compute_efficient_training(run: Run):
 def test_optimum_of_the_parametric_loss(run: Run):
     """Section 6.1, as corrected: the best size by Hoffmann's loss, where compute is counted without embeddings."""
     return run(parametric, "hoffmann")["parameters"]
+
+
+@claim("allocation-of-a-solvable-model", holds(tolerance=0.01), controls=["all_compute_to_size"])
+def test_allocation_of_a_solvable_model(run: Run):
+    """Eq. 1.8: with a batch of one size, loss falls with compute to the power 1 / (1 / alpha_N + 1 / alpha_S)."""
+    return run(solvable, "table-5")["powers"]
+
+
+@claim("critical-batch-of-a-noisy-quadratic", holds(tolerance=0.15), controls=["large_batches_waste_nothing"])
+def test_critical_batch_of_a_noisy_quadratic(run: Run):
+    """Eq. 5.4: where the rate is tuned for each batch, updates rise towards small batches as said, within 15 %."""
+    return run(noisy_quadratic, "table-5")["steps"]
+
+
+@claim("parametric-loss-recovered", holds(tolerance=0.002), controls=["errors_averaged"])
+def test_parametric_loss_recovered(run: Run):
+    """Section 6.1, as corrected: a fit of Hoffmann's loss finds its constants, if its search does not end early."""
+    return run(recovered, "besiroglu")["constants"]
 
 
 # Number: what follows from the paper's constants, against what it prints. Nothing is drawn, so seeds agree.
@@ -268,14 +294,14 @@ def test_loss_falls_with_size(run: Run):
 @claim(
     "loss-falls-with-data",
     power_law(LOW, HIGH),
-    seeds=3,
-    controls=["one_passage_only"],
+    seeds=4,
+    controls=["one_part_only"],
     reported=(ALPHA["data"],),
 )
 def test_loss_falls_with_data(run: Run):
     """Eq. 1.2: with early stopping the loss is a power law of the amount of text."""
-    arm = run(PASSAGES, "model", data="characters", arm="2 x 24", layers=2, width=24, heads=1, **SMALL)
-    return arm["loss"]
+    network = {"layers": 2, "width": 16, "heads": 1, **SMALL, **LONGER}
+    return run(PARTS, "model", data="characters", arm="2 x 16", **network)["loss"]
 
 
 # Number: the paper's recipe on the source text of Python's library, by bytes, over three decades. The paper's own text
@@ -296,6 +322,7 @@ THREE_DECADES = Compute(
 )
 THOUSANDFOLD = Amounts(
     (8_000, 25_000, 80_000, 250_000, 800_000, 2_500_000, 8_000_000),
+    piece=1_000,
     checkpoints=tuple(range(200, 6_000, 200)),
     evaluated=262_145,
 )
@@ -338,7 +365,7 @@ def test_loss_falls_with_compute(run: Run):
     power_law(LOW, HIGH),
     tier="gpu",
     seeds=3,
-    controls=["one_passage_only"],
+    controls=["one_part_only"],
     evidence="reduced",
     reported=(ALPHA["data"],),
     cost="an estimated 20 minutes a seed on one H200, less for the control",

@@ -29,7 +29,7 @@ from repro.paths import write_whole
 from repro.publish import Known
 from repro.record import Ratio, SubmissionPart
 from repro.source import digest
-from repro.task import Device
+from repro.task import Device, Sequences
 
 COUNTED = 2  # presets whose layers are counted against what crosses the pipe
 IMAGES = 8  # that they see
@@ -195,7 +195,8 @@ def ground_of(contract: Contract, config: Any) -> Ground:
     """What the audits of a contract run on: its training data, and a few of the inputs that it has or makes."""
     if contract.generate is not None:
         others = contract.generate(Ground.seed + 1).inputs
-        return Ground(config=config, data=contract.generate(Ground.seed), inputs=sequences(others, np.arange(ASKED)))
+        asked = sequences(others, np.arange(ASKED)) if isinstance(others, Sequences) else others
+        return Ground(config=config, data=contract.generate(Ground.seed), inputs=asked)
     if contract.data is None:
         return Ground(config=config)
     train = data.load(contract.data).train

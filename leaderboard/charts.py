@@ -45,7 +45,9 @@ def pictures(record: Record) -> list[Picture]:
         if kind == "points":
             chart = points(samples, _rules(record, unit))
         elif kind == "curves":
-            chart = curves(samples, _published(record, unit), log_y=isinstance(record.claim.criterion, PowerLaw))
+            rule = record.claim.criterion
+            power = _powers(record, rule, samples) if isinstance(rule, PowerLaw) else None
+            chart = curves(samples, _published(record, unit), power)
         else:
             chart = cases(samples)
         drawn.append(Picture(chart=chart, alt=_words(samples)))
@@ -104,14 +106,17 @@ def points(samples: list[Sample], rules: pd.DataFrame) -> alt.LayerChart:
     return _finish(layers, height=74 * len(bands) + 60)
 
 
-def curves(samples: list[Sample], published: pd.DataFrame, *, log_y: bool = False) -> alt.LayerChart:
-    """Curve samples [S, K]: every seed thin, the mean over seeds bold; published values as level lines."""
+def curves(samples: list[Sample], published: pd.DataFrame, power: pd.DataFrame | None = None) -> alt.LayerChart:
+    """Curve samples [S, K]: every seed thin, the mean over seeds bold; published values as level lines.
+
+    With `power` axes are logarithmic, and power laws are drawn as straight lines.
+    """
     names = _names(samples)
     frame = pd.concat([_long(name, s) for name, s in zip(names, samples, strict=True)], ignore_index=True)
     arms = list(dict.fromkeys(names))
     xs, ys = frame["x"].to_numpy(), frame["value"].to_numpy()
     wide = bool(xs.size and xs.min() > 0 and xs.max() / xs.min() > 50)
-    log_y = bool(log_y and ys.size and xs.min() > 0 and ys.min() > 0)
+    log_y = bool(power is not None and ys.size and xs.min() > 0 and ys.min() > 0)
     first = samples[0]
     across = alt.X(
         "x:Q",
@@ -134,6 +139,8 @@ def curves(samples: list[Sample], published: pd.DataFrame, *, log_y: bool = Fals
         bold.mark_line(strokeWidth=2.8).encode(x=across, y=up, color=colour),
         bold.mark_circle(size=26).encode(x=across, y=up, color=colour, tooltip=tip),
     ]
+    if power is not None and log_y:
+        layers += _straight(power)
     if len(published):
         level = alt.Chart(published)
         layers += [
@@ -228,6 +235,39 @@ def _published(record: Record, unit: str) -> pd.DataFrame:
     facts: list[Reported] = [fact for fact in record.claim.reported if fact.unit == unit][:6]
     rows = [{"value": f.value, "text": f"published {number(f.value)}, {f.place}", "kind": "published"} for f in facts]
     return pd.DataFrame(rows, columns=["value", "text", "kind"])
+
+
+def _powers(record: Record, rule: PowerLaw, samples: list[Sample]) -> pd.DataFrame:
+    """Power laws through the middle of the samples: the one that was fitted, and those with published exponents."""
+    sign = -1 if rule.high <= 0 else 1
+    facts = [fact for fact in record.claim.reported if fact.unit == "1"]
+    rows: list[dict[str, Any]] = []
+    for sample in samples:
+        if sample.x is None or sample.x.min() <= 0 or not (sample.values > 0).all() or sample.diverged:
+            continue
+        u, v = np.log(sample.x), np.log(sample.values).mean(0)
+        own = float(np.polyfit(u, v, 1)[0])
+        named = [(f"fitted exponent {number(own)}", own, "fitted")]
+        named += [
+            (f"published {number(sign * abs(f.value))}, {f.place}", sign * abs(f.value), "published") for f in facts
+        ]
+        for text, slope, kind in named:
+            for end in (u.min(), u.max()):
+                y = float(np.exp(v.mean() + slope * (end - u.mean())))
+                rows.append({"x": float(np.exp(end)), "value": y, "text": text, "kind": kind})
+    return pd.DataFrame(rows, columns=["x", "value", "text", "kind"])
+
+
+def _straight(power: pd.DataFrame) -> list[Any]:
+    """Power laws as straight lines: fitted ones dotted, published ones dashed, their names at the left ends."""
+    layers: list[Any] = []
+    for i, (text, line) in enumerate(power.groupby("text", sort=False)):
+        dash = [2, 3] if line["kind"].iloc[0] == "fitted" else [6, 4]
+        drawn = alt.Chart(line).mark_line(color=INK, strokeDash=dash, strokeWidth=1.6)
+        layers.append(drawn.encode(x="x:Q", y="value:Q", tooltip=["text:N"]))
+        name = alt.Chart(pd.DataFrame([{"text": text}])).mark_text(align="right", color=INK, fontSize=12)
+        layers.append(name.encode(x=alt.value("width"), y=alt.value(10 + 15 * i), text="text:N"))
+    return layers
 
 
 def _rules(record: Record, unit: str) -> pd.DataFrame:

@@ -9,25 +9,26 @@ Units       losses are nats or mean squares; memory is in bytes; times are in se
 
 Deviations
   1. The authors' library is built on Lingvo and TensorFlow; here the schedule is torch's.
-  2. On CPUs neighbouring processes exchange tensors over pairs of Unix sockets, not over gloo, so that no network is
-     needed and a process that is lost is noticed at once. On GPUs they use NCCL, and each has its own.
+  2. On CPUs neighbouring processes exchange tensors over pairs of Unix sockets, not over gloo, which needs a network:
+     submissions have none, and theirs must be the times of the same thing. A neighbour's loss is noticed at once, too.
+     On GPUs they use NCCL, one GPU each, and find one another by a file in a temporary folder.
   3. Section 2.2 minimizes the variance of the partitions' estimated costs without saying how. Here it is by dynamic
      programming over all contiguous partitions, so exactly.
   4. Section 2.2 has a user estimate the cost of each layer; here it is known from the sizes of the layer's matrices.
   5. Transformer-L's vocabulary and output layer are not described: 32,000 tokens and an output layer of its own, which
      give the printed numbers of parameters. Positions are sinusoids, layers normalize their inputs.
   6. The small networks for exact comparisons are not the paper's: residual layers with float64 weights, and layers that
-     only wait. All are updated by plain gradient descent.
+     only wait and are not run twice. Descent is plain; for Transformers it is RMSProp, as in the caption of Table 1.
   7. A micro-batch's variance is biased where it normalizes and unbiased in the moving average, as torch has it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from tempfile import TemporaryDirectory
@@ -47,6 +48,7 @@ from torch.utils.checkpoint import checkpoint
 
 from repro.task import Device
 
+SMALL = 1024  # bytes of a message that needs no thread; all messages to one neighbour are of one size
 LINGER_S = 2.0  # in which other partitions may say what went wrong, once one has
 
 
@@ -66,9 +68,11 @@ class Config:
     partitions: int = 1  # K
     micro_batches: int = 1  # M
     rematerialize: Literal["partition", "layer", "none"] = "partition"
+    optimizer: Literal["descent", "rmsprop"] = "descent"
     lr: float = 0.05
     momentum: float = 0.1  # weight of the newest mini-batch in moving averages
     precision: Literal["float64", "float32"] = "float64"
+    memory: int = 0  # bytes that a GPU may use; 0 for all that it has
     patience: float = 300.0  # seconds after which partitions that do not answer are given up
 
     def __post_init__(self) -> None:
@@ -86,7 +90,7 @@ class Config:
 def _transformer(layers: int, partitions: int, micro_batches: int, *, rematerialize: bool = True) -> Config:
     return Config(
         network="transformer", layers=layers, width=2048, hidden=8192, heads=32, vocabulary=32_000,
-        partitions=partitions, micro_batches=micro_batches, precision="float32",
+        partitions=partitions, micro_batches=micro_batches, precision="float32", optimizer="rmsprop", lr=1e-4,
         rematerialize="partition" if rematerialize else "none",
     )  # fmt: skip
 
@@ -94,7 +98,8 @@ def _transformer(layers: int, partitions: int, micro_batches: int, *, rematerial
 CONFIGS = {
     "residual": Config(),
     "batch-norm": Config(batch_norm=True, layers=4),
-    "waiting": Config(network="waiting", layers=4, width=1, costs=(0.02,) * 4),
+    "computing": Config(layers=8, width=256, hidden=1024),
+    "waiting": Config(network="waiting", layers=4, width=1, costs=(0.03,) * 4, lr=0.01, rematerialize="none"),
     "transformer-48": _transformer(48, 2, 32),
     "transformer-naive-1": _transformer(3, 1, 1, rematerialize=False),
     **{f"transformer-pipeline-{k}": _transformer(n, k, 32) for k, n in ((1, 13), (8, 103), (32, 415), (128, 1663))},
@@ -239,10 +244,10 @@ def initialize(layer: nn.Module, config: Config, index: int, seed: int, device: 
     word = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
     generator = torch.Generator().manual_seed(word)
     for name, value in layer.state_dict().items():
-        if value.dim() > 1 or config.network == "waiting":
+        if value.dim() > 1:
             value.copy_(torch.randn(value.shape, generator=generator) * 0.5 * value.shape[-1] ** -0.5)
         else:
-            value.fill_(name.endswith(("norm.weight", "norm_1.weight", "norm_2.weight", "var")))
+            value.fill_(name.endswith(("weight", "var")))  # of normalizations, and what waiting layers multiply by
     return layer.to(getattr(torch, config.precision))
 
 
@@ -331,10 +336,10 @@ class Partition(nn.Module):
         return x
 
     def _kept(self, layer: nn.Module, x: Tensor) -> Tensor:
-        contexts = lambda: (contextlib.nullcontext(), self._again())  # noqa: E731 -- as torch asks for them
+        contexts = lambda: (nullcontext(), self._again())  # noqa: E731 -- as torch asks for them
         return checkpoint(layer, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)  # pyright: ignore
 
-    @contextlib.contextmanager
+    @contextmanager
     def _again(self) -> Iterator[None]:
         for norm in self.norms:
             norm.recomputing = True
@@ -355,13 +360,15 @@ class Links(dist.ProcessGroup):
     """
 
     def __init__(self, rank: int, size: int, neighbours: dict[int, Connection]) -> None:
-        super().__init__(rank, size)
+        super().__init__(rank, size)  # pyright: ignore -- of two constructors only the other is declared
         self._neighbours, self._outgoing = neighbours, ThreadPoolExecutor(1)
 
     def send(self, tensors: list[Tensor], rank: int, tag: int) -> Any:  # pyright: ignore -- torch has other names
-        """Send a tensor while computation goes on."""
-        sent = self._outgoing.submit(self._neighbours[rank].send_bytes, _bytes(tensors[0].detach().contiguous()))
-        return SimpleNamespace(wait=sent.result)
+        """Send a tensor while computation goes on, or at once where the socket holds it."""
+        send, contents = self._neighbours[rank].send_bytes, _bytes(tensors[0].detach().contiguous())
+        if len(contents) > SMALL:
+            return SimpleNamespace(wait=self._outgoing.submit(send, contents).result)
+        return SimpleNamespace(wait=lambda: None, sent=send(contents))
 
     def recv(self, tensors: list[Tensor], rank: int, tag: int) -> Any:  # pyright: ignore
         """Receive into a tensor."""
@@ -392,10 +399,11 @@ class Worker:
     def __init__(self, task: Task, neighbours: dict[int, Connection]) -> None:
         config, k = task.config, task.config.partitions
         self.config, self.task = config, task
-        self.device = torch.device("cpu")
+        self.device = torch.device("cuda", task.index) if task.device == "cuda" else torch.device("cpu")
         if task.device == "cuda":
-            self.device = torch.device("cuda", task.index)
             torch.cuda.set_device(self.device)
+            if config.memory:
+                torch.cuda.set_per_process_memory_fraction(min(1.0, config.memory / torch.cuda.mem_get_info()[1]))
             store = dist.FileStore(f"{task.rendezvous}/store", k)
             dist.init_process_group("nccl", store=store, rank=task.index, world_size=k)
         else:
@@ -403,6 +411,8 @@ class Worker:
             dist.Backend.register_backend("links", make, devices=["cpu"])
             dist.init_process_group("links", store=dist.HashStore(), rank=task.index, world_size=k)
         self.part = Partition(config, task.index, task.seed, self.device)
+        update = torch.optim.RMSprop if config.optimizer == "rmsprop" else torch.optim.SGD
+        self.optimizer = update(self.part.parameters(), lr=config.lr, foreach=False)  # at once would need more memory
         self.inputs, self.targets = (self._tensor(array) for array in (task.inputs, task.targets))
         self.schedule = self._schedule()
 
@@ -422,16 +432,14 @@ class Worker:
         return ScheduleGPipe(stage, self.config.micro_batches, loss_fn=loss)
 
     def gradients(self) -> dict[str, NDArray[Any]]:
-        """Run all micro-batches forward and backward; the gradient of the mean loss."""
-        self._run()
+        """The gradient of the mean loss."""
+        self.run()
         return {name: p.grad.cpu().numpy() for name, p in self.part.layers.named_parameters() if p.grad is not None}
 
     def step(self) -> float:
         """Update once; the loss before it, in the last partition."""
-        found = self._run()
-        with torch.no_grad():
-            for p in self.part.parameters():
-                p -= self.config.lr * p.grad  # the same synchronous update everywhere
+        found = self.run()
+        self.optimizer.step()  # the same synchronous update everywhere
         return found
 
     def moments(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
@@ -439,8 +447,9 @@ class Worker:
         self.step()
         return [(norm.running_mean.cpu().numpy(), norm.running_var.cpu().numpy()) for norm in self.part.norms]
 
-    def _run(self) -> float:
-        self.part.zero_grad()
+    def run(self) -> float:
+        """Run all micro-batches forward and backward; the mean loss, in the last partition."""
+        self.part.zero_grad(set_to_none=False)  # gradients keep their memory, which is counted with the weights
         args = () if self.inputs is None else (self.inputs,)
         losses: list[Tensor] = []
         self.schedule.step(*args, target=self.targets, losses=losses, return_outputs=False)
@@ -455,13 +464,13 @@ def _serve(task: Task, control: Connection, neighbours: dict[int, Connection]) -
     """Answer what the parent asks, until it goes. An answer is whether it went well, and the value or the reason."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore -- a property of the module
     try:
         worker = Worker(task, neighbours)
         while True:
             control.send((True, getattr(worker, control.recv())()))
     except Exception as error:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             cause = error.__cause__ or error  # torch says which stage failed, and why only behind it
             lost = isinstance(error, EOFError | ConnectionError)
             control.send((False, "" if lost else f"{type(cause).__name__}: {cause}"))
@@ -477,54 +486,54 @@ class Pipeline:
     def __init__(
         self, config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int, device: Device = "cpu"
     ) -> None:
+        if config.memory and device != "cuda":
+            raise ValueError("memory can be limited on GPUs only")
         if len(inputs) % config.micro_batches:
             raise ValueError(f"{len(inputs)} examples do not make {config.micro_batches} equal micro-batches")
-        self.config, self.seed, self.device = config, seed, device
+        self.config, self.seed = config, seed
+        self.device: Device = device
         self.inputs, self.targets = np.ascontiguousarray(inputs), np.ascontiguousarray(targets)
 
     def __enter__(self) -> Pipeline:
-        self._folder = TemporaryDirectory(prefix="pipeline-")
-        self.controls: list[Connection] = []
         self.processes: list[Any] = []
-        try:
-            self._start()
-        except BaseException:
-            self.__exit__()
-            raise
+        with ExitStack() as ends:  # what has been started ends, too, if the rest cannot be
+            self._folder = ends.enter_context(TemporaryDirectory(prefix="pipeline-"))
+            ends.callback(self._kill)
+            self._start(ends)
+            self._ends = ends.pop_all()
         return self
 
-    def _start(self) -> None:
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def _start(self, ends: ExitStack) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["torch.distributed.pipelining", "repro.task"])  # once, not in each process
         k = self.config.partitions
-        pairs = [multiprocessing.Pipe() for _ in range(k - 1)]
-        for index in range(k):
-            neighbours = {index + 1: pairs[index][0]} if index < k - 1 else {}
-            if index:
-                neighbours[index - 1] = pairs[index - 1][1]
-            ours, theirs = multiprocessing.Pipe()
-            process = context.Process(target=_serve, args=(self._task(index), theirs, neighbours), daemon=True)
-            process.start()
-            theirs.close()
-            self.controls.append(ours)
-            self.processes.append(process)
-        for end in (end for pair in pairs for end in pair):
-            end.close()  # only the neighbours hold them, so that each notices when the other is lost
+        controls = [multiprocessing.Pipe() for _ in range(k)]
+        self.controls = [ends.enter_context(ours) for ours, _ in controls]
+        with ExitStack() as theirs:  # only neighbours hold these, so that each notices when the other is lost
+            pairs = [[theirs.enter_context(end) for end in multiprocessing.Pipe()] for _ in range(k - 1)]
+            for index, (_, control) in enumerate(controls):
+                neighbours = {index + 1: pairs[index][0]} if index < k - 1 else {}
+                neighbours |= {index - 1: pairs[index - 1][1]} if index else {}
+                args = self._task(index), theirs.enter_context(control), neighbours
+                self.processes.append(context.Process(target=_serve, args=args, daemon=True))
+                self.processes[-1].start()
 
-    def __exit__(self, *_: object) -> None:
-        for process in self.processes:
+    def _kill(self) -> None:
+        started = [process for process in self.processes if process.pid is not None]
+        for process in started:
             process.kill()
-        for process, control in zip(self.processes, self.controls, strict=True):
+        for process in started:
             process.join()
             process.close()
-            control.close()
-        self._folder.cleanup()
 
     def _task(self, index: int) -> Task:
         config, last = self.config, self.config.partitions - 1
         return Task(
             config=config, index=index, seed=self.seed, device=self.device, inputs=self.inputs if index == 0 else None,
-            targets=self.targets if index == last else None, rendezvous=self._folder.name,
+            targets=self.targets if index == last else None, rendezvous=self._folder,
             micro_batch=(len(self.inputs) // config.micro_batches, *self.inputs.shape[1:]),
         )  # fmt: skip
 
@@ -532,10 +541,11 @@ class Pipeline:
         """Have every partition do something, and wait for all answers, in the order of partitions.
 
         Raises:
+            MemoryError: if a GPU has not enough.
             PipelineBroken: if one raises, is lost, or none answers in the time that the config allows.
         """
         for control in self.controls:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 control.send(what)
         answers: dict[int, Any] = {}
         faults: dict[int, str] = {}
@@ -553,17 +563,16 @@ class Pipeline:
                     well, value = False, f"the process ended with code {self.processes[index].exitcode}"
                 (answers if well else faults)[index] = value
         if len(answers) < k:
-            raise PipelineBroken(self._says(answers, faults))
+            says = self._says(answers, faults)
+            raise (MemoryError if "OutOfMemoryError" in says else PipelineBroken)(says)
         return [answers[index] for index in range(k)]
 
     def _says(self, answers: dict[int, Any], faults: dict[int, str]) -> str:
         """What went wrong: causes, not the neighbours that lost their connection by it."""
         k = self.config.partitions
         causes = [f"partition {i} of {k}: {says}" for i, says in sorted(faults.items()) if says]
-        if causes:
-            return "; ".join(causes)
         silent = ", ".join(str(i) for i in range(k) if i not in answers)
-        return f"no answer within {self.config.patience:g} s from partition {silent} of {k}"
+        return "; ".join(causes) or f"no answer within {self.config.patience:g} s from partition {silent} of {k}"
 
 
 # What the suite asks
@@ -601,15 +610,7 @@ def parameters(config: Config) -> int:
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of tensors that are made while it is entered, as long as they live.
-
-    Args:
-        others: tensors that are there already and written to.
-
-    Attributes:
-        now: bytes alive.
-        peak: the most that were alive at once.
-    """
+    """Counts the bytes of tensors made while it is entered, save for `others`: alive `now`, and at most at once."""
 
     def __init__(self, others: Iterable[Tensor]) -> None:
         super().__init__()
@@ -679,9 +680,8 @@ def timetable(
     """When each partition does what for each micro-batch, [K, M, 3, 2]: forward, again, backward; start and end.
 
     A forward pass waits for the previous partition's, a backward pass for the next one's; each partition does one
-    thing at a time, all forward passes first. The second forward pass waits for nobody (Section 2.3).
-
-    Times [K] are those of one micro-batch; `latency` is from the end of a pass to its result's arrival next door.
+    thing at a time, all forward passes first. The second forward pass waits for nobody (Section 2.3). Times [K] are
+    those of one micro-batch; `latency` is from the end of a pass to its result's arrival next door.
     """
     k, again = len(forward), recompute or [0.0] * len(forward)
     found, free = np.zeros((k, micro_batches, 3, 2)), np.zeros(k)

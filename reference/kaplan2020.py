@@ -4,7 +4,7 @@ Paper       arXiv:2001.08361v1
 Implements  Section 2.1 and Table 1 (decoder-only Transformers, their parameters and operations), Section 2.2 and
             Appendix D.1 (training), Equations 1.5, 4.3 and 4.4 (loss by size and data), 5.1 to 5.4 (critical batch
             size), and Appendix B (the compute-efficient frontier); and the loss of Hoffmann et al. (2022) as Pearce &
-            Song (2024) minimise it, which explains the paper's exponent.
+            Song (2024) minimise it, which explains the paper's exponent, and as Besiroglu et al. (2024) fit it.
 Shapes      R replicas, B contexts of a batch, T positions of a context, N = B T, D width, F = 4 D, H heads, K = D / H,
             V vocabulary, S positions that are attended to.
 Units       losses are nats a token; learning rates are per update; batches and data are tokens, but `Config.batch` is
@@ -27,6 +27,7 @@ Deviations
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import optimize
+from scipy import optimize, special
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -440,3 +441,44 @@ def parametric_optimum(config: Parametric, compute: float) -> float:
         return fewer - config.alpha * config.a * whole**-config.alpha * grows
 
     return math.exp(optimize.brentq(slope, 0.0, 50.0, xtol=1e-12))  # pyright: ignore[reportArgumentType] -- a number
+
+
+def fitted(
+    config: Parametric,
+    sizes: NDArray[np.float64],
+    amounts: NDArray[np.float64],
+    losses: NDArray[np.float64],
+    weight: float = 1.0,
+) -> Parametric:
+    """The parametric loss that fits losses of runs best, by L-BFGS from several starts (Besiroglu et al.).
+
+    Args:
+        config: what all but the constants is taken from.
+        sizes: all parameters of each run.
+        amounts: its tokens.
+        losses: in nats.
+        weight: of each run's Huber error of log loss. The search ends where the sum falls by less than about 2e-9, so
+            a mean over runs ends early.
+    """
+    log_n, log_d, log_l = np.log(sizes), np.log(amounts), np.log(losses)
+
+    def objective(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """The sum of errors, and its derivatives by log e, log a, log b, alpha and beta."""
+        e, a, b, alpha, beta = point
+        terms = np.stack([np.full_like(log_l, e), a - alpha * log_n, b - beta * log_d])
+        total = special.logsumexp(terms, 0)
+        gaps, shares = total - log_l, np.exp(terms - total)
+        slopes = np.clip(gaps, -HUBER, HUBER)
+        errors = slopes * (gaps - slopes / 2)
+        by_term = shares @ np.diag(slopes)
+        moved = [-(by_term[1] @ log_n), -(by_term[2] @ log_d)]
+        return weight * errors.sum(), weight * np.array([*by_term.sum(1), *moved])
+
+    starts = itertools.product((-0.5, 0.0, 0.5, 1.0), (5.0, 10.0), (5.0, 10.0), (0.5,), (0.5,))
+    found = [optimize.minimize(objective, start, jac=True, method="L-BFGS-B") for start in starts]
+    e, a, b, alpha, beta = min(found, key=lambda end: end.fun).x
+    return replace(config, e=math.exp(e), a=math.exp(a), b=math.exp(b), alpha=float(alpha), beta=float(beta))
+
+
+HUBER = 1e-3
+"""Errors of log losses beyond it count linearly."""

@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "direction": "orderings, shapes and slopes at reduced size",
         "number": "the paper's own numbers on its own data",
         "gpu": "claims that need a GPU",
-        "cluster": "claims that need GPUs for days",
+        "cluster": "claims that need several GPUs, many cores or days",
     }.items():
         config.addinivalue_line("markers", f"{marker}: {says}")
     if not hasattr(config, "workerinput"):

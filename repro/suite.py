@@ -157,9 +157,11 @@ def require(claim: Claim, device: Device) -> None:
     cost = f"It would cost {claim.cost}." if claim.cost else ""
     if claim.tier == "gpu" and device != "cuda":
         raise Unavailable("needs a GPU and this run is on the CPU", f"Use --device cuda on such a machine. {cost}")
-    if claim.tier == "cluster" and (device != "cuda" or machine().gpu is None):
-        raise Unavailable("needs one or more GPUs for days", f"Use --device cuda on such a machine. {cost}")
-    for name in sorted({arm.data for arm in arms_of(claim.draws()) if arm.data}):
+    arms = arms_of(claim.draws())
+    on_gpus = any(getattr(arm.experiment, "needs_gpu", True) for arm in arms)
+    if claim.tier == "cluster" and on_gpus and (device != "cuda" or machine().gpu is None):
+        raise Unavailable("needs one or more GPUs", f"Use --device cuda on such a machine. {cost}")
+    for name in sorted({arm.data for arm in arms if arm.data}):
         if not data.available(name):
             raise Unavailable(f"needs the dataset {name}, which is not here", f"{data.how_to_get(name)} {cost}")
         if claim.evidence == "original" and not data.complete(name):

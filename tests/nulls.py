@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +51,19 @@ class Ignorant:
         return Sequences(items=order, lengths=np.minimum(inputs.lengths, longest))
 
 
+def one(config: Any, *asked: float) -> float:
+    """What a paper's law says of anything, without knowing it."""
+    return 1.0
+
+
+def ones(config: Any, nats: float, excess: float) -> dict[str, float]:
+    """How a loss is reached, without knowing it."""
+    return dict.fromkeys(("parameters", "steps", "batch", "compute"), 1.0)
+
+
+EQUATIONS: dict[str, Callable[..., Any]] = {"data_needed": one, "parametric_optimum": one, "reach": ones}
+
+
 def noise(reference: Any) -> Any:
     """What it returns is drawn at random."""
 
@@ -64,7 +78,13 @@ def noise(reference: Any) -> Any:
         rng = np.random.default_rng(seed)
         return rng.integers(0, int(first.max()) + 1, (len(times), *first.shape[1:])).astype(first.dtype)
 
-    return _replaced(reference, train=train, simulate=simulate)
+    def steps(config: Any, inputs: np.ndarray, targets: np.ndarray, *, seed: int, device: str) -> Iterator[float]:
+        rng = np.random.default_rng(seed + config.partitions)
+        while True:
+            time.sleep(rng.random() / 100)
+            yield rng.random()
+
+    return _replaced(reference, train=train, simulate=simulate, steps=steps, **EQUATIONS)
 
 
 def constant(reference: Any) -> Any:
@@ -80,7 +100,12 @@ def constant(reference: Any) -> Any:
         first = reference.simulate(config, times[:1], seed=seed)
         return np.repeat(first, len(times), axis=0)
 
-    return _replaced(reference, train=train, simulate=simulate)
+    def steps(config: Any, inputs: np.ndarray, targets: np.ndarray, *, seed: int, device: str) -> Iterator[float]:
+        while True:
+            time.sleep(0.005)
+            yield 1.0
+
+    return _replaced(reference, train=train, simulate=simulate, steps=steps, **EQUATIONS)
 
 
 def permuted_labels(reference: Any) -> Any:
@@ -92,7 +117,7 @@ def permuted_labels(reference: Any) -> Any:
         shuffled = _permuted(data, np.random.default_rng(seed))
         yield from reference.train(config, shuffled, seed=seed, device=device, checkpoints=checkpoints)
 
-    return _replaced(reference, train=train)
+    return _replaced(reference, train=train, **EQUATIONS)
 
 
 def _width(data: Any) -> int:
@@ -125,7 +150,9 @@ def nulls_for(implementation: Implementation) -> list[Null]:
     names = implementation.names
     if hasattr(names, "train"):
         return [noise, constant, permuted_labels]
-    assert hasattr(names, "simulate"), f"write nulls for the contract of {implementation.paper} in tests/nulls.py"
+    assert hasattr(names, "simulate") or hasattr(names, "steps"), (
+        f"write nulls for the contract of {implementation.paper} in tests/nulls.py"
+    )
     return [noise, constant]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from contextlib import closing
 from dataclasses import replace
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -16,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from claims.experiments.huang2019 import Throughput, _faults
+from claims.experiments.huang2019 import Largest, OnCores, OnGPUs, Throughput, _faults, require_cores
 from reference import huang2019 as gpipe
-from repro import Setting
+from repro import Reported, ReproError, Setting, Unavailable
 from repro.implementation import control
 
 TINY = replace(gpipe.CONFIGS["residual"], layers=4, width=6, hidden=10, patience=120.0)
@@ -185,7 +187,7 @@ def test_live_bytes_are_those_that_autograd_keeps():
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         if not isinstance(tensor, nn.Parameter) and tensor.untyped_storage().data_ptr() not in weights:
             kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
+        return tensor.detach()  # itself would hold itself
 
     weights = {weight.untyped_storage().data_ptr() for weight in part.parameters()}
     with gpipe.LiveBytes(part.parameters()) as live:
@@ -218,6 +220,24 @@ def test_parameters_are_those_of_the_formula(layers):
     config = replace(gpipe.CONFIGS["transformer-naive-1"], layers=layers)
     d, v = config.width, config.vocabulary
     assert gpipe.parameters(config) == layers * (12 * d**2 + 13 * d) + 2 * v * d + v
+
+
+@pytest.mark.parametrize("rows", [1, 100_000])
+def test_tensors_arrive_in_order_and_a_lost_neighbour_is_an_error(rows):
+    """Tensors that a socket holds and tensors that it does not are received as sent; then the other end goes."""
+    ends = multiprocessing.Pipe()
+    left, right = gpipe.Links(0, 2, {1: ends[0]}), gpipe.Links(1, 2, {0: ends[1]})
+    known = [torch.randn(2, rows, dtype=torch.float64).T for _ in range(3)]
+    sent = [left.send([tensor], 1, 0) for tensor in known]
+    for tensor in known:
+        found = torch.empty(rows, 2, dtype=torch.float64)
+        right.recv([found], 0, 0).wait()
+        assert torch.equal(found, tensor)
+    for each in sent:
+        each.wait()
+    ends[0].close()
+    with pytest.raises(EOFError):
+        right.recv([torch.empty(rows, 2)], 0, 0).wait()
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -300,12 +320,74 @@ def test_throughput_is_of_what_was_timed(monkeypatch, tmp_path):
                 update += 1
                 k, m = config.partitions, config.micro_batches
                 clock[0] += (m + k - 1) / k * (1.5 if update % 2 else 1.0)
-                yield 0.0
+                yield 1 / update + (0.0 if m < 8 else 0.2)
 
     config = replace(gpipe.CONFIGS["waiting"], costs=(0.1,) * 4)
     setting = Setting(config=config, seed=0, device="cpu")
-    found = Throughput(spreads=((1, 1), (2, 4), (4, 8)))(Timed, setting)
+    found = Throughput(spreads=((1, 1), (2, 4), (4, 8)), seconds=6.0)(Timed, setting)
     assert found["speed 2,4"].value == pytest.approx(1.6)
     assert found["efficiency 2,4"].value == pytest.approx(1)
     assert found["efficiency 4,8"].value == pytest.approx(1)
-    assert found["waited"].value == pytest.approx(1 / 1.2)
+    assert found["waited"].value == found["unit"].value == pytest.approx(1 / 1.2)
+    assert found["disagreement"].value == pytest.approx(0.2 / (1 - 1 / 3))
+
+
+def test_too_little_memory_is_an_error_of_its_own():
+    """A GPU's lack of memory becomes a MemoryError that says which partition; on CPUs a limit is refused."""
+    pipeline = gpipe.Pipeline(TINY, INPUTS, TARGETS, seed=0)
+    ours, theirs = multiprocessing.Pipe()
+    pipeline.processes, pipeline.controls = [], [ours]
+    theirs.send((False, "OutOfMemoryError: CUDA out of memory"))
+    with pytest.raises(MemoryError, match="partition 0 of 1: OutOfMemoryError"):
+        pipeline.ask("step")
+    with pytest.raises(ValueError, match="on GPUs only"):
+        gpipe.Pipeline(replace(TINY, memory=1 << 30), INPUTS, TARGETS, seed=0)
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory"), ReproError("x raised MemoryError: no memory")])
+def test_largest_networks_are_those_that_train(error):
+    """The printed ratio is found where 13 layers fit with re-materialization and 3 without; other errors pass."""
+    tried = []
+
+    def steps(config, inputs, targets, *, seed, device):
+        assert inputs.shape == targets.shape == (8, 5)
+        most = {("partition", 8): 13, ("none", 1): 3}[config.rematerialize, config.micro_batches]
+        tried.append(config.layers)
+        yield 1.0
+        if config.layers > most:  # as the second update needs more than the first
+            raise error
+        yield 1.0
+
+    setting = Setting(config=gpipe.CONFIGS["transformer-naive-1"], seed=0, device="cpu")
+    experiment = Largest(printed=Reported(2.7, "1", "Section 3"), examples=8, length=5)
+    found = experiment(SimpleNamespace(steps=steps, parameters=gpipe.parameters), setting)["ratio"]
+    assert found.value == pytest.approx(785.8 / 282.2, rel=1e-3)
+    assert len(tried) <= 10
+    error.args = ("x raised ValueError: broken",)
+    if isinstance(error, ReproError):
+        with pytest.raises(ReproError, match="broken"):
+            experiment(SimpleNamespace(steps=steps, parameters=gpipe.parameters), setting)
+
+
+def test_what_a_machine_lacks_is_said(monkeypatch, tmp_path):
+    """Too few GPUs, too few cores and busy cores are no failures; wrong losses are, whatever the machine."""
+    monkeypatch.setenv("REPRO_CACHE", str(tmp_path))
+    few = SimpleNamespace(gpus=1, cores=1)
+    monkeypatch.setattr("claims.experiments.huang2019.machine", lambda: few)
+    setting = Setting(config=TINY, seed=0, device="cuda")
+    with pytest.raises(Unavailable, match="needs 2 GPUs, and 1 are here"):
+        OnGPUs(spreads=((1, 1), (2, 2)))(gpipe, setting)
+    with pytest.raises(Unavailable, match="needs 2 cores, and 1 are here"):
+        OnCores(spreads=((1, 2), (2, 2)))(gpipe, setting)
+
+    def steps(config, *_, **__):
+        yield from (config.partitions, *[3.0] * 9)
+
+    found = OnCores(spreads=((1, 2), (2, 2)))(SimpleNamespace(steps=steps), setting)
+    assert found["disagreement"].value == pytest.approx(0.5)
+    few.cores = 2
+    times = iter([1.0, 1.0, 1.0, 1.5, 1.5, 1.5, 1.0, 1.0, 1.0, 1.05, 1.05, 1.05])
+    monkeypatch.setattr("claims.experiments.huang2019._seconds", lambda *_: next(times))
+    with pytest.raises(Unavailable, match=r"needs 2 idle cores, and here 2 processes take 1\.50 times as long as one"):
+        require_cores(2)
+    require_cores(2)

@@ -1,4 +1,4 @@
-"""The reference of kaplan2020 as software."""
+"""The reference of kaplan2020 as software, and what its experiments do with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ import torch
 from scipy import optimize
 from torch import nn
 
+from claims.experiments import kaplan2020 as measuring
 from reference import kaplan2020 as scaling
+from repro import Setting, implementation
+from repro import data as datasets
+from repro.catalogue import Catalogue
+from repro.claim import arms_of, leaves
+from repro.errors import ReproError
 
 KINDS = 11
 TINY = scaling.Config(
@@ -242,3 +248,157 @@ def test_the_parametric_optimum_is_the_lowest_loss(preset):
 
     best = optimize.minimize_scalar(nats, bounds=(5, 25), method="bounded", options={"xatol": 1e-9})
     assert math.log(scaling.parametric_optimum(law, compute)) == pytest.approx(best.x, abs=1e-4)
+
+
+def test_fitted_constants_have_the_least_errors():
+    """A search without derivatives from where the fit ended finds nothing better, for losses that scatter."""
+    rng, truth = np.random.default_rng(0), scaling.CONFIGS["besiroglu"]
+    sizes, amounts = np.exp(rng.uniform(18, 23, 60)), np.exp(rng.uniform(21, 27, 60))
+
+    def losses(law: Any) -> np.ndarray:
+        return law.e + law.a * sizes**-law.alpha + law.b * amounts**-law.beta
+
+    found = losses(truth) * np.exp(0.004 * rng.standard_normal(60))
+
+    def errors(logs: np.ndarray) -> float:
+        e, a, b, alpha, beta = np.exp(logs)
+        gaps = np.abs(np.log(losses(SimpleNamespace(e=e, a=a, b=b, alpha=alpha, beta=beta)) / found))
+        return float(np.where(gaps < 1e-3, gaps**2 / 2, 1e-3 * (gaps - 5e-4)).sum())
+
+    law = scaling.fitted(replace(truth, embedding=0.0), sizes, amounts, found)
+    start = np.log([law.e, law.a, law.b, law.alpha, law.beta])
+    best = optimize.minimize(errors, start, method="Nelder-Mead", options={"maxfev": 4000, "xatol": 1e-8})
+    assert law.embedding == 0
+    assert errors(start) < 1.001 * best.fun
+    assert errors(start) < 0.95 * errors(np.log([truth.e, truth.a, truth.b, truth.alpha, truth.beta]))
+
+
+# Experiments.
+
+
+class Fixed:
+    """A reader that always expects token 0 by a margin."""
+
+    def __init__(self, margin: float, kinds: int = KINDS) -> None:
+        self.scores = margin * np.eye(1, kinds)
+
+    def start(self, lanes: int) -> Fixed:
+        """A stream, which is this too."""
+        self.lanes = lanes
+        return self
+
+    def step(self, tokens: np.ndarray) -> np.ndarray:
+        """Scores [B, V]."""
+        return np.tile(self.scores, (self.lanes, 1))
+
+
+def setting(tokens: np.ndarray, config: Any = TINY, seed: int = 0) -> Setting:
+    """One text for all purposes; of the test text every token is 0."""
+    text = datasets.Text(tokens=tokens, validation=0 * tokens[:20], vocabulary=config.vocabulary)
+    test = replace(text, tokens=0 * tokens[:20])
+    return Setting(
+        config=config, seed=seed, device="cpu", data=datasets.Dataset(name="toy", train=text, test=test, digest="toy")
+    )
+
+
+def test_parts_are_made_of_pieces_and_nested():
+    """Each part begins the next, its pieces are stretches of the text, each once, and another seed draws others."""
+    seen: list[np.ndarray] = []
+
+    def train(config: Any, data: Any, **how: Any) -> Any:
+        seen.append(np.asarray(data.tokens))
+        yield 1, Fixed(1.0, 37)
+
+    amounts = measuring.Amounts((4, 10, 35), piece=5, checkpoints=())
+    text, config = np.arange(37), replace(TINY, vocabulary=37)
+    for seed in (0, 1):
+        amounts(SimpleNamespace(train=train), setting(text, config, seed))
+    first, second, third, *others = seen
+    assert [len(part) for part in seen] == [4, 10, 35] * 2
+    np.testing.assert_array_equal(third[:10], second)
+    np.testing.assert_array_equal(second[:4], first)
+    pieces = third.reshape(7, 5)
+    np.testing.assert_array_equal(pieces, pieces[:, :1] + np.arange(5))
+    assert sorted(pieces[:, 0]) == [0, 5, 10, 15, 20, 25, 30]
+    assert (others[2] != third).any()
+    with pytest.raises(ReproError, match="the text has 35"):
+        measuring.Amounts((36,), piece=5, checkpoints=())(SimpleNamespace(train=train), setting(text, config))
+
+
+def test_training_on_a_part_stops_at_the_second_look_that_is_no_better():
+    """The loss is that of the best checkpoint before it, and no later one is asked for."""
+    margins, asked = [1.0, 3.0, 2.0, 1.0, 9.0], []
+
+    def train(config: Any, data: Any, **how: Any) -> Any:
+        for number, margin in enumerate(margins):
+            asked.append(number)
+            yield number, Fixed(margin)
+
+    found = measuring.Amounts((5,), piece=5, checkpoints=())(SimpleNamespace(train=train), setting(np.arange(10)))
+    assert float(found["loss"].value[0]) == pytest.approx(math.log(1 + (KINDS - 1) * math.exp(-3)))
+    assert asked == [0, 1, 2, 3]
+
+
+def test_the_frontier_of_runs_is_their_lowest_loss():
+    """Between checkpoints log loss is linear in log compute; a network counts from its first checkpoint on."""
+    rates = {4: 1.0, 8: 2.0, 16: 4.0}
+
+    def train(config: Any, data: Any, **how: Any) -> Any:
+        yield from ((step, Fixed(rates[config.width] * step)) for step in (1, 2))
+
+    experiment = measuring.Compute(((1, 4, 1), (1, 8, 1), (1, 16, 1)), checkpoints=(1,), points=3)
+    found = experiment(SimpleNamespace(train=train), setting(np.arange(10)))
+
+    def nats(margin: float) -> float:
+        return math.log(1 + (KINDS - 1) * math.exp(-margin))
+
+    each = 6 * 12 * 16**2 * TINY.batch * TINY.context
+    assert found["loss"].x == pytest.approx([each, each * math.sqrt(2), each * 2])
+    assert found["loss"].value == pytest.approx([nats(4), math.sqrt(nats(4) * nats(8)), nats(8)])
+    assert found["final"].value == pytest.approx([nats(2), nats(4), nats(8)])
+    assert found["final"].x == pytest.approx([12 * width**2 for width in rates])
+
+
+def test_the_noisy_quadratic_is_the_mean_of_runs():
+    """Descent that really draws its noise has the target's mean loss after as many updates as are said."""
+    noise, rate = 1 / 40, 0.3
+    steps = measuring.quadratic_steps(rate, noise)
+    rng, modes = np.random.default_rng(0), measuring.MODES
+    x, means = np.ones((150, len(modes))), []
+    for _ in range(math.ceil(steps)):
+        means.append(float((x**2 @ modes).mean() / modes.sum()))
+        x -= rate * (modes * x + np.sqrt(noise * modes) * rng.standard_normal(x.shape))
+    assert means[-1] == pytest.approx(measuring.TARGET, rel=0.05)
+    assert means[int(0.8 * steps)] > 1.1 * measuring.TARGET
+
+
+@pytest.mark.parametrize("decay", [0.7, 1.2])
+def test_solvable_models_have_the_powers_of_the_theory(decay):
+    """By Eq. 1.8 without batches, from L(N) and L(S) of the model."""
+    power = 1 / (1 / decay + (1 + decay) / decay)
+    assert measuring.solvable_powers(decay) == pytest.approx((-power, power / decay), abs=0.005)
+
+
+CLAIMS = [c for c in Catalogue().claims if c.paper.key == "kaplan2020" and c.tier == "gpu"]
+AT_SCALE = {arm.label: (arm, c) for c in CLAIMS for arm in arms_of(c.draws())}
+
+
+@pytest.mark.parametrize("label", AT_SCALE)
+def test_claims_at_scale_run(label: str):
+    """Experiments at scale measure what is judged, with their own networks, on the reference and its controls.
+
+    Of the training, two updates on short contexts are made, on text of which the largest amount is learnt.
+    """
+    arm, found = AT_SCALE[label]
+    less = {"evaluated": 33, "checkpoints": (1,)}
+    experiment = replace(arm.experiment, **{k: v for k, v in less.items() if hasattr(arm.experiment, k)})
+    few = {**arm.overrides, "updates": 2, "warmup": 1, "batch": 2, "context": 8}
+    length = max(getattr(arm.experiment, "tokens", (20_000,)))
+    text = np.random.default_rng(0).integers(0, 256, length)
+    controls = [implementation.control("kaplan2020", name) for name in found.controls]
+    for subject in (implementation.reference("kaplan2020"), *controls):
+        measured = experiment(subject.names, setting(text, replace(scaling.CONFIGS[arm.preset], **few)))
+        judged = [drawn for c in CLAIMS for drawn in leaves(c.draws()) if drawn.arm.label == label]
+        assert {drawn.measurement for drawn in judged} <= set(measured)
+        losses = np.concatenate([np.atleast_1d(measurement.value) for measurement in measured.values()])
+        assert (abs(losses - math.log(256)) < 2).all()

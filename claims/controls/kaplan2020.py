@@ -116,6 +116,26 @@ def converted_afterwards(reference: Any) -> SimpleNamespace:
     return sabotage(reference, parametric_optimum=parametric_optimum)
 
 
+def all_compute_to_size(reference: Any) -> SimpleNamespace:
+    """More compute trains a larger model for as many updates as ever."""
+
+    def frontier(config: Any, compute: float) -> dict[str, float]:
+        start = reference.frontier(config, 1e20)
+        loss = start["loss"] * (compute / 1e20) ** -config.alpha_n
+        return start | {"loss": loss, "parameters": start["parameters"] * compute / 1e20, "compute": compute}
+
+    return sabotage(reference, frontier=frontier)
+
+
+def errors_averaged(reference: Any) -> SimpleNamespace:
+    """Errors of runs are averaged where they are to be summed, and the search ends where the mean hardly falls."""
+
+    def fitted(config: Any, sizes: Any, amounts: Any, losses: Any) -> Any:
+        return reference.fitted(config, sizes, amounts, losses, weight=1 / len(losses))
+
+    return sabotage(reference, fitted=fitted)
+
+
 def shuffled_text(reference: Any) -> SimpleNamespace:
     """Networks are trained on the characters of the text in any order."""
 
@@ -128,13 +148,13 @@ def shuffled_text(reference: Any) -> SimpleNamespace:
     return sabotage(reference, train=train)
 
 
-def one_passage_only(reference: Any) -> SimpleNamespace:
-    """However much text is given, its first 500 tokens are what training draws from."""
+def one_part_only(reference: Any) -> SimpleNamespace:
+    """However much text is given, its first 1,000 tokens are what training draws from."""
 
     def train(
         config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()
     ) -> Iterator[tuple[int, Any]]:
-        short = replace(data, tokens=data.tokens[:500])
+        short = replace(data, tokens=data.tokens[:1000])
         return reference.train(config, short, seed=seed, device=device, checkpoints=checkpoints)
 
     return sabotage(reference, train=train)

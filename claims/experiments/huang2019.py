@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
+from multiprocessing import get_context
 from types import SimpleNamespace
 from typing import Any, ClassVar, Protocol
 
@@ -18,13 +20,17 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from repro import Measurements, Reported, Setting, cases, scalar
+from repro import Measurements, Reported, ReproError, Setting, Unavailable, cases, scalar
+from repro.machine import machine
 from repro.paths import cache_dir
 from repro.task import PipelineTrainer
 
 EXAMPLES = 16
 SPREADS = ((1, 4), (2, 1), (2, 8), (4, 2), (4, 16))  # partitions and micro-batches
 UPDATES = 5
+MOST = 8  # updates that are timed
+AGREES = 1e-6  # losses of the same updates, in units of their change
+COUNT, FREE = 10_000_000, 0.9  # numbers to add, and the share of its speed that a process keeps beside others
 CAPTION = 12  # bytes that each parameter needs, by the caption of Table 1
 GIB = float(1 << 30)
 
@@ -33,7 +39,8 @@ class GPipe(PipelineTrainer, Protocol):
     """The contract: beside gradients and updates, what the exact claims need. K partitions, M micro-batches.
 
     The config of an implementation has at least the fields `partitions`, `micro_batches`, `layers`, `width`,
-    `momentum`, `rematerialize` ("partition", "layer" or "none"), and `costs`, seconds of layers that only wait.
+    `vocabulary`, `momentum`, `rematerialize` ("partition", "layer" or "none"), `costs`, seconds of layers that only
+    wait, and `memory`, bytes that each GPU may use: `steps` raises MemoryError where an update needs more.
     """
 
     def moments(
@@ -81,6 +88,12 @@ def _batch(seed: int, examples: int, width: int) -> tuple[NDArray[np.float64], N
     rng = np.random.default_rng(seed)
     columns = np.arange(width) / width
     return rng.normal(columns, 1 + columns, (examples, width)), rng.standard_normal((examples, width))
+
+
+def _tokens(seed: int, shape: tuple[int, int], config: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Random tokens [N, T], and what follows each."""
+    tokens = np.random.default_rng(seed).integers(0, config.vocabulary, shape)
+    return tokens[:, :-1].copy(), tokens[:, 1:].copy()
 
 
 def _spread(config: Any, partitions: int, micro_batches: int) -> Any:
@@ -137,7 +150,7 @@ def moving_averages(pipeline: GPipe, setting: Setting) -> Measurements:
     weight = config.momentum
     known = [weight * inputs.mean(0), 1 - weight + weight * inputs.var(0, ddof=1)]
     return {
-        "moments": cases([one["mean"][0], one["variance"][0]], known, "1"),
+        "moments": cases(np.ravel([one["mean"][0], one["variance"][0]]), np.ravel(known), "1"),
         "difference": cases(_gap(two, one), 0.0, "1"),
     }
 
@@ -285,12 +298,10 @@ def _cut_speed(pipeline: GPipe, costs: NDArray[Any], sizes: NDArray[Any]) -> flo
 def memory_law(pipeline: GPipe, setting: Setting) -> Measurements:
     """Bytes of activations over layers, partitions and micro-batches, fitted by a N + b (L / K) (N / M)."""
     n, rows, found = 256, [], []
-    for layers in (8, 16, 32):
-        for k in (1, 2, 4):
-            for m in (1, 2, 4, 8):
-                config = _spread(replace(setting.config, layers=layers), k, m)
-                rows.append((n, layers / k * n / m))
-                found.append(float(pipeline.footprint(config, n).max()))
+    for layers, k, m in product((8, 32), (1, 4), (1, 2, 8)):
+        config = _spread(replace(setting.config, layers=layers), k, m)
+        rows.append((n, layers / k * n / m))
+        found.append(float(pipeline.footprint(config, n).max()))
     fitted = np.array(rows) @ (solved := np.linalg.lstsq(np.array(rows), np.array(found), rcond=None)[0])
     r2 = 1 - ((fitted - found) ** 2).sum() / np.var(found) / len(found)
     everything = pipeline.footprint(replace(_spread(setting.config, 4, 8), layers=32, rematerialize="none"), n).max()
@@ -317,52 +328,178 @@ def _alone() -> Iterator[None]:
 class Throughput:
     """Throughput over partitions and micro-batches, in units of the first of them.
 
+    All micro-batches are the same, and so are losses, however many there are and wherever they are computed.
+
     Attributes:
         spreads: partitions and micro-batches; the first is the unit.
-        examples: of a mini-batch; 0 for as many as there are micro-batches.
+        micro_batch: examples of a micro-batch.
         length: tokens of an example; 0 for vectors.
-        updates: of which the quickest counts, after one that does not.
+        seconds: for which updates are begun, of which the quickest counts; the very first does not.
 
     Measures:
         speed K,M: examples per second over the first spread's.
         efficiency K,M: the same over K M / (M + K - 1), itself in units of the first spread.
-        waited: seconds of the first spread's update over what its layers must wait at least.
+        waited: seconds of an update over what its layers must wait at least, the least of all spreads.
+        unit: the same of the first spread.
+        disagreement: of losses over spreads, the largest, in units of what the first one's change by updates.
     """
 
     spreads: tuple[tuple[int, int], ...]
-    examples: int = 0
+    micro_batch: int = 1
     length: int = 0
-    updates: int = 2
+    seconds: float = 1.2
     passes_config_on: ClassVar[bool] = True
+
+    @property
+    def most(self) -> int:
+        """The most partitions at once."""
+        return max(k for k, _ in self.spreads)
 
     def __call__(self, pipeline: GPipe, setting: Setting) -> Measurements:
         """Time them one after another."""
         with _alone():
-            rates = {spread: self._rate(pipeline, setting, *spread) for spread in self.spreads}
-        found = {}
+            timed = {spread: self._timed(pipeline, setting, *spread) for spread in self.spreads}
+        speeds = {(k, m): m / seconds for (k, m), (seconds, _) in timed.items()}
         ideal = {(k, m): k * m / (m + k - 1) for k, m in self.spreads}
-        first = self.spreads[0]
+        first, each = self.spreads[0], sum(setting.config.costs) * 3
+        waited = [k / (speed * each) if each else np.nan for (k, _), speed in speeds.items()]
+        found = {"waited": scalar(min(waited), "1"), "unit": scalar(waited[0], "1")}
         for k, m in self.spreads[1:]:
-            speed = rates[k, m] / rates[first]
+            speed = speeds[k, m] / speeds[first]
             found[f"speed {k},{m}"] = scalar(speed, "1")
             found[f"efficiency {k},{m}"] = scalar(speed * ideal[first] / ideal[k, m], "1")
-        least = 3 * sum(setting.config.costs) * (self.examples or first[1]) / first[0]
-        found["waited"] = scalar((self.examples or first[1]) / rates[first] / least if least else np.nan, "1")
+        shared = min(len(losses) for _, losses in timed.values())
+        losses = np.array([losses[:shared] for _, losses in timed.values()])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            gap = np.abs(losses - losses[0]).max() / np.abs(losses[0, -1] - losses[0, 0])
+        return found | {"disagreement": scalar(gap, "1")}
+
+    def _timed(self, pipeline: GPipe, setting: Setting, k: int, m: int) -> tuple[float, list[float]]:
+        """Seconds of the quickest update, and the losses of all."""
+        config, shape = setting.config, (self.micro_batch, self.length + 1)
+        inputs, targets = (
+            _tokens(setting.seed, shape, config)
+            if self.length
+            else _batch(setting.seed, self.micro_batch, config.width)
+        )
+        batch = (np.concatenate([part] * m) for part in (inputs, targets))
+        taken, losses = [0.0], []
+        steps = pipeline.steps(_spread(config, k, m), *batch, seed=setting.seed, device=setting.device)
+        with closing(steps):  # pyright: ignore -- a generator of the contract's
+            losses.append(next(steps))  # which starts the processes
+            while sum(taken) < self.seconds and len(taken) <= MOST:
+                before = time.perf_counter()
+                losses.append(next(steps))
+                taken.append(time.perf_counter() - before)
+        return min(taken[1:]), losses
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnGPUs(Throughput):
+    """Throughput on as many GPUs as there are partitions."""
+
+    def __call__(self, pipeline: GPipe, setting: Setting) -> Measurements:
+        """Time them.
+
+        Raises:
+            Unavailable: if there are not as many GPUs.
+        """
+        if setting.device == "cuda" and machine().gpus < self.most:
+            raise Unavailable(f"needs {self.most} GPUs, and {machine().gpus} are here", "Run it where there are more.")
+        return super().__call__(pipeline, setting)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnCores(Throughput):
+    """Throughput of layers that compute, on as many cores as there are partitions, whatever the device."""
+
+    needs_gpu: ClassVar[bool] = False
+
+    def __call__(self, pipeline: GPipe, setting: Setting) -> Measurements:
+        """Time them, and then whether there were cores to time them on.
+
+        Raises:
+            Unavailable: if there were not as many, or others kept them busy.
+        """
+        found = super().__call__(pipeline, replace(setting, device="cpu"))
+        if found["disagreement"].value < AGREES:  # what computes something else is wrong on any machine
+            with _alone():
+                require_cores(self.most)
         return found
 
-    def _rate(self, pipeline: GPipe, setting: Setting, partitions: int, micro_batches: int) -> float:
-        """Examples per second."""
-        config, count = _spread(setting.config, partitions, micro_batches), self.examples or micro_batches
-        rng = np.random.default_rng(setting.seed)
-        inputs, targets = _batch(setting.seed, count, config.width)
-        if self.length:
-            tokens = rng.integers(0, config.vocabulary, (count, self.length + 1))
-            inputs, targets = tokens[:, :-1].copy(), tokens[:, 1:].copy()
-        taken = []
-        steps = pipeline.steps(config, inputs, targets, seed=setting.seed, device=setting.device)
-        with closing(steps):  # pyright: ignore -- a generator of the contract's
-            for _ in range(1 + self.updates):
-                before = time.perf_counter()
-                next(steps)
-                taken.append(time.perf_counter() - before)
-        return count / min(taken[1:])
+
+def require_cores(count: int) -> None:
+    """Check by measuring that as many processes compute at once as if each were alone.
+
+    Raises:
+        Unavailable: if there are fewer cores, or others keep them busy.
+    """
+    if machine().cores < count:
+        raise Unavailable(f"needs {count} cores, and {machine().cores} are here", "Run it where there are more.")
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        list(pool.map(_compute, [1] * 4 * count))  # all have started
+        alone, together = (min(_seconds(pool, many) for _ in range(3)) for many in (1, count))
+    if alone < FREE * together:
+        busy = f"{count} processes take {together / alone:.2f} times as long as one"
+        raise Unavailable(f"needs {count} idle cores, and here {busy}", "Run it while nothing else computes.")
+
+
+def _seconds(pool: ProcessPoolExecutor, many: int) -> float:
+    before = time.perf_counter()
+    list(pool.map(_compute, [COUNT] * many))
+    return time.perf_counter() - before
+
+
+def _compute(count: int) -> int:
+    return sum(range(count))
+
+
+# Memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Largest:
+    """Parameters of the largest network that trains on one accelerator with re-materialization, over without.
+
+    Attributes:
+        printed: the ratio that is printed.
+        examples: of a mini-batch, each a micro-batch of its own with re-materialization.
+        length: tokens of an example.
+        most: layers that are tried at most.
+    """
+
+    printed: Reported
+    examples: int
+    length: int
+    most: int = 24
+
+    def __call__(self, pipeline: GPipe, setting: Setting) -> Measurements:
+        """Find both by bisection."""
+        naive = replace(_spread(setting.config, 1, 1), rematerialize="none")
+        cut = replace(_spread(setting.config, 1, self.examples), rematerialize="partition")
+        counts = [_parameters(pipeline, setting, self._layers(pipeline, setting, each)) for each in (cut, naive)]
+        return {"ratio": cases([counts[0] / counts[1]], self.printed.value, "1")}
+
+    def _layers(self, pipeline: GPipe, setting: Setting, config: Any) -> int:
+        """The most layers that fit, 0 for none."""
+        fits, too_many = 0, self.most + 1
+        while too_many - fits > 1:
+            middle = (fits + too_many) // 2
+            if self._trains(pipeline, setting, replace(config, layers=middle)):
+                fits = middle
+            else:
+                too_many = middle
+        return fits
+
+    def _trains(self, pipeline: GPipe, setting: Setting, config: Any) -> bool:
+        """Whether two updates fit: the second finds what the first one leaves."""
+        batch = _tokens(setting.seed, (self.examples, self.length + 1), config)
+        try:
+            with closing(pipeline.steps(config, *batch, seed=setting.seed, device=setting.device)) as steps:  # pyright: ignore
+                return bool(np.isfinite([next(steps), next(steps)]).all())
+        except MemoryError:
+            return False
+        except ReproError as error:  # a submission's errors come as text
+            if "MemoryError" in str(error):
+                return False
+            raise

@@ -76,6 +76,12 @@ class ScalingLaws(LanguageModel, Protocol):
         """The N of the lowest parametric loss where 6 N D is the compute, N without embeddings."""
         ...
 
+    def fitted(
+        self, config: Any, sizes: NDArray[np.float64], amounts: NDArray[np.float64], losses: NDArray[np.float64]
+    ) -> Any:
+        """The config with the constants of the parametric loss that fits runs best, sizes with embeddings."""
+        ...
+
 
 def size(layers: int, width: int) -> int:
     """Weights of a decoder's matrix products: four matrices of attention, and two of four times the width."""
@@ -122,41 +128,46 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Amounts:
-    """One network, trained on a passage of the text until the validation text is predicted no better.
+    """One network, trained on a part of the text until the validation text is predicted no better.
 
-    Passages of one trial begin at the same place, which its seed draws.
+    A part is made of pieces from anywhere in the text, in an order that the trial's seed draws; a smaller part is the
+    beginning of a larger one. One long passage would say more of its own topic than of how much text there was.
 
     Attributes:
-        tokens: how long they are, ascending.
+        tokens: how long the parts are, ascending.
+        piece: tokens of a piece.
         checkpoints: updates after which the validation text is read; training stops at the second in a row that is no
             better than the best before.
         evaluated: how many tokens of each text are read; None for all.
 
     Measures:
-        loss: of the test text at the best checkpoint, over the length of the passage.
+        loss: of the test text at the best checkpoint, over the length of the part.
     """
 
     tokens: tuple[int, ...]
+    piece: int
     checkpoints: tuple[int, ...]
     evaluated: int | None = None
 
     def __call__(self, implementation: ScalingLaws, setting: Setting) -> Measurements:
-        """Train once on each passage.
+        """Train once on each part.
 
         Raises:
             ReproError: if the text is too short.
         """
-        room = len(setting.dataset.train) - self.tokens[-1]
-        if room < 0:
-            raise ReproError(f"The text is {-room} tokens shorter than the longest passage to be learnt from")
-        start = int(np.random.default_rng(setting.seed).integers(room + 1))
-        losses = [self._stopped(implementation, setting, slice(start, start + amount)) for amount in self.tokens]
+        whole = setting.dataset.train.tokens
+        pieces = whole[: len(whole) // self.piece * self.piece].reshape(-1, self.piece)
+        drawn = np.random.default_rng(setting.seed).permutation(len(pieces))[: -(-self.tokens[-1] // self.piece)]
+        part = pieces[drawn].ravel()
+        if len(part) < self.tokens[-1]:
+            raise ReproError(f"Of {self.tokens[-1]} tokens to be learnt from, the text has {len(part)}")
+        losses = [self._stopped(implementation, setting, part[:amount]) for amount in self.tokens]
         return {"loss": curve(self.tokens, losses, unit="nats", x_unit="tokens")}
 
-    def _stopped(self, implementation: ScalingLaws, setting: Setting, passage: slice) -> float:
-        """The test loss of one passage."""
+    def _stopped(self, implementation: ScalingLaws, setting: Setting, part: NDArray[np.int64]) -> float:
+        """The test loss of one part."""
         text, best, result, worse = setting.dataset, inf, inf, 0
-        given = replace(first(text.train, None), tokens=text.train.tokens[passage])
+        given = replace(first(text.train, None), tokens=part)
         for _, reader in trained(implementation, setting, given, self.checkpoints):
             now = read(reader, text.train.validation[: self.evaluated], setting)
             worse = 0 if now < best else worse + 1
@@ -366,3 +377,104 @@ def parametric(implementation: ScalingLaws, setting: Setting) -> Measurements:
     found = [implementation.parametric_optimum(law, float(c)) for c in compute]
     power = float(np.polyfit(np.log(compute), np.log(found), 1)[0])
     return {"parameters": cases(np.log(found), np.log(sizes), "1"), "exponent": scalar(power, "1")}
+
+
+def recovered(implementation: ScalingLaws, setting: Setting) -> Measurements:
+    """Constants of a parametric loss that are fitted to 240 losses of its own, and the exponent of the best size."""
+    law = setting.config
+    sizes, ratios = np.repeat(np.geomspace(5e7, 1.6e10, 12), 20), np.tile(np.geomspace(2, 200, 20), 12)
+    losses = law.e + law.a * sizes**-law.alpha + law.b * (sizes * ratios) ** -law.beta
+    unknown = replace(law, e=1.0, a=1.0, b=1.0, alpha=0.5, beta=0.5)
+    found = implementation.fitted(unknown, sizes, sizes * ratios, losses)
+    facts = [[each.e, each.alpha, each.beta, each.beta / (each.alpha + each.beta)] for each in (found, law)]
+    return {"constants": cases(facts[0], facts[1], "1")}
+
+
+def solvable_powers(decay: float) -> tuple[float, float]:
+    """Powers of compute in the least loss of a solvable model, and in the size that has it; see `solvable`."""
+    from scipy.special import zeta
+
+    sizes = np.unique(np.geomspace(3, 30_000, 60).astype(int))
+    modes = np.arange(1, sizes[-1] + 1) ** -(1 + decay)
+    budgets = np.geomspace(100, 3_000, 8) ** (2 + decay)  # so that sizes of about 100 to 3,000 are the best
+    best, lowest = [], []
+    for compute in budgets:
+        losses = [zeta(1 + decay, n + 1) + modes[:n] @ np.exp(-2 * modes[:n] * compute / n) for n in sizes]
+        x, y, i = np.log(sizes), np.log(losses), int(np.argmin(losses))
+        bend, tilt, level = np.polyfit(x[i - 2 : i + 3] - x[i], y[i - 2 : i + 3], 2)
+        best.append(x[i] - tilt / (2 * bend))
+        lowest.append(level - tilt**2 / (4 * bend))
+    falls, grows = (float(np.polyfit(np.log(budgets), line, 1)[0]) for line in (lowest, best))
+    return falls, grows
+
+
+def solvable(implementation: ScalingLaws, setting: Setting) -> Measurements:
+    """Powers of compute on the frontier, against those of models that can be solved.
+
+    Such a model learns modes i = 1 to N by gradient flow, each of which has a share i**-(1 + a) of the loss and is
+    learnt at a rate proportional to it. So L(N) falls with the power a and L(S) with a / (1 + a), and compute is N S:
+    batches cost the same at every loss.
+    """
+    found, wanted = [], []
+    for decay in (0.5, 1.0, 1.5, 2.0):
+        powers = {"alpha_n": decay, "alpha_s": decay / (1 + decay), "alpha_b": 1e9}
+        law = replace(setting.config, **powers)
+        low, high = (implementation.frontier(law, compute) for compute in (1e21, 1e24))
+        found += [log(high[name] / low[name]) / log(1e3) for name in ("loss", "parameters")]
+        wanted += solvable_powers(decay)
+    return {"powers": cases(found, wanted, "1")}
+
+
+MODES, TARGET = np.arange(1, 201) ** -1.5, 0.03
+"""Curvatures of the noisy quadratic, and the share of its first loss that is to be reached."""
+
+
+def quadratic_steps(rate: float, noise: float) -> float:
+    """Updates of stochastic gradient descent to the target; infinite if the rate does not get there.
+
+    The gradient of a mode of curvature h has a variance of `noise` h. All modes begin at one.
+    """
+    from scipy import optimize
+
+    keeps = (1 - rate * MODES) ** 2  # of a mode's mean square in an update, which adds rate**2 noise h
+    rest = rate**2 * noise * MODES / (1 - keeps)
+
+    def excess(step: float) -> float:
+        return float(MODES @ (keeps**step * (1 - rest) + rest)) / float(MODES.sum()) - TARGET
+
+    if float(MODES @ rest) >= TARGET * float(MODES.sum()):
+        return inf
+    last = 1.0
+    while excess(last) > 0:
+        last *= 2
+    return float(optimize.brentq(excess, 0.0, last))  # pyright: ignore[reportArgumentType] -- a number
+
+
+def tuned_steps(noise: float) -> float:
+    """Updates to the target at the best constant rate."""
+    from scipy import optimize
+
+    rates = np.geomspace(1e-5, 1.99, 150)
+    i = int(np.argmin([quadratic_steps(rate, noise) for rate in rates]))
+    best = optimize.minimize_scalar(
+        lambda rate: quadratic_steps(rate, noise), bounds=(rates[max(i - 1, 0)], rates[min(i + 1, 149)])
+    )
+    return float(best.fun)  # pyright: ignore[reportAttributeAccessIssue] -- scipy's result has fun
+
+
+def noisy_quadratic(implementation: ScalingLaws, setting: Setting) -> Measurements:
+    """Updates that a noisy quadratic takes with batches of eight sizes, each at its best rate, against Eq. 5.4.
+
+    Logarithms of the updates that are predicted, over those it takes. The least updates and the critical batch are
+    those of the hyperbola that fits all sizes best.
+    """
+    from scipy import optimize
+
+    sizes = np.geomspace(15, 960, 8)  # an eighth of the critical one, to eight times it
+    taken = np.array([tuned_steps(1 / size) for size in sizes])
+    fit = optimize.least_squares(lambda q: np.log(taken) - q[0] - np.log1p(np.exp(q[1]) / sizes), [5.0, 5.0])
+    least, critical = np.exp(fit.x)
+    nats = 3.0
+    law = replace(setting.config, b_star=float(critical * nats ** (1 / setting.config.alpha_b)))
+    told = [implementation.steps_at(law, float(least), nats, float(size)) for size in sizes]
+    return {"steps": cases(np.log(told / taken), 0, "1")}

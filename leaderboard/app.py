@@ -16,7 +16,15 @@ st.navigation(
     [
         st.Page("views/board.py", title="Board", default=True),
         st.Page("views/findings.py", title="Findings", url_path="findings"),
+        st.Page("views/trust.py", title="Trust", url_path="trust"),
+        st.Page("views/telemetry.py", title="Telemetry", url_path="telemetry"),
+        st.Page("views/submit.py", title="Submit", url_path="submit"),
+        st.Page("views/about.py", title="About", url_path="about"),
         st.Page("views/claim.py", title="Claim", url_path="claim", visibility="hidden"),
+        st.Page("views/paper.py", title="Paper", url_path="paper", visibility="hidden"),
+        st.Page("views/record.py", title="Record", url_path="record", visibility="hidden"),
+        st.Page("views/implementations.py", title="Implementations", url_path="implementations", visibility="hidden"),
+        st.Page("views/compare.py", title="Compare", url_path="compare", visibility="hidden"),
     ],
     position="top",
 ).run()

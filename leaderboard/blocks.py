@@ -24,14 +24,17 @@ def claim_link(claim: str, row: str | None = None, implementation: str = "refere
     return escape("claim?" + urlencode({name: value for name, value in asked.items() if value}, safe="/:"))
 
 
-def headline(lines: Sequence[Line]) -> str:
-    """The title, what the board is, the counts of the reference's lines, and the legend."""
-    own = [one for one in lines if one.is_reference]
-    rejected, controls = sum(x.rejected for x in own), sum(x.controls for x in own)
-    others = len({(x.paper.key, x.implementation) for x in lines if not x.is_reference})
+def headline(lines: Sequence[Line], others: int = 0) -> str:
+    """The title, what the board is, the counts of the references' lines, and the legend.
+
+    Args:
+        lines: the references'.
+        others: how many submissions there are.
+    """
+    rejected, controls = sum(x.rejected for x in lines), sum(x.controls for x in lines)
     figures = [
-        (str(len({x.paper.key for x in own})), "papers"),
-        (str(len(own)), "verdicts"),
+        (str(len({x.paper.key for x in lines})), "papers"),
+        (str(len(lines)), "verdicts"),
         (f"{rejected} of {controls}", "sabotaged implementations rejected"),
         *[(str(others), "submission" if others == 1 else "submissions")] * bool(others),
         (style.day(max((x.created for x in lines), default="")), "newest record"),
@@ -46,24 +49,37 @@ def headline(lines: Sequence[Line]) -> str:
     )
 
 
-def paper(section: Section, departures: Sequence[str] = ()) -> str:
-    """A paper: its facts, what became of it, its counts, the table of its claims, and its implementations.
+def paper(section: Section, departures: Sequence[str] = (), others: Sequence[str] = ()) -> str:
+    """A paper: its facts, what became of it, its counts, the table of its claims, and where its submissions are.
 
     Args:
         section: the paper with its lines.
         departures: how its reference deviates from it.
+        others: its submissions, as `queries.label` calls them.
     """
-    about, tally = section.paper, counts(section.claims)
+    about, tally = section.paper, counts(section.lines)
     facts = " · ".join(
         part for part in (style.authors(about), str(about.year), escape(about.venue), style.source_link(about)) if part
     )
     story = f'<div class="story"><b>The story</b>{style.paragraphs(about.story)}</div>' if about.story.strip() else ""
     shares = "".join(f"<span>{style.badge(o)} {tally[o]}</span>" for o in style.BADGES if tally[o])
-    claims = f'<div class="tally">{shares}</div>{_claims(section.claims)}' if section.claims else ""
+    claims = f'<div class="tally">{shares}</div>{claims_table(section.lines)}'
+    link = f"paper?paper={escape(about.key)}"
     return style.wrap(
-        f'<section class="paper" id="{escape(about.key)}"><h2>{escape(about.title)}</h2><div class="soft">{facts}</div>'
-        f"{story}{_departures(departures)}{claims}{_implementations(section)}</section>"
+        f'<section class="paper" id="{escape(about.key)}"><h2><a href="{link}">{escape(about.title)}</a></h2>'
+        f'<div class="soft">{facts}</div>{story}{_departures(departures)}{claims}{_others(about.key, others)}</section>'
     )
+
+
+def _others(paper: str, names: Sequence[str]) -> str:
+    """How many submissions a paper has, by name where there are few."""
+    if not names:
+        return ""
+    few = ", ".join(style.theirs(one.removeprefix("submission:")) for one in names[:NAMED])
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    many = f"{len(names)} submission{'' if len(names) == 1 else 's'}"
+    link = f'<a href="implementations?paper={escape(paper)}">{many} beside the reference</a>'
+    return f'<p class="small">{link}: {few}{more}</p>'
 
 
 def _departures(found: Sequence[str]) -> str:
@@ -75,7 +91,8 @@ def _departures(found: Sequence[str]) -> str:
     return f"<details><summary>{many} of the reference from the paper</summary><ol>{items}</ol></details>"
 
 
-def _claims(lines: Iterable[Line]) -> str:
+def claims_table(lines: Iterable[Line]) -> str:
+    """Lines, a row each: statement, verdict, published, measured, controls, date."""
     columns = "".join(f'<col style="width:{width}">' for width in WIDTHS)
     heads = "".join(f'<th scope="col">{head}</th>' for head in HEADS)
     rows = "".join(_row(one) for one in lines)
@@ -103,7 +120,7 @@ def _row(one: Line) -> str:
     )
 
 
-def _implementations(section: Section) -> str:
+def implementations(section: Section) -> str:
     """The reference and the submissions of a paper, a row each; the claims of a submission unfold below its row."""
     if all(one.newest.is_reference for one in section.standings):
         return ""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import queries, repository
-from leaderboard.queries import Line
+from leaderboard.queries import Asked, Line
 from repro.errors import ReproError
+from repro.paths import index_url, published_dir, store_dir
 from repro.record import Record
+from repro.store import Union
 
 
 def version() -> str:
@@ -16,23 +18,40 @@ def version() -> str:
     A store that cannot be read at all ends the page with the reason.
     """
     try:
-        return queries.open_stores().version()
+        return _watched(_places()).version()
     except ReproError as error:
         st.error(error.problem, icon="⚠️")
         st.caption(error.remedy)
     st.stop()
 
 
-@st.cache_data(show_spinner="Reading the records …", max_entries=8)
-def board(version: str) -> tuple[Line, ...]:
-    """All lines of the board."""
-    return queries.board(queries.open_stores())
+def stores(version: str) -> Union:
+    """The stores as they are in this version, opened once for all who ask."""
+    return _opened(_places(), version)
+
+
+@st.cache_data(show_spinner="Reading the records …", max_entries=32)
+def board(version: str, asked: Asked | None = None) -> tuple[Line, ...]:
+    """The lines of the board: all, or those asked for."""
+    return queries.board(stores(version), asked)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def implementations(version: str, paper: str = "") -> list[str]:
+    """What implementations of a paper, or of all, are called in addresses; the reference first."""
+    return queries.implementations(stores(version), paper)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def hardware(version: str) -> list[str]:
+    """The hardware that records were made on."""
+    return stores(version).distinct("hardware")
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def problems(version: str) -> list[tuple[str, str]]:
     """Files that could not be read as records."""
-    return queries.problems(queries.open_stores())
+    return queries.problems(stores(version))
 
 
 @st.cache_data(show_spinner=False, ttl=60)
@@ -44,10 +63,25 @@ def deviations(paper: str) -> tuple[str, ...]:
 @st.cache_data(show_spinner="Reading the records …", max_entries=64)
 def history(version: str, claim: str, row: str | None) -> list[Record]:
     """The records of a claim, the newest first."""
-    return queries.history(queries.open_stores(), claim, row)
+    return queries.history(stores(version), claim, row)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def rows(version: str, claim: str) -> list[str]:
     """The rows of a claim that is a table."""
-    return queries.rows_of(queries.open_stores(), claim)
+    return queries.rows_of(stores(version), claim)
+
+
+def _places() -> tuple[str, ...]:
+    """Where the stores are; it tells one board from another within a process."""
+    return str(published_dir()), str(store_dir()), index_url() or ""
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _watched(places: tuple[str, ...]) -> Union:
+    return queries.open_stores()
+
+
+@st.cache_resource(show_spinner="Reading the records …", max_entries=2)
+def _opened(places: tuple[str, ...], version: str) -> Union:
+    return queries.open_stores()

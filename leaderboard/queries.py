@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,10 @@ import numpy as np
 from repro.criterion import Criterion, Equivalent, Higher, Lower, Matches, Ordered
 from repro.paper import Paper, Reported
 from repro.paths import index_url, published_dir, store_dir
-from repro.record import Ratio, Record, SubmissionPart
+from repro.record import Ratio, Record, SubmissionPart, hardware
 from repro.store import Store, Union
 from repro.text import number
+from repro.tokens import tokens_file
 from repro.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -197,8 +198,33 @@ class Filters:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which lines are fetched; "" admits every one.
+
+    Attributes:
+        implementation: as `label` says it.
+        hardware: as `repro.record.hardware` says it.
+    """
+
+    paper: str = ""
+    implementation: str = ""
+    hardware: str = ""
+
+    def heads(self, store: Store, runner: str | None = None) -> list[Record]:
+        """The newest records of a store that are asked for, in brief."""
+        kind, _, name = self.implementation.partition(":")
+        return store.heads(
+            paper=self.paper or None,
+            kind=kind or None,
+            implementation=name or None,
+            hardware=self.hardware or None,
+            runner=runner,
+        )
+
+
 def open_stores() -> Union:
-    """The published records and the local store, read as one. Cheap; open them anew for each use."""
+    """The published records and the local store, read as one, as they are now."""
     return Union((Store(published_dir().parent, read_only=True), Store(store_dir(), index_url(), read_only=True)))
 
 
@@ -239,7 +265,7 @@ def line(record: Record) -> Line:
         deviations=own.deviations,
         submission=stated(record),
         created=record.created,
-        machine=machine_name(record),
+        machine=hardware(record),
         commit=(record.source.commit or "")[:10],
         runner=record.runner,
     )
@@ -282,14 +308,6 @@ def main_costs(costs: Sequence[Ratio]) -> list[Ratio]:
     return (times[:1] + rest + times[1:])[:COSTS]
 
 
-def machine_name(record: Record) -> str:
-    """The hardware in a few words: the GPU where a claim needs one, else cores and instruction set."""
-    machine = record.machine
-    if record.claim.tier != "cpu" and machine.gpu:
-        return machine.gpu
-    return f"{machine.cores} cores {machine.arch} {machine.isa}".strip()
-
-
 def estimated(rule: Criterion, verdict: Verdict) -> str:
     """What a verdict's estimate is, in a few words."""
     if verdict.parts:
@@ -303,16 +321,41 @@ def estimated(rule: Criterion, verdict: Verdict) -> str:
     return {"Holds": "violations", "PowerLaw": "exponent"}.get(type(rule).__name__, "mean")
 
 
-def board(stores: Union) -> tuple[Line, ...]:
+def board(stores: Union, asked: Asked | None = None) -> tuple[Line, ...]:
     """The newest line of each claim and implementation, of the claim's highest version; in the order of the page."""
-    best: dict[Key, Line] = {}
-    for store in stores.stores:
-        for found in map(line, store.newest()):
-            seen = best.get(found.key)
-            if seen is None or (found.version, found.created) > (seen.version, seen.created):
-                best[found.key] = found
-    counted = (weighed(one, best.get((*key[:3], REFERENCE))) for key, one in best.items())
+    asked = asked or Asked()
+    lines = _best(stores, asked)
+    every = asked.implementation in ("", REFERENCE) and not asked.hardware
+    reference = lines if every else _best(stores, Asked(paper=asked.paper, implementation=REFERENCE))
+    counted = (weighed(one, reference.get((*key[:3], REFERENCE))) for key, one in lines.items())
     return tuple(sorted(counted, key=_place_on_page))
+
+
+def _best(stores: Union, asked: Asked) -> dict[Key, Line]:
+    best: dict[Key, tuple[tuple[object, ...], Line]] = {}
+    for store in stores.stores:
+        for vouched, found in _candidates(store, asked):
+            rank = (vouched, found.version, found.created)
+            if found.key not in best or rank > best[found.key][0]:
+                best[found.key] = (rank, found)
+    return {key: found for key, (_, found) in best.items()}
+
+
+def quarantines(store: Store) -> bool:
+    """Whether a store takes records from others, so that only the verified ones in it stand beside published ones."""
+    return tokens_file(store.root).exists()
+
+
+def _candidates(store: Store, asked: Asked) -> Iterator[tuple[bool, Line]]:
+    """The newest lines of a store, and whether each is vouched for.
+
+    What others sent in stands in quarantine: however new it is, it takes no line's place that the project vouches for.
+    """
+    if not quarantines(store):
+        yield from ((True, line(record)) for record in asked.heads(store))
+        return
+    for runner in ("self-reported", "verified"):
+        yield from ((runner == "verified", line(record)) for record in asked.heads(store, runner))
 
 
 def sections(lines: Iterable[Line], shown: Iterable[Line] | None = None) -> list[Section]:
@@ -365,6 +408,12 @@ def _standing(name: str, every: list[Line], shown: list[Line], reference: dict[t
     )
 
 
+def implementations(stores: Union, paper: str = "") -> list[str]:
+    """What implementations of a paper, or of any, are called: the reference, then the submissions by name."""
+    names = stores.distinct("implementation", paper=paper or None, kind="submission")
+    return [REFERENCE, *(f"submission:{name}" for name in sorted(names, key=str.casefold))]
+
+
 def counts(lines: Iterable[Line]) -> Counter[str]:
     """How many lines have each outcome."""
     return Counter(one.outcome for one in lines)
@@ -376,7 +425,7 @@ def history(stores: Union, claim: str, row: str | None) -> list[Record]:
     Where there are many, the older ones are left out, but of each implementation the newest is kept.
     """
     key, _, name = claim.partition("/")
-    rows = [found for found in stores.rows(paper=key) if (found.name, found.row) == (name, row)]
+    rows = [found for found in stores.rows(paper=key, name=name) if found.row == row]
     rows.sort(key=lambda found: (found.version, found.created), reverse=True)
     first = set({(found.kind, found.implementation): found.id for found in reversed(rows)}.values())
     kept = [found for i, found in enumerate(rows) if i < HISTORY or found.id in first]
@@ -391,7 +440,7 @@ def reference_of(records: Iterable[Record]) -> Record | None:
 def rows_of(stores: Union, claim: str) -> list[str]:
     """The rows that a claim "key/name" has records of."""
     key, _, name = claim.partition("/")
-    return sorted({found.row for found in stores.rows(paper=key) if found.name == name and found.row}, key=_natural)
+    return sorted({found.row for found in stores.rows(paper=key, name=name) if found.row}, key=_natural)
 
 
 def problems(stores: Union) -> list[tuple[str, str]]:
@@ -433,6 +482,11 @@ def table(lines: Sequence[Line]) -> pd.DataFrame:
         for one in lines
     ]
     return pd.DataFrame(flat)
+
+
+def as_json(lines: Sequence[Line]) -> str:
+    """Lines as a JSON array of objects, one key a column of `table`; null where there is no number."""
+    return table(lines).to_json(orient="records", indent=1)
 
 
 def csv(lines: Sequence[Line]) -> str:

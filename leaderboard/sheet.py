@@ -9,11 +9,11 @@ import numpy as np
 
 from leaderboard import style
 from leaderboard.blocks import claim_link, measured, name, notice
-from leaderboard.queries import Line, label, line, machine_name, stated, unjailed, weighed
+from leaderboard.queries import Line, label, line, stated, unjailed, weighed
 from leaderboard.repository import Calibration, Rate
 from repro.criterion import AllOf
 from repro.measurement import Sample
-from repro.record import Ratio, Record, SubmissionPart
+from repro.record import Ratio, Record, SubmissionPart, hardware
 from repro.text import number
 from repro.verdict import Verdict
 
@@ -314,7 +314,7 @@ def provenance(record: Record) -> str:
                 (
                     "machine",
                     escape(
-                        f"{machine.cpu}, {machine_name(record)}, {style.memory(machine.memory_bytes)}, {machine.os}"
+                        f"{machine.cpu}, {hardware(record)}, {style.memory(machine.memory_bytes)}, {machine.os}"
                     ),
                 ),
                 ("GPU", escape(gpu)),

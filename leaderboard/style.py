@@ -168,6 +168,11 @@ def _forest(marks: Sequence[float], ends: tuple[float, float], outcome: str, tit
     )
 
 
+def part(title: str) -> str:
+    """The heading of a part of a page."""
+    return f'<h2 class="part">{escape(title)}</h2>'
+
+
 def paragraphs(text: str) -> str:
     """A text with blank lines between its paragraphs, as HTML."""
     parts = [part.strip() for part in text.replace("\r\n", "\n").split("\n\n")]

@@ -21,11 +21,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool, StaticPool
 
 from repro.errors import ReproError
-from repro.record import Record
+from repro.record import Record, brief, encode, hardware
 
-VERSION = "1"  # of the tables; an index of another version is built anew
+VERSION = "2"  # of the tables; an index of another version is built anew
 BUSY_S = 60.0  # how long a writer waits for the others
-LOCK = 0x726570726F  # PostgreSQL's advisory lock for making the tables
+LOCK = 0x726570726F  # PostgreSQL's advisory lock for writing
 
 
 class Stamp(NamedTuple):
@@ -42,6 +42,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         claim: its id, "key/name@version" with "[row]" for a row of a table.
         estimate: of the verdict, with its interval `low` to `high` over `n` seeds or cases.
         machine: the processor's name.
+        hardware: what a record is filtered by, `repro.record.hardware`.
         wall_s: seconds of all trials together, each counted once.
         energy_j: joules of all trials together; None unless every one was measured.
         peak_bytes: the most memory of any trial: the GPU's where it used one, else the process's.
@@ -69,6 +70,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     machine: str
     gpu: str | None
+    hardware: str
     runner: str
     division: str | None
     wall_s: float
@@ -113,6 +115,7 @@ RECORDS = sa.Table(
     sa.Column("created", sa.String(40), nullable=False, index=True),
     sa.Column("machine", sa.Text, nullable=False),
     sa.Column("gpu", sa.Text, index=True),
+    sa.Column("hardware", sa.Text, nullable=False, index=True),
     sa.Column("runner", sa.Text, nullable=False),
     sa.Column("division", sa.Text),
     sa.Column("wall_s", sa.Double, nullable=False),
@@ -123,8 +126,16 @@ RECORDS = sa.Table(
     sa.Column("supersedes", sa.String(71)),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
-    sa.Column("json", sa.Text, nullable=False),
+    sa.Index("records_case", "paper", "name", "created"),
     sa.Index("records_newest", "claim", "kind", "implementation", "created"),
+    sa.Index("records_heads", "kind", "implementation", "paper", "name", "row", "version", "created", "id"),
+)
+TEXTS = sa.Table(  # apart, so that what goes through many records reads little
+    "texts",
+    META,
+    sa.Column("id", sa.String(71), primary_key=True),
+    sa.Column("brief", sa.Text, nullable=False),
+    sa.Column("json", sa.Text, nullable=False),
 )
 PROBLEMS = sa.Table(
     "problems",
@@ -153,8 +164,7 @@ class Index:
     def prepare(self) -> None:
         """Make the tables, or make them anew if they are of another version."""
         with self._writing() as connection:
-            if self._engine.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+            self._wait(connection)
             exists = sa.inspect(connection).has_table("facts")
             if exists and _fact(connection, "version") == VERSION:
                 return
@@ -181,13 +191,15 @@ class Index:
     def update(self, found: Sequence[Found], gone: Collection[str] = ()) -> None:
         """Take in files that were read and forget those that are gone, in one transaction."""
         with self._writing() as connection:
+            self._wait(connection)
             self._forget(connection, [*gone, *(file.path for file in found)])
             self._take_in(connection, found)
 
     def replace(self, found: Sequence[Found]) -> None:
         """Forget everything and take in the files that were read, in one transaction."""
         with self._writing() as connection:
-            for table in (RECORDS, PROBLEMS):
+            self._wait(connection)
+            for table in (RECORDS, TEXTS, PROBLEMS):
                 connection.execute(table.delete())
             self._take_in(connection, found)
 
@@ -207,8 +219,29 @@ class Index:
     def texts(self, ids: Sequence[str]) -> dict[str, str]:
         """The JSON of records, by id."""
         with self._reading() as connection:
-            query = sa.select(RECORDS.c.id, RECORDS.c.json).where(RECORDS.c.id.in_(ids))
+            query = sa.select(TEXTS.c.id, TEXTS.c.json).where(TEXTS.c.id.in_(ids))
             return {row.id: row.json for row in connection.execute(query)}
+
+    def heads(self, where: Mapping[str, str | None]) -> list[str]:
+        """The JSON of `repro.record.brief` of each claim's newest record, by implementation, among those.
+
+        A claim's row counts as a claim of its own, and its highest version goes before what is newer.
+        """
+        wanted = [RECORDS.c[name] == value for name, value in where.items() if value is not None]
+        case = [RECORDS.c[name] for name in ("kind", "implementation", "paper", "name", "row")]
+        age = [RECORDS.c[name].desc() for name in ("version", "created", "id")]
+        rank = sa.func.row_number().over(partition_by=case, order_by=age).label("rank")
+        ranked = sa.select(RECORDS.c.id, rank).where(*wanted).subquery()
+        query = sa.select(TEXTS.c.brief).join(ranked, TEXTS.c.id == ranked.c.id).where(ranked.c.rank == 1)
+        with self._reading() as connection:
+            return list(connection.scalars(query))
+
+    def distinct(self, name: str, where: Mapping[str, str | None]) -> list[str]:
+        """The values of a column among the records whose columns have these values, sorted."""
+        wanted = [RECORDS.c[column] == value for column, value in where.items() if value is not None]
+        query = sa.select(RECORDS.c[name]).where(*wanted).distinct().order_by(RECORDS.c[name])
+        with self._reading() as connection:
+            return list(connection.scalars(query))
 
     def problems(self) -> list[Problem]:
         """Files that are no sound records."""
@@ -221,9 +254,16 @@ class Index:
         with self._reading() as connection:
             return _fact(connection, "changes") or "0"
 
+    def _wait(self, connection: sa.Connection) -> None:
+        """Wait for other writers, as BEGIN IMMEDIATE does: transactions that lock rows in other orders may deadlock."""
+        if self._engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+
     def _forget(self, connection: sa.Connection, paths: Sequence[str]) -> None:
         for start in range(0, len(paths), 500):  # databases limit the number of parameters
             some = paths[start : start + 500]
+            ids = sa.select(RECORDS.c.id).where(RECORDS.c.path.in_(some))
+            connection.execute(TEXTS.delete().where(TEXTS.c.id.in_(ids)))
             for table in (RECORDS, PROBLEMS):
                 connection.execute(table.delete().where(table.c.path.in_(some)))
 
@@ -232,7 +272,12 @@ class Index:
         problems = [
             {"path": file.path, "reason": file.text, **file.stamp._asdict()} for file in found if file.record is None
         ]
-        for table, values in ((RECORDS, records), (PROBLEMS, problems)):
+        texts = [
+            {"id": file.record.id, "brief": encode(brief(file.record)).decode(), "json": file.text}
+            for file in found
+            if file.record is not None
+        ]
+        for table, values in ((RECORDS, records), (TEXTS, texts), (PROBLEMS, problems)):
             if values:
                 connection.execute(self._insert(table).on_conflict_do_nothing(), values)
         count = sa.cast(sa.cast(FACTS.c.value, sa.BigInteger) + 1, sa.Text)
@@ -266,25 +311,43 @@ def local(path: Path) -> sa.Engine:
     return engine
 
 
-def snapshot(path: Path) -> sa.Engine:
-    """A copy in memory of the SQLite file at `path`, or an empty database if it is not there or not readable."""
-    memory = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+def reading(path: Path) -> sa.Engine:
+    """The SQLite file at `path`, which must be there, for reading: nothing is written, not even beside it."""
+    engine = sa.create_engine("sqlite://", creator=lambda: _readable(path), poolclass=NullPool)
+    _begin_immediate(engine)
+    return engine
+
+
+def _readable(path: Path) -> sqlite3.Connection:
+    # Without a write-ahead log nobody is writing, and `immutable` keeps SQLite from making one.
     wal = path.with_name(path.name + "-wal").exists()
+    address = f"file:{quote(str(path.absolute()))}?mode=ro{'' if wal else '&immutable=1'}"
+    return sqlite3.connect(address, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False)
+
+
+def snapshot(path: Path) -> sa.Engine:
+    """A private copy of the SQLite file at `path`, or an empty database if it is not there or not readable.
+
+    It is in memory, and on the disk where it is large; it goes with the engine.
+    """
+    copy = _private()
     try:
-        # Without a write-ahead log nobody is writing, and `immutable` keeps SQLite from making one.
-        address = f"file:{quote(str(path.absolute()))}?mode=ro{'' if wal else '&immutable=1'}"
-        original = sqlite3.connect(address, uri=True, timeout=5.0)
+        original = _readable(path)
         try:
-            original.backup(memory)
-            memory.execute("PRAGMA quick_check(1)")
+            original.backup(copy)
+            copy.execute("PRAGMA quick_check(1)")
         finally:
             original.close()
     except sqlite3.Error:
-        memory.close()
-        memory = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    engine = sa.create_engine("sqlite://", creator=lambda: memory, poolclass=StaticPool)
+        copy.close()
+        copy = _private()
+    engine = sa.create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
     _begin_immediate(engine)
     return engine
+
+
+def _private() -> sqlite3.Connection:
+    return sqlite3.connect("", check_same_thread=False, isolation_level=None)
 
 
 def shared(url: str) -> sa.Engine:
@@ -306,6 +369,25 @@ def shared(url: str) -> sa.Engine:
         raise ReproError(f"The index needs {error.name}", "Run pip install 'repro[board]'.") from error
 
 
+def check(record: Record) -> None:
+    """Refuse what the columns cannot hold, so that no record on disk keeps an index from being built.
+
+    Raises:
+        ReproError: for a text that is too long for its column or holds NUL, and for an integer beyond 32 or 64 bits.
+    """
+    for name, value in _columns(record).items():
+        kind = RECORDS.c[name].type
+        if isinstance(value, str):
+            longest = kind.length if isinstance(kind, sa.String) else None
+            fits = "\0" not in value and (longest is None or len(value) <= longest)
+        elif isinstance(value, int):
+            fits = abs(value) < (2**63 if isinstance(kind, sa.BigInteger | sa.Double) else 2**31)
+        else:
+            fits = True
+        if not fits:
+            raise ReproError(f"The record's {name} does not fit into an index", "See docs/board.md for what does.")
+
+
 def _begin_immediate(engine: sa.Engine) -> None:
     @event.listens_for(engine, "begin")
     def begun(connection: sa.Connection) -> None:
@@ -318,7 +400,12 @@ def _fact(connection: sa.Connection, name: str) -> str | None:
 
 
 def _values(file: Found, record: Record) -> dict[str, Any]:
-    """The columns of a record."""
+    """A row of the table: the columns of a record, its file's path and stamp."""
+    return {**_columns(record), "path": file.path, **file.stamp._asdict()}
+
+
+def _columns(record: Record) -> dict[str, Any]:
+    """The columns of a record that do not depend on its file."""
     claim, implementation, verdict = record.claim, record.implementation, record.verdict
     usages = list({trial.key: trial.usage for trial in record.trials}.values())
     energies = [usage.energy_j for usage in usages]
@@ -326,7 +413,7 @@ def _values(file: Found, record: Record) -> dict[str, Any]:
     low, high = verdict.interval or (None, None)
     row = Row(
         id=record.id,
-        path=file.path,
+        path="",
         paper=record.paper.key,
         claim=claim.id,
         name=claim.name,
@@ -347,6 +434,7 @@ def _values(file: Found, record: Record) -> dict[str, Any]:
         created=record.created,
         machine=record.machine.cpu,
         gpu=record.machine.gpu,
+        hardware=hardware(record),
         runner=record.runner,
         division=implementation.division,
         wall_s=sum(usage.wall_s for usage in usages),
@@ -356,4 +444,4 @@ def _values(file: Found, record: Record) -> dict[str, Any]:
         flag=record.flag,
         supersedes=record.supersedes,
     )
-    return {**msgspec.structs.asdict(row), **file.stamp._asdict(), "json": file.text}
+    return msgspec.structs.asdict(row)

@@ -18,11 +18,11 @@ from repro.machine import machine, software, source
 from repro.paths import write_whole
 from repro.record import (
     UNSEALED,
-    ClaimPart,
     ControlPart,
     ImplementationPart,
     Record,
     TrialPart,
+    claim_part,
     decode,
     encode,
     file_name,
@@ -43,7 +43,7 @@ def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: 
     record = Record(
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         paper=claim.paper,
-        claim=_claim_part(judged),
+        claim=claim_part(claim),
         implementation=_implementation_part(judged),
         samples=tuple(sample_part(sample) for sample in judged.samples),
         verdict=verdict,
@@ -93,14 +93,48 @@ def publish(store: Store, folder: Path, names: Sequence[str]) -> Iterator[Path]:
     Raises:
         ReproError: if the store has no records of what was named.
     """
-    named = [r for r in store.newest(kind="reference") if not names or any(matches_id(r.claim.id, n) for n in names)]
-    found = [record for record in named if record.controls and _whole(record)]
+    yield from _copies(store, publishable(store, names), folder)
+
+
+def publishable(store: Store, names: Sequence[str], implementation: str = "reference") -> list[Record]:
+    """The newest record of each claim on the reference, or on the submission of that name, that may be published.
+
+    Args:
+        store: where they are looked for.
+        names: papers or claims; none for all.
+        implementation: "reference", or a submission's name.
+
+    Raises:
+        ReproError: if there is none: one of the reference needs its controls, and each needs all its seeds.
+    """
+    own = implementation == "reference"
+    kind, name = ("reference", None) if own else ("submission", implementation)
+    every = store.newest(kind=kind, implementation=name)
+    named = [r for r in every if not names or any(matches_id(r.claim.id, n) for n in names)]
+    found = [record for record in named if (record.controls or not own) and _whole(record)]
     if not found:
         raise ReproError(
-            "The store has no records to publish: a record needs its controls and all its seeds",
-            "Run `make claims`, or `repro run CLAIM --controls`, first.",
+            "The store has no records to publish: a record needs its controls and all its seeds"
+            if own
+            else f"The store has no records of {implementation!r} to publish: a record needs all its seeds",
+            "Run `make claims`, or `repro run CLAIM --controls`, first."
+            if own
+            else "Run `repro submission run FOLDER` first.",
         )
-    yield from _copies(store, found, folder)
+    return found
+
+
+def verified_records(published: Store, names: Sequence[str]) -> list[Record]:
+    """The newest published record of each claim and implementation that a rerun has verified.
+
+    Raises:
+        ReproError: if there is none of what was named.
+    """
+    every = published.newest(runner="verified")
+    found = [record for record in every if not names or any(matches_id(record.claim.id, name) for name in names)]
+    if not found:
+        raise ReproError("No published record is verified", "Run `repro submission verify FOLDER` first.")
+    return found
 
 
 class Known(NamedTuple):
@@ -194,24 +228,6 @@ def _evidence(record: Record, like: Record | None = None) -> tuple[object, ...]:
     trials = tuple((trial.key, trial.arm, trial.seed) for trial in record.trials)
     parts = (record.claim, record.implementation, record.samples, record.verdict, record.word, record.controls)
     return (*parts, record.flag, trials, record.machine, record.software)
-
-
-def _claim_part(judged: Judged) -> ClaimPart:
-    claim = judged.claim
-    return ClaimPart(
-        id=claim.id,
-        name=claim.name,
-        row=claim.row,
-        version=claim.version,
-        digest=claim.digest(),
-        says=claim.says,
-        place=claim.place,
-        criterion=claim.criterion,
-        reported=claim.reported,
-        tier=claim.tier,
-        evidence=claim.evidence,
-        expected_refuted=claim.expected.source if claim.expected else None,
-    )
 
 
 def _implementation_part(judged: Judged) -> ImplementationPart:

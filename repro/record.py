@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
+from repro.claim import Claim
 from repro.criterion import Criterion
 from repro.errors import ReproError
 from repro.machine import Machine, Software, Source
@@ -278,6 +279,24 @@ def decode(data: bytes) -> Record:
     return record
 
 
+def brief(record: Record) -> Record:
+    """A record without what is long: its trials, and its samples but those of a single number.
+
+    It keeps the id, so that the whole record can be found, and has no hash of its own: it is never written to a file.
+    """
+    short = [part for part in record.samples if len(part.values) == 1]
+    single = tuple(part for part in short if not isinstance(row := part.values[0], tuple) or len(row) == 1)
+    return msgspec.structs.replace(record, samples=single, trials=())
+
+
+def hardware(record: Record) -> str:
+    """The hardware in a few words: the GPU where a claim needs one, else cores and instruction set."""
+    machine = record.machine
+    if record.claim.tier != "cpu" and machine.gpu:
+        return machine.gpu
+    return f"{machine.cores} cores {machine.arch} {machine.isa}".strip()
+
+
 def file_name(record: Record) -> str:
     """The name of its file: the first 16 digits of its hash."""
     return record.id.removeprefix("sha256:")[:16] + ".json"
@@ -314,6 +333,30 @@ def as_sample(part: SamplePart) -> Sample:
         x_unit=part.x_unit,
         expected=None if part.expected is None else np.asarray(part.expected, dtype=float),
     )
+
+
+def claim_part(claim: Claim) -> ClaimPart:
+    """A claim as records state it."""
+    return ClaimPart(
+        id=claim.id,
+        name=claim.name,
+        row=claim.row,
+        version=claim.version,
+        digest=claim.digest(),
+        says=claim.says,
+        place=claim.place,
+        criterion=claim.criterion,
+        reported=claim.reported,
+        tier=claim.tier,
+        evidence=claim.evidence,
+        expected_refuted=claim.expected.source if claim.expected else None,
+    )
+
+
+def terms(paper: Paper, claim: ClaimPart) -> str:
+    """The hash of a paper's facts and a claim as a record states them: equal where they say the same."""
+    written = msgspec.json.decode(msgspec.json.encode(claim), type=ClaimPart)  # in memory 8 may stand for 8.0
+    return hashlib.sha256(msgspec.json.encode([paper, written], order="deterministic")).hexdigest()
 
 
 def _unsound(why: str) -> ReproError:

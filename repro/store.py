@@ -15,9 +15,11 @@ from filelock import FileLock
 from sqlalchemy import exc
 
 from repro.errors import ReproError
-from repro.index import Found, Index, Problem, Row, Stamp, local, shared, snapshot
+from repro.index import Found, Index, Problem, Row, Stamp, check, local, reading, shared, snapshot
 from repro.paths import write_whole
 from repro.record import LARGEST, Record, decode, encode, file_name
+
+MANY = 1000  # files of a folder that `Store.version` looks at one by one
 
 __all__ = ["Problem", "Row", "Store", "Union", "newest"]
 
@@ -37,6 +39,7 @@ class Store:
         self.root = root
         self.read_only = read_only
         self._url = index
+        self._large: set[str] = set()  # folders that `version` has found to hold many files
 
     def add(self, record: Record) -> Path:
         """Write a sealed record whole or not at all, and index it. Adding it again changes nothing.
@@ -48,6 +51,7 @@ class Store:
             raise ReproError(f"The store {self.root} was opened for reading only", "Open another one.")
         data = encode(record)
         decode(data)
+        check(record)
         path = self.path(record)
         if not path.is_file() or path.read_bytes() != data:
             with self._explained():
@@ -87,11 +91,14 @@ class Store:
         *,
         paper: str | None = None,
         claim: str | None = None,
+        name: str | None = None,
         kind: str | None = None,
         implementation: str | None = None,
+        runner: str | None = None,
     ) -> list[Row]:
         """What the index knows of the records with these properties, oldest first, without opening them."""
-        where = {"paper": paper, "claim": claim, "kind": kind, "implementation": implementation}
+        where = {"paper": paper, "claim": claim, "name": name, "kind": kind}
+        where |= {"implementation": implementation, "runner": runner}
         with self._explained():
             return self._index.rows(where)
 
@@ -113,9 +120,36 @@ class Store:
         claim: str | None = None,
         kind: str | None = None,
         implementation: str | None = None,
+        runner: str | None = None,
     ) -> Iterator[Record]:
         """The newest record of each claim (a row of a table is one) and implementation."""
-        return self._open(newest(self.rows(paper=paper, claim=claim, kind=kind, implementation=implementation)))
+        rows = self.rows(paper=paper, claim=claim, kind=kind, implementation=implementation, runner=runner)
+        return self._open(newest(rows))
+
+    def heads(
+        self,
+        *,
+        paper: str | None = None,
+        kind: str | None = None,
+        implementation: str | None = None,
+        hardware: str | None = None,
+        runner: str | None = None,
+    ) -> list[Record]:
+        """The newest record of each claim's highest version, by implementation: brief, see `repro.record.brief`."""
+        where = {
+            "paper": paper,
+            "kind": kind,
+            "implementation": implementation,
+            "hardware": hardware,
+            "runner": runner,
+        }
+        with self._explained():
+            return [msgspec.json.decode(text, type=Record) for text in self._index.heads(where)]
+
+    def distinct(self, name: str, *, paper: str | None = None, kind: str | None = None) -> list[str]:
+        """The values of one property of `Row` among the records with these properties, sorted."""
+        with self._explained():
+            return self._index.distinct(name, {"paper": paper, "kind": kind})
 
     def latest(self, *, claim: str, kind: str = "reference", implementation: str | None = None) -> Record | None:
         """The newest record of one claim, or None."""
@@ -128,10 +162,21 @@ class Store:
             return self._index.problems()
 
     def version(self) -> str:
-        """A short text that changes whenever the content does; costs a listing of the files."""
+        """A short text that changes whenever the content does.
+
+        It costs a look at the folders, and at each file in those with few: of a folder with many files it changes only
+        when one is added, replaced or removed, which is all that happens to records.
+        """
         total = hashlib.sha256()
-        for path, stamp in sorted(self._listing().items()):
-            total.update(f"{path} {stamp.size} {stamp.mtime_ns}\n".encode())
+        with self._explained():
+            for folder in sorted(_folders(self.root / "records")):
+                total.update(f"{folder.name} {folder.stat().st_mtime_ns}\n".encode())
+                if folder.name not in self._large:
+                    files = self._files(folder)
+                    if len(files) > MANY:
+                        self._large.add(folder.name)
+                    else:
+                        total.update(repr(sorted(files.items())).encode())
         if self._url is not None:
             with self._explained():
                 total.update(self._index.changes().encode())
@@ -162,18 +207,33 @@ class Store:
     @cached_property
     def _index(self) -> Index:
         if self.read_only:
-            index = Index(shared(self._url) if self._url else snapshot(self.root / "index.sqlite"))
             if self._url is None:
-                index.prepare()  # in memory
-            elif not index.exists():
+                return self._as_it_is() or self._copied()
+            index = Index(shared(self._url))
+            if not index.exists():
                 raise ReproError("The shared index has no tables", "Open it once for writing.")
         elif self._url is not None:
             index = Index(shared(self._url))
             index.prepare()
         else:
             index = self._own_index()
-        if not self.read_only or self._url is None:
+        if not self.read_only:
             self._sync(index)
+        return index
+
+    def _as_it_is(self) -> Index | None:
+        """The SQLite file on the disk, read in place, if it is there and up to date with the files."""
+        index = Index(reading(self.root / "index.sqlite"))
+        with contextlib.suppress(exc.DatabaseError):
+            if index.exists() and index.stamps() == self._listing():
+                return index
+        return None
+
+    def _copied(self) -> Index:
+        """A copy of it that is brought up to date where it is, since nothing may be written here."""
+        index = Index(snapshot(self.root / "index.sqlite"))
+        index.prepare()
+        self._sync(index)
         return index
 
     def _own_index(self) -> Index:
@@ -204,14 +264,17 @@ class Store:
 
     def _listing(self) -> dict[str, Stamp]:
         """All record files, by path in the store."""
+        return {
+            path: stamp for folder in _folders(self.root / "records") for path, stamp in self._files(folder).items()
+        }
+
+    def _files(self, folder: Path) -> dict[str, Stamp]:
+        """The record files of one paper, by path in the store."""
         found: dict[str, Stamp] = {}
-        for folder in _scan(self.root / "records"):
-            if folder.is_dir():
-                for entry in _scan(Path(folder.path)):
-                    if entry.name.endswith(".json"):
-                        path = Path(entry.path)
-                        with contextlib.suppress(OSError):  # removed since it was listed, or a broken link
-                            found[self._relative(path)] = self._stamp(path)
+        for entry in _scan(folder):
+            if entry.name.endswith(".json"):
+                with contextlib.suppress(OSError):  # removed since it was listed, or a broken link
+                    found[f"records/{folder.name}/{entry.name}"] = self._stamped(entry.stat())
         return found
 
     def _read(self, path: str) -> Found:
@@ -224,6 +287,7 @@ class Store:
                 raise ReproError(f"The record has {stamp.size:,} bytes, more than {LARGEST:,}")
             data = file.read_bytes()
             record = decode(data)
+            check(record)
             expected = self._relative(self.path(record))
             if path != expected:
                 raise ReproError(f"The record belongs at {expected}", "Move it there.")
@@ -232,7 +296,9 @@ class Store:
         return Found(path, stamp, record, data.decode())
 
     def _stamp(self, path: Path) -> Stamp:
-        facts = path.stat()
+        return self._stamped(path.stat())
+
+    def _stamped(self, facts: os.stat_result) -> Stamp:
         return Stamp(facts.st_size, 0 if self._url is not None else facts.st_mtime_ns)
 
     def _relative(self, path: Path) -> str:
@@ -283,14 +349,25 @@ class Union:
     def __init__(self, stores: Iterable[Store]) -> None:
         self.stores = tuple(stores)
 
-    def rows(self, *, paper: str | None = None, claim: str | None = None, kind: str | None = None) -> list[Row]:
+    def rows(
+        self,
+        *,
+        paper: str | None = None,
+        claim: str | None = None,
+        name: str | None = None,
+        kind: str | None = None,
+    ) -> list[Row]:
         """As `Store.rows`, over all stores."""
-        found = {row.id: row for store in self.stores for row in store.rows(paper=paper, claim=claim, kind=kind)}
-        return sorted(found.values(), key=lambda row: (row.created, row.id))
+        found = (row for store in self.stores for row in store.rows(paper=paper, claim=claim, name=name, kind=kind))
+        return sorted({row.id: row for row in found}.values(), key=lambda row: (row.created, row.id))
 
     def newest(self, *, paper: str | None = None, claim: str | None = None, kind: str | None = None) -> list[Row]:
         """The newest row of each claim and implementation, over all stores."""
         return newest(self.rows(paper=paper, claim=claim, kind=kind))
+
+    def distinct(self, name: str, *, paper: str | None = None, kind: str | None = None) -> list[str]:
+        """As `Store.distinct`, over all stores."""
+        return sorted({value for store in self.stores for value in store.distinct(name, paper=paper, kind=kind)})
 
     def get(self, name: str) -> Record:
         """As `Store.get`, over all stores.
@@ -322,6 +399,10 @@ class Union:
 def newest(rows: Iterable[Row]) -> list[Row]:
     """The last row of each claim and implementation, of rows that are ordered by age."""
     return list({(row.claim, row.kind, row.implementation): row for row in rows}.values())
+
+
+def _folders(root: Path) -> list[Path]:
+    return [Path(entry.path) for entry in _scan(root) if entry.is_dir()]
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import blocks, cached, queries, style
-from leaderboard.queries import Filters, Line
+from leaderboard.queries import REFERENCE, Asked, Filters, Line
+
+REFERENCES = "The references"
+ANY = "Any hardware"
 
 
 def show() -> None:
     """The page."""
     version = cached.version()
-    lines = cached.board(version)
-    st.html(blocks.headline(lines))
-    if lines:
-        chosen = _filters(lines)
+    reference = cached.board(version, Asked(implementation=REFERENCE))
+    names = cached.implementations(version)
+    st.html(blocks.headline(reference, len(names) - 1))
+    if reference or len(names) > 1:
+        chosen, asked = _filters(version, reference, names)
+        lines = reference if asked == Asked(implementation=REFERENCE) else cached.board(version, asked)
         shown = [line for line in lines if chosen.admits(line)]
         for section in queries.sections(lines, shown):
-            st.html(blocks.paper(section, cached.deviations(section.paper.key)))
+            key = section.paper.key
+            st.html(blocks.paper(section, cached.deviations(key), cached.implementations(version, key)[1:]))
         if shown:
             _download(shown, len(lines))
         else:
@@ -27,7 +33,7 @@ def show() -> None:
     _problems(version)
 
 
-def _filters(lines: tuple[Line, ...]) -> Filters:
+def _filters(version: str, lines: tuple[Line, ...], names: list[str]) -> tuple[Filters, Asked]:
     """The filters as people set them. Each is bound to a query parameter of its name, so the address is a permalink.
 
     Options are shown as they stand in the address: Streamlit binds the label, not the value.
@@ -42,7 +48,14 @@ def _filters(lines: tuple[Line, ...]) -> Filters:
             verdict = _pills("verdict", tuple(style.BADGES))
             evidence = _pills("evidence", queries.EVIDENCE)
             tier = _pills("tier", queries.TIERS)
-    return Filters(q=q or "", paper=paper if paper in papers else "", verdict=verdict, evidence=evidence, tier=tier)
+            own = st.selectbox("Implementation", [REFERENCES, *names[1:]], key="implementation", bind="query-params")
+            machine = st.selectbox("Hardware", [ANY, *cached.hardware(version)], key="hardware", bind="query-params")
+    filters = Filters(
+        q=q or "", paper=paper if paper in papers else "", verdict=verdict, evidence=evidence, tier=tier
+    )
+    return filters, Asked(
+        implementation=REFERENCE if own == REFERENCES else own, hardware="" if machine == ANY else machine
+    )
 
 
 def _pills(name: str, options: tuple[str, ...]) -> tuple[str, ...]:
@@ -52,6 +65,9 @@ def _pills(name: str, options: tuple[str, ...]) -> tuple[str, ...]:
 def _download(shown: list[Line], total: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button("Download as CSV", lambda: queries.csv(shown), "board.csv", "text/csv", on_click="ignore")
+        st.download_button(
+            "Download as JSON", lambda: queries.as_json(shown), "board.json", "application/json", on_click="ignore"
+        )
         st.caption(f"{len(shown)} of {total} verdicts shown")
 
 

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """The command line: `repro claims | plan | run | submission | show | verify | calibrate | data | ...`."""
+=======
+"""The command line: `repro claims | run | submission | show | verify | publish | leaderboard | serve | ...`."""
+>>>>>>> 0081335 (Work in progress on issue 7: pages, queries in the database, service, export)
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import sys
 
 import click
 
+from repro.cli.board import serve, token
 from repro.cli.calibrate import calibrate
 from repro.cli.claims import claims
 from repro.cli.data import data
 from repro.cli.doctor import doctor
+from repro.cli.export import export
 from repro.cli.leaderboard import leaderboard
 from repro.cli.plan import plan
 from repro.cli.readme import readme
@@ -25,7 +31,26 @@ def cli() -> None:
     """Reproduce the claims of the papers that made deep learning."""
 
 
+<<<<<<< HEAD
 for command in (claims, plan, run, submission, show, verify, publish, calibrate, data, doctor, leaderboard, readme):
+=======
+for command in (
+    claims,
+    run,
+    submission,
+    show,
+    verify,
+    publish,
+    calibrate,
+    data,
+    doctor,
+    leaderboard,
+    serve,
+    token,
+    export,
+    readme,
+):
+>>>>>>> 0081335 (Work in progress on issue 7: pages, queries in the database, service, export)
     cli.add_command(command)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,16 +64,69 @@ def verify(paths: tuple[Path, ...]) -> None:
 @click.command()
 @click.argument("names", nargs=-1, metavar="[PAPER | CLAIM]...")
 @click.option("--store", type=click.Path(path_type=Path), help="The store to publish from.")
-def publish(names: tuple[str, ...], store: Path | None) -> None:
-    """Copy the newest record of each claim, unedited, into leaderboard/records/ for a pull request."""
+@click.option("--to", "url", metavar="URL", help="Send them to this shared board instead; the token is in REPRO_TOKEN.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="With --to: a file that holds the token.")
+@click.option(
+    "--implementation", metavar="NAME", help="With --to: the records of this submission, not the reference's."
+)
+@click.option("--verified", is_flag=True, help="With --to: the published records that a rerun has verified.")
+def publish(
+    names: tuple[str, ...],
+    store: Path | None,
+    url: str | None,
+    token_file: Path | None,
+    implementation: str | None,
+    verified: bool,
+) -> None:
+    """Copy the newest record of each claim, unedited, into leaderboard/records/ for a pull request.
+
+    With --to they are sent to a shared board, where they stand as self-reported. What is interrupted goes on when the
+    same command is run again.
+    """
     from repro.catalogue import Catalogue
     from repro.paths import published_dir, store_dir
     from repro.publish import publish as copy
+    from repro.publish import publishable, verified_records
     from repro.store import Store
 
-    Catalogue().select(names)
-    for path in copy(Store(store or store_dir(), read_only=True), published_dir(), names):
-        click.echo(path)
+    if url is None and (token_file or implementation or verified):
+        raise click.UsageError("--token-file, --implementation and --verified go with --to.")
+    today = {claim.id for claim in Catalogue().select(names)}
+    own = Store(store or store_dir(), read_only=True)
+    if url is None:
+        for path in copy(own, published_dir(), names):
+            click.echo(path)
+        return
+    if verified:
+        records = verified_records(Store(published_dir().parent, read_only=True), names)
+    else:
+        records = publishable(own, names, implementation or "reference")
+    current = [record for record in records if record.claim.id in today]  # a board takes no others
+    if not current:
+        raise ReproError("All of these records are of claims that have changed since", "Run the claims again.")
+    _send(url, token_file, current)
+
+
+def _send(url: str, token_file: Path | None, records: Sequence[Record]) -> None:
+    """Send records to a board, a line each.
+
+    Raises:
+        ReproError: if the board cannot be used; or in the end, if it refused some of them.
+    """
+    from repro.remote import Remote, read_token
+
+    token = read_token(os.environ.get("REPRO_TOKEN", ""), token_file)
+    remote = Remote(url, token, told=lambda line: click.echo(line, err=True))
+    refused = []
+    for count, sent in enumerate(remote.send(records), start=1):
+        reason = f": {sent.reason}" if sent.reason else ""
+        click.echo(f"{count}/{len(records)} {sent.record.claim.id} {sent.record.id[7:23]} {sent.outcome}{reason}")
+        if sent.outcome == "refused":
+            refused.append(sent)
+    if refused:
+        raise ReproError(
+            f"{remote.url} refused {len(refused)} of {len(records)} records", "The reasons stand beside them above."
+        )
 
 
 def _files(path: Path) -> list[Path]:

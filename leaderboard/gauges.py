@@ -1,0 +1,137 @@
+"""Charts of what trials used: series over time, and seconds of claims by arm."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from leaderboard.charts import INK, LABEL, PALETTE, Picture
+from leaderboard.usage import GAUGES, Cost, Gauge, Trace, points
+from repro.text import duration, number
+
+POINTS = 6000  # of all lines of a chart
+BARS = 30  # claims in a chart
+TALL = 46  # pixels of a claim in it
+DOTS = 60  # points of a line that are drawn as dots too
+DASHES = {"solid": [1, 0], "dashed": [7, 4], "dotted": [2, 3]}  # told apart without colours, and by their CSS names
+
+
+def looks(traces: Sequence[Trace]) -> dict[str, tuple[str, str]]:
+    """Colour and kind of line of each arm."""
+    arms, kinds = dict.fromkeys(trace.arm for trace in traces), list(DASHES)
+    return {arm: (PALETTE[i % len(PALETTE)], kinds[i % len(kinds)]) for i, arm in enumerate(arms)}
+
+
+def pictures(traces: Sequence[Trace], chosen: Collection[str] = ()) -> list[tuple[Gauge, Picture]]:
+    """A chart over time for each column that was sampled.
+
+    Args:
+        traces: those to draw.
+        chosen: names of those that are drawn bold, the others faint; none chosen draws all alike.
+    """
+    drawn = []
+    for gauge in GAUGES:
+        frame = _frame(traces, gauge)
+        if len(frame):
+            chart = _over_time(frame, gauge, chosen, looks(traces))
+            drawn.append((gauge, Picture(chart=chart, alt=_words(frame, gauge))))
+    return drawn
+
+
+def _frame(traces: Sequence[Trace], gauge: Gauge) -> pd.DataFrame:
+    most = max(20, POINTS // max(1, len(traces)))
+    rows = [(trace.name, trace.arm, t, v) for trace in traces for t, v in points(trace, gauge, most)]
+    return pd.DataFrame(rows, columns=["trial", "arm", "t", "value"])
+
+
+def _over_time(
+    frame: pd.DataFrame, gauge: Gauge, chosen: Collection[str], looks: dict[str, tuple[str, str]]
+) -> alt.LayerChart:
+    across = alt.X("t:Q", title="seconds", axis=alt.Axis(grid=False, tickCount=6))
+    scale = alt.Scale(zero=gauge.zero, nice=True)
+    up = alt.Y("value:Q", title=gauge.unit, scale=scale, axis=alt.Axis(tickCount=5, format=",.4~g"))
+    arms = list(looks)
+    hues = alt.Scale(domain=arms, range=[hue for hue, _ in looks.values()])
+    dashes = alt.Scale(domain=arms, range=[DASHES[kind] for _, kind in looks.values()])
+    colour = alt.Color("arm:N", scale=hues, legend=None)
+    drawn = {"x": across, "y": up, "color": colour, "detail": "trial:N"}
+    dash = alt.StrokeDash("arm:N", scale=dashes, legend=None)
+    tip = [
+        alt.Tooltip("trial:N"),
+        alt.Tooltip("t:Q", format=".1f", title="seconds"),
+        alt.Tooltip("value:Q", format=".5~g", title=gauge.unit),
+    ]
+    bold = frame[frame["trial"].isin(list(chosen))]
+    lines = alt.Chart(frame).mark_line(strokeWidth=1.2, opacity=0.25 if len(bold) else 0.75)
+    layers: list[Any] = [lines.encode(**drawn, strokeDash=dash)]
+    if len(bold):
+        layers.append(alt.Chart(bold).mark_line(strokeWidth=2.6).encode(**drawn, strokeDash=dash))
+    few = len(frame) <= DOTS * max(1, len(set(frame["trial"])))
+    dots = alt.Chart(bold if len(bold) else frame).mark_circle(size=24, opacity=0.7 if few else 0.0)
+    layers.append(dots.encode(x=across, y=up, color=colour, tooltip=tip))
+    return _finish(layers, height=190)
+
+
+def _words(frame: pd.DataFrame, gauge: Gauge) -> str:
+    times, values = frame["t"].tolist(), frame["value"].tolist()
+    trials = len(set(frame["trial"]))
+    many = "1 trial" if trials == 1 else f"{trials} trials"
+    return (
+        f"{gauge.name[0].upper()}{gauge.name[1:]} over {number(max(times))} s, {many}: "
+        f"between {number(min(values))} and {number(max(values))} {gauge.unit}"
+    )
+
+
+def seconds(costs: Sequence[Cost]) -> Picture:
+    """Seconds of each claim as a bar, stacked by arm, the longest claims first; at most `BARS` of them."""
+    costs = costs[:BARS]
+    names = [_short(one.short) for one in costs]
+    order = [f"{i}" for i in range(len(costs))]  # names of two claims may be equal once they are cut
+    unit, long = _unit(max((one.wall_s for one in costs), default=0.0))
+    rows = [
+        (order[i], one.short, arm.name, str(place % len(PALETTE)), place, arm.wall_s / long, arm.trials)
+        for i, one in enumerate(costs)
+        for place, arm in enumerate(one.arms)
+    ]
+    frame = pd.DataFrame(rows, columns=["bar", "claim", "arm", "hue", "place", "wall", "trials"])
+    said = pd.DataFrame(
+        [
+            {"bar": order[i], "text": f"{names[i]}: {duration(one.wall_s)} in {one.trials} trials"}
+            for i, one in enumerate(costs)
+        ]
+    )
+    band = alt.Y("bar:N", axis=None, scale=alt.Scale(domain=order, paddingInner=0.62, paddingOuter=0.5))
+    across = alt.X("wall:Q", title=f"{unit} of wall time", stack="zero", axis=alt.Axis(tickCount=6))
+    hues = alt.Scale(domain=[str(i) for i in range(len(PALETTE))], range=PALETTE)
+    tip = [
+        alt.Tooltip("claim:N"),
+        alt.Tooltip("arm:N"),
+        alt.Tooltip("wall:Q", format=".3~f", title=unit),
+        alt.Tooltip("trials:Q"),
+    ]
+    bars = alt.Chart(frame).mark_bar(stroke="white", strokeWidth=0.8, opacity=0.85)
+    text = alt.Chart(said).mark_text(align="left", baseline="bottom", dy=-10, fontSize=12, color=INK)
+    layers: list[Any] = [
+        bars.encode(
+            x=across, y=band, color=alt.Color("hue:N", scale=hues, legend=None), order=alt.Order("place:Q"), tooltip=tip
+        ),
+        text.encode(x=alt.value(2), y=band, text="text:N"),
+    ]
+    words = "; ".join(f"{one.short}: {duration(one.wall_s)}" for one in costs)
+    return Picture(chart=_finish(layers, height=TALL * len(costs) + 100), alt=f"Seconds by claim and arm. {words}")
+
+
+def _unit(longest: float) -> tuple[str, float]:
+    """The unit of an axis of times up to this many seconds, and its length in seconds."""
+    return ("seconds", 1.0) if longest < 600 else ("minutes", 60.0) if longest < 7200 else ("hours", 3600.0)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LABEL else text[: LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _finish(layers: list[Any], *, height: int) -> alt.LayerChart:
+    return alt.LayerChart(layer=layers).properties(height=height, width="container").configure_view(strokeWidth=0)

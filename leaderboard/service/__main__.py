@@ -1,0 +1,49 @@
+"""Run the service: `repro serve`, which says first what today's claims are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import uvicorn
+
+from leaderboard.service.app import Limits, create
+from leaderboard.service.ingest import read_known
+from repro.paths import index_url, published_dir, store_dir
+from repro.store import Store
+
+CONNECTIONS = 256  # at once; more are told to come again
+
+
+@click.command()
+@click.option("--address", required=True)
+@click.option("--port", type=int, required=True)
+@click.option("--known", type=click.Path(path_type=Path), help="What today's claims say; without it any is taken.")
+@click.option("--per-minute", type=float, required=True)
+@click.option("--burst", type=int, required=True)
+@click.option("--largest", type=int, required=True)
+def serve(address: str, port: int, known: Path | None, per_minute: float, burst: int, largest: int) -> None:
+    """Serve until told to stop."""
+    app = create(
+        Store(store_dir(), index_url()),
+        Store(published_dir().parent, read_only=True),
+        read_known(known) if known is not None else None,
+        Limits(largest=largest, per_minute=per_minute, burst=burst),
+    )
+    uvicorn.run(
+        app,
+        host=address,
+        port=port,
+        ws="none",
+        http="h11",
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=20,
+        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"),
+    )
+
+
+if __name__ == "__main__":
+    serve(prog_name="repro serve")

@@ -1,0 +1,178 @@
+"""Taking a record in: what is checked, where it goes, and what it counts as.
+
+Nothing that is sent in is believed before somebody of the project has rerun it. A record is never edited, so what it
+says of itself decides: it must call itself self-reported, and it stays so. A verification is a record of its own, made
+by a maintainer's rerun (`repro submission verify`), that supersedes the one it confirms; only a token with the scope
+"verify" may send one, and only where it says the same as a record that is here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from leaderboard.service.answers import Problem
+from repro import index
+from repro.errors import ReproError
+from repro.record import Record, decode, terms
+from repro.store import Store
+from repro.tokens import Scope, Token
+from repro.verdict import word
+
+SKEW = timedelta(days=1)  # that a sender's clock may be ahead
+RERUN = "Run the claim again with the software of this board."
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A record that is in the store, and whether it was not there before."""
+
+    record: Record
+    new: bool
+
+
+class Intake:
+    """The door of a store. One process at a time may take records in for one store.
+
+    Args:
+        store: open for writing.
+        known: what today's claims say, as `repro.record.terms`, by id; None admits any claim.
+    """
+
+    def __init__(self, store: Store, known: Mapping[str, str] | None = None) -> None:
+        self._store, self._known = store, known
+        self._lock = threading.Lock()
+
+    def take(self, data: bytes, token: Token) -> Taken:
+        """Check a record file's bytes and add the record, whole or not at all. Adding it again changes nothing.
+
+        Raises:
+            Problem: 422 if the record is not sound, or not one that this board takes; 403 if the token does not allow
+                it; 409 if it contradicts what is here.
+            ReproError: if the store cannot be used.
+        """
+        record = self._sound(data)
+        self._admit(record)
+        with self._lock:
+            if record.runner == "verified":
+                self._confirms(record, token)
+            else:
+                require(token, "publish")
+            new = self._store.find(record.id) is None
+            self._not_in_the_way(record)
+            if new:
+                self._note(record, token)
+            self._store.add(record)
+        return Taken(record, new)
+
+    def _sound(self, data: bytes) -> Record:
+        try:
+            record = decode(data)
+            index.check(record)
+        except ReproError as error:
+            raise Problem(422, error.problem, error.remedy or RERUN) from error
+        return record
+
+    def _admit(self, record: Record) -> None:
+        """Refuse what is sound but says something it cannot know."""
+        claim, own = record.claim, record.implementation
+        if own.kind == "control" or own.key != record.paper.key:
+            raise Problem(
+                422, "Only records of a paper's reference and of its submissions are published", "See `repro publish`."
+            )
+        if self._known is not None and self._known.get(claim.id) != terms(record.paper, claim):
+            known = claim.id in self._known
+            what = "states its claim or paper otherwise than this board" if known else "is of a claim unknown here"
+            raise Problem(422, f"The record {what}", RERUN)
+        row = f"[{claim.row}]" if claim.row is not None else ""
+        if claim.id != f"{record.paper.key}/{claim.name}@{claim.version}{row}":
+            raise Problem(422, "The id of the record's claim is not that of its paper, name, version and row", RERUN)
+        said = word(record.verdict.status, claim.evidence, finding=claim.expected_refuted is not None)
+        if record.word not in (("inconclusive",) if record.powerless else ("inconclusive", said)):
+            raise Problem(422, f"The record reads {record.word!r}, which is not what its verdict says", RERUN)
+        if _when(record) > datetime.now(UTC) + SKEW:
+            raise Problem(422, f"The record was made at {record.created}, which is yet to come", "Set your clock.")
+
+    def _confirms(self, record: Record, token: Token) -> None:
+        """Whether a verified record says the same as one that is here."""
+        require(token, "verify")
+        before = self._store.find(record.supersedes) if record.supersedes is not None else None
+        if before is None:
+            raise Problem(
+                409, "A verified record supersedes one of this board, and this one does not", "Send that first."
+            )
+        if _gist(before) != _gist(record):
+            raise Problem(
+                409, "The verified record does not say the same as the one it supersedes", "Rerun it as it is."
+            )
+
+    def _not_in_the_way(self, record: Record) -> None:
+        """Files are named by the first digits of the hash: another record of that name is not overwritten."""
+        path = self._store.path(record)
+        try:
+            other = decode(path.read_bytes()).id
+        except (FileNotFoundError, ReproError):
+            return
+        if other != record.id:
+            raise Problem(409, "Another record has the same first 16 digits of its hash", "Run the claim again.")
+
+    def _note(self, record: Record, token: Token) -> None:
+        """Write down whose token a record comes by, before it is there: each record has a line."""
+        line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "token": token.id, "record": record.id}
+        try:
+            with arrivals_file(self._store.root).open("ab") as file:
+                file.write(json.dumps(line).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ReproError(
+                f"{arrivals_file(self._store.root)} cannot be written ({error.strerror or error})", "Free space."
+            ) from error
+
+
+def arrivals_file(root: Path) -> Path:
+    """Which token each record of the store in a folder came by, one line of JSON each."""
+    return root / "arrivals.jsonl"
+
+
+def require(token: Token, scope: Scope) -> None:
+    """Refuse a token without a scope.
+
+    Raises:
+        Problem: 403.
+    """
+    if scope not in token.scopes:
+        raise Problem(403, f"This token may not {scope}", "Ask the board's keeper for one that may.")
+
+
+def read_known(path: Path) -> dict[str, str]:
+    """What today's claims say, from the file that `repro serve` writes.
+
+    Raises:
+        ReproError: if it cannot be read.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except (OSError, ValueError) as error:
+        raise ReproError(
+            f"{path} does not say which claims there are ({error})", "Start with `repro serve`."
+        ) from error
+
+
+def _gist(record: Record) -> tuple[object, ...]:
+    own = record.implementation
+    return (record.paper.key, record.claim.id, record.claim.digest, own.kind, own.name, own.source, record.word)
+
+
+def _when(record: Record) -> datetime:
+    try:
+        return datetime.fromisoformat(record.created[:19] + "+00:00")
+    except ValueError as error:
+        raise Problem(422, f"The record was made at {record.created}, which is no time", RERUN) from error

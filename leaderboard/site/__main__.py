@@ -1,0 +1,33 @@
+"""Write the export: `repro export site` runs this."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from leaderboard.queries import open_stores
+from leaderboard.site.build import files
+from leaderboard.site.folder import check, write
+from repro.errors import ReproError
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--url", default="", help="Where it will lie, with a slash at its end.")
+def export(folder: Path, url: str) -> None:
+    """Write the board into a folder."""
+    try:
+        check(folder)  # before the records are read
+        count = write(folder, files(open_stores(), url))
+    except ReproError as error:
+        click.echo(f"error: {error.problem}", err=True)
+        if error.remedy:
+            click.echo(f"       {error.remedy}", err=True)
+        sys.exit(1)
+    click.echo(f"{count} files in {folder}; open {folder / 'index.html'}")
+
+
+if __name__ == "__main__":
+    export(prog_name="repro export site")

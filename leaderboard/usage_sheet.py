@@ -1,0 +1,244 @@
+"""Time, memory and energy as HTML. Texts of records are escaped where they are put in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from urllib.parse import urlencode
+
+from leaderboard import style
+from leaderboard.blocks import claim_link, notice
+from leaderboard.queries import label
+from leaderboard.usage import Cost, Traces
+from repro.record import Record, TrialPart
+from repro.text import duration, number
+
+TRIALS = 100  # rows of the table of trials
+DASH = '<span class="soft">&ndash;</span>'
+
+
+def link(paper: str = "", claim: str = "", record: str = "") -> str:
+    """The address of the page of telemetry, ready to stand in an attribute; `claim` is "key/name[row]"."""
+    asked = {"paper": paper, "claim": claim, "record": record.removeprefix("sha256:")[:16]}
+    return escape("telemetry?" + urlencode({name: value for name, value in asked.items() if value}, safe="/:"))
+
+
+def head() -> str:
+    """The title, and what is measured."""
+    return style.wrap(
+        "<h1>Telemetry</h1>"
+        '<p class="lead">What trials used: wall and CPU time, memory, and on a GPU utilisation, power, temperature and '
+        "clock. Everything is measured, or it is absent with the reason; nothing is estimated.</p>"
+    )
+
+
+def overview(title: str, costs: Sequence[Cost], on: str) -> str:
+    """A paper's costs in figures.
+
+    Args:
+        title: of the paper.
+        costs: one for each claim.
+        on: the machine that was asked for; "" for any.
+    """
+    machines = list(dict.fromkeys(one.machine for one in costs))
+    where = f"on {on}" if on else f"on {machines[0]}" if len(machines) == 1 else f"on {len(machines)} kinds of machine"
+    measured = sum(one.energy_j is not None for one in costs)
+    figures = [
+        (duration(sum(one.wall_s for one in costs)), "of wall time, all claims"),
+        (style.memory(max((one.peak_bytes for one in costs), default=None)), "most memory of a trial"),
+        (f"{measured} of {len(costs)}", "claims with measured energy"),
+        (f"{sum(one.sampled for one in costs):,}", "trials with a series over time"),
+    ]
+    numbers = "".join(f"<div><b>{escape(value)}</b><span>{text}</span></div>" for value, text in figures)
+    return style.wrap(
+        f'<h2>{escape(title)}</h2><p class="soft">The newest record of each claim of the reference, {escape(where)}. '
+        "Claims that share trials count them once each: a run of all claims takes less than the sum.</p>"
+        f'<div class="figures">{numbers}</div>'
+    )
+
+
+def claims(costs: Sequence[Cost]) -> str:
+    """Time, memory and energy by claim."""
+    heads = ("Claim", "Trials", "Wall", "CPU", "Memory", "Energy", "Machine")
+    rows = [
+        (
+            f'<a href="{link(claim=one.case)}">{escape(one.short)}</a><span class="sub">@{one.version}, '
+            f"{style.day(one.created)}</span>",
+            f"{one.trials:,}" + _sub(f"{one.sampled} with a series" if one.sampled else ""),
+            _value(time_of(one.wall_s)),
+            _value(time_of(one.cpu_s)),
+            _memory(one.peak_bytes, one.gpu_peak_bytes),
+            energy(one),
+            escape(one.machine) + _sub("" if one.tier == "cpu" else f"tier {one.tier}"),
+        )
+        for one in costs
+    ]
+    return style.wrap(style.table(heads, rows))
+
+
+def energy(one: Cost) -> str:
+    """Joules with the method, or why they were not measured."""
+    if one.energy_j is None:
+        return f'<span class="soft">{escape(one.energy_says)}</span>'
+    return _value(f"{number(one.energy_j)} J") + _sub(one.energy_says)
+
+
+def back(record: Record) -> str:
+    """The way from one record to its paper and its claim."""
+    about, claim = record.paper, record.claim
+    case = f"{about.key}/{claim.name}" + (f"[{claim.row}]" if claim.row is not None else "")
+    return style.wrap(
+        f'<div class="crumbs"><a href="{link(about.key)}">{escape(about.title)}</a> <span class="soft">/</span> '
+        f'<a href="{link(claim=case)}">{escape(case)}</a></div>'
+    )
+
+
+def rows(claim: str, cases: Sequence[str]) -> str:
+    """The rows of a claim that is a table, to choose from."""
+    items = "".join(f'<li><a href="{link(claim=case)}">{escape(case)}</a></li>' for case in cases)
+    return style.wrap(f"<p>{escape(claim)} is a table. Choose a row:</p><ul>{items}</ul>")
+
+
+def record_head(record: Record, one: Cost) -> str:
+    """Which record is shown, with a link to it, its machine and its energy."""
+    made = claim_link(one.claim, one.row, one.implementation, one.record)
+    machine = record.machine
+    gpu = f"{machine.gpus} x {machine.gpu}, driver {machine.driver or 'unknown'}" if machine.gpu else ""
+    tag = f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
+    facts = (
+        ("claim", f'<a href="{made}">{tag}{escape(one.claim)}@{one.version}</a>'),
+        ("made", f"{style.day(one.created)} {escape(one.created[11:19])} UTC"),
+        ("implementation", style.theirs(label(record))),
+        ("processor", escape(f"{machine.cpu}, {machine.cores} cores, {style.memory(machine.memory_bytes)}")),
+        ("GPU", escape(gpu)),
+        ("energy", energy(one)),
+    )
+    return style.wrap(f"<h2>{escape(record.claim.says)}</h2>{style.facts(facts)}")
+
+
+def arms(one: Cost) -> str:
+    """Time and memory by arm."""
+    heads = ("Arm", "Trials", "Wall", "Mean wall", "CPU", "Memory")
+    rows = [
+        (
+            escape(arm.name),
+            f"{arm.trials:,}" + _sub(f"{arm.cached} measured earlier" if arm.cached else ""),
+            _value(time_of(arm.wall_s)),
+            _value(time_of(arm.wall_s / arm.trials)),
+            _value(time_of(arm.cpu_s)),
+            _memory(arm.peak_bytes, arm.gpu_peak_bytes),
+        )
+        for arm in one.arms
+    ]
+    return style.wrap(style.table(heads, rows))
+
+
+def arms_key(looks: Mapping[str, tuple[str, str]]) -> str:
+    """Which line is of which arm, for all charts below it; "" for one arm.
+
+    Args:
+        looks: colour and kind of line by arm.
+    """
+    if len(looks) < 2:
+        return ""
+    items = "".join(
+        f'<li><span class="line" style="border-top:3px {kind} {hue}" aria-hidden="true"></span>'
+        f'<span>{escape(arm)} <span class="soft">({kind})</span></span></li>'
+        for arm, (hue, kind) in looks.items()
+    )
+    return style.wrap(f'<ul class="legend" aria-label="Lines of the charts">{items}</ul>')
+
+
+def left_out(found: Traces, drawn: int) -> str:
+    """What the charts do not show; "" where they show all."""
+    notes = []
+    if found.without:
+        few = "1 trial keeps" if found.without == 1 else f"{found.without} trials keep"
+        notes.append(f"{few} no series: only what takes a second or longer is sampled, twice a second")
+    if drawn < len(found.found):
+        notes.append(f"{drawn} of {len(found.found)} series are drawn; choose trials to see others")
+    if found.unreadable:
+        notes.append(f"damaged, and not shown: {'; '.join(found.unreadable)}")
+    return style.wrap(f'<p class="soft small">{escape(". ".join(notes))}.</p>') if notes else ""
+
+
+def trials(record: Record) -> str:
+    """A record's trials in a table, the first ones where there are many."""
+    found = record.trials[:TRIALS]
+    heads = ("Arm", "Seed", "Preset", "Wall", "CPU", "Memory", "Energy")
+    rows = [
+        (
+            escape(one.arm),
+            str(one.seed),
+            escape(one.preset) + _sub(one.data or "generated"),
+            _value(time_of(one.usage.wall_s)) + _sub("measured earlier" if one.cached else ""),
+            _value(time_of(one.usage.cpu_s)),
+            _memory(one.usage.peak_rss_bytes, one.usage.gpu_peak_bytes),
+            _joules(one),
+        )
+        for one in found
+    ]
+    if not rows:
+        return style.wrap('<p class="soft">This record names no trials.</p>')
+    more = len(record.trials) - len(found)
+    note = f'<p class="soft small">{more} more are in the record.</p>' if more else ""
+    return style.wrap(style.table(heads, rows) + note)
+
+
+def nothing(what: str) -> str:
+    """Where there is no telemetry to show."""
+    return notice(
+        what,
+        'See <a href="telemetry">all claims</a>, or <a href="./">the board</a>. Trials are measured whenever a claim '
+        "is run: <code>repro run PAPER</code>.",
+    )
+
+
+def unmeasured(found: Traces) -> str:
+    """Instead of charts, where no trial of a record keeps a series."""
+    why = (
+        "All of its trials took less than a second; only longer ones are sampled."
+        if found.without
+        else "The record names no trials, so that nothing was measured."
+    )
+    return style.wrap(f'<p class="note">No series over time. {why}</p>')
+
+
+def others(current: str, found: Sequence[Record]) -> str:
+    """Other records of the same claim, to be seen instead."""
+    rows = [
+        (
+            f'<a href="{link(record=one.id)}">{style.day(one.created)}</a>' + _sub(f"{one.created[11:19]} UTC"),
+            style.theirs(label(one)),
+            escape(one.machine.gpu or one.machine.cpu),
+            _value(time_of(sum({t.key: t.usage.wall_s for t in one.trials}.values()))),
+        )
+        for one in found
+        if one.id != current
+    ]
+    if not rows:
+        return ""
+    table = style.table(("Made", "Implementation", "Machine", "Wall"), rows)
+    many = "1 other record" if len(rows) == 1 else f"{len(rows)} other records"
+    return style.wrap(f"<details><summary>{many} of this claim</summary>{table}</details>")
+
+
+def time_of(seconds: float) -> str:
+    """Seconds as people read them, down to a millisecond."""
+    return duration(seconds) if seconds >= 1 or seconds == 0 else f"{number(round(1000 * seconds, 1))} ms"
+
+
+def _joules(one: TrialPart) -> str:
+    return DASH if one.usage.energy_j is None else _value(f"{number(one.usage.energy_j)} J")
+
+
+def _memory(process: int, gpu: int | None) -> str:
+    return _value(style.memory(process)) + _sub(f"GPU {style.memory(gpu)}" if gpu is not None else "")
+
+
+def _value(text: str) -> str:
+    return f'<span class="value unbroken">{escape(text)}</span>'
+
+
+def _sub(text: str) -> str:
+    return f'<span class="sub">{escape(text)}</span>' if text else ""

@@ -1,0 +1,171 @@
+"""Telemetry: ?paper=key, ?claim=key/name[row] or ?record=digits, with &machine= and &trial= where they matter."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from leaderboard import cached, gauges, queries, style, usage, usage_sheet
+from leaderboard.charts import Picture
+from leaderboard.queries import REFERENCE, Asked
+from leaderboard.usage import Cost
+from repro.errors import ReproError
+from repro.record import Record
+
+EVERY_CLAIM, EVERY_MACHINE = "All claims", "All machines"
+
+
+@st.cache_data(show_spinner="Reading the records …", max_entries=32)
+def _costs(version: str, paper: str) -> tuple[Cost, ...]:
+    return usage.costs(cached.stores(version), paper)
+
+
+@st.cache_data(show_spinner="Reading the record …", max_entries=32)
+def _record(version: str, name: str) -> Record | None:
+    try:
+        return cached.stores(version).get(name)
+    except ReproError:
+        return None
+
+
+def show() -> None:
+    """The page."""
+    st.set_page_config(page_title="Telemetry · Repro")
+    version, asked = cached.version(), st.query_params.to_dict()
+    st.html(usage_sheet.head())
+    lines = cached.board(version, Asked(implementation=REFERENCE))
+    papers = {one.paper.key: one.paper.title for one in queries.sections(lines)}
+    digits = asked.get("record", "")
+    if digits:
+        _named(version, digits)
+    elif not papers:
+        st.html(usage_sheet.nothing("No records yet"))
+    else:
+        _paper(version, papers, asked)
+
+
+def _named(version: str, digits: str) -> None:
+    """The record whose id begins so."""
+    known = digits.removeprefix("sha256:").lower()
+    record = _record(version, known) if len(known) >= 4 and set(known) <= set("0123456789abcdef") else None
+    if record is None:
+        st.html(usage_sheet.nothing("There is no record that this address names"))
+    else:
+        st.html(usage_sheet.back(record))
+        _detail(version, record)
+
+
+def _paper(version: str, papers: dict[str, str], asked: dict[str, str]) -> None:
+    """The claims of a paper, or one of them."""
+    claim = asked.get("claim", "")
+    wanted = claim.partition("/")[0] or asked.get("paper", "")  # the claim says which paper it is of
+    if wanted and wanted not in papers:
+        st.html(usage_sheet.nothing(f"There is no record of {escape(claim or wanted)}"))
+        return
+    paper = wanted or next(iter(papers))
+    found = _costs(version, paper)
+    cases = sorted(one.case for one in usage.shown(found))
+    machines = sorted({one.machine for one in found})
+    on = asked.get("machine", "") if asked.get("machine") in machines else ""
+    with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
+        _choose("Paper", "paper", list(papers), paper)
+        _choose("Claim", "claim", [EVERY_CLAIM, *cases], claim if claim in cases else EVERY_CLAIM)
+        _choose("Machine", "machine", [EVERY_MACHINE, *machines], on or EVERY_MACHINE)
+    shown = usage.shown(found, on)
+    if claim in cases:
+        _claim(version, [one for one in shown if one.case == claim])
+        return
+    if claim:
+        rows = [case for case in cases if case.startswith(f"{claim}[")]
+        missing = usage_sheet.nothing(f"There is no record of {escape(claim)}")
+        st.html(usage_sheet.rows(claim, rows) if rows else missing)
+    elif shown:
+        _overview(papers[paper], shown, on)
+    else:
+        st.html(usage_sheet.nothing("Nothing of this paper was measured here"))
+
+
+def _choose(label: str, name: str, options: list[str], now: str) -> None:
+    """A choice that stands in the address, which alone decides: options of one depend on what another says."""
+    st.session_state[f"telemetry-{name}"] = now
+    st.selectbox(label, options, key=f"telemetry-{name}", on_change=_chosen, args=(name,))
+
+
+def _chosen(name: str) -> None:
+    """Put what was chosen into the address, and take out what it makes void."""
+    value, asked = st.session_state[f"telemetry-{name}"], st.query_params
+    for void in {"paper": ("claim", "trial"), "claim": ("paper", "trial")}.get(name, ("trial",)):
+        asked.pop(void, None)
+    if value in (EVERY_CLAIM, EVERY_MACHINE):
+        paper = asked.pop(name, "").partition("/")[0]
+        if name == "claim" and paper:
+            asked["paper"] = paper
+    else:
+        asked[name] = value
+
+
+def _overview(title: str, shown: list[Cost], on: str) -> None:
+    st.html(usage_sheet.overview(title, shown, on))
+    st.html(style.wrap("<h3>Seconds by claim, stacked by arm</h3>"))
+    for machine in dict.fromkeys(one.machine for one in shown):
+        there = [one for one in shown if one.machine == machine and one.arms]
+        if there:
+            more = f", the longest {gauges.BARS} of {len(there)} claims" if len(there) > gauges.BARS else ""
+            st.caption(f"{machine}{more}")
+            _draw(gauges.seconds(there))
+    st.html(style.wrap("<h3>Time, memory and energy by claim</h3>"))
+    st.html(usage_sheet.claims(shown))
+
+
+def _claim(version: str, found: list[Cost]) -> None:
+    record = _record(version, found[0].record) if found else None
+    if record is None:
+        st.html(usage_sheet.nothing("This claim was not run on this machine"))
+    else:
+        _detail(version, record)
+
+
+def _detail(version: str, record: Record) -> None:
+    """One record: its arms, its series over time, its trials."""
+    used = usage.cost(record)
+    st.html(usage_sheet.record_head(record, used))
+    if used.arms:
+        st.html(style.wrap("<h3>By arm</h3>"))
+        st.html(usage_sheet.arms(used))
+    st.html(style.wrap("<h3>Over time</h3>"))
+    _series(record)
+    st.html(style.wrap("<h3>Trials</h3>"))
+    st.html(usage_sheet.trials(record))
+    others = usage_sheet.others(record.id, cached.history(version, used.claim, used.row))
+    if others:
+        st.html(others)
+
+
+def _series(record: Record) -> None:
+    found = usage.traces(record)
+    if not found.found:
+        st.html(usage_sheet.unmeasured(found) + usage_sheet.left_out(found, 0) * bool(found.unreadable))
+        return
+    names = [trace.name for trace in found.found]
+    chosen = st.multiselect(
+        "Trials", names, key="trial", bind="query-params", placeholder="All alike; choose some to set them off"
+    )
+    first = found.found[: usage.DRAWN]
+    drawn = [*first, *(trace for trace in found.found[usage.DRAWN :] if trace.name in chosen)]
+    key = usage_sheet.arms_key(gauges.looks(drawn))
+    if key:
+        st.html(key)
+    for gauge, picture in gauges.pictures(drawn, chosen):
+        st.html(style.wrap(f"<h4>{gauge.name[0].upper()}{gauge.name[1:]}</h4>"))
+        _draw(picture)
+    note = usage_sheet.left_out(found, len(drawn))
+    if note:
+        st.html(note)
+
+
+def _draw(picture: Picture) -> None:
+    st.altair_chart(picture.chart, width="stretch", alt=picture.alt)
+
+
+show()

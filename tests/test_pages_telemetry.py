@@ -1,0 +1,381 @@
+"""Telemetry, trust, submit and about: what they count and say, and the pages as Streamlit runs them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import msgspec
+import pytest
+
+pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
+
+from streamlit.testing.v1 import AppTest
+
+from leaderboard import about, gauges, queries, style, submitting, trust, trust_sheet, usage, usage_sheet
+from leaderboard.queries import REFERENCE, Asked
+from leaderboard.repository import Rate
+from repro.record import Record, TrialPart, seal
+from repro.statistics import clopper_pearson
+from repro.store import Store
+from repro.telemetry import Series, Usage, pack
+from repro.tokens import tokens_file
+from tests import factory
+
+APP = Path(__file__).parents[1] / "leaderboard" / "app.py"
+HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+REJECTED = [("label_smoothing", "Labels are smoothed.", [factory.sample("resnet-20", "test_error", "%", [12.7, 12.6])])]
+GPU = msgspec.structs.replace(factory.MACHINE, cpu="Example CPU 9000", gpu="Example GPU H1", gpus=1)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """An empty store in a project without published records."""
+    (tmp_path / "claims" / "calibration").mkdir(parents=True)
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REPRO_STORE", str(tmp_path / "store"))
+    return Store(tmp_path / "store")
+
+
+def page(name: str, **parameters: str) -> AppTest:
+    """A page of the app, opened with query parameters."""
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.run()
+    app.switch_page(f"views/{name}.py").run()  # the board takes the parameters that are bound to it with it
+    for key, value in parameters.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def text(app: AppTest) -> str:
+    """All HTML of a page."""
+    return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def changed(record: Record, **changes: object) -> Record:
+    """A record with other parts, sealed anew."""
+    return seal(msgspec.structs.replace(record, id="", **changes))
+
+
+def trial(number: int, arm: str = "deep", *, wall: float = 2.0, series: str | None = None, **used: object) -> TrialPart:
+    """A trial with a key of its own."""
+    spent = {"cpu_s": wall, "peak_rss_bytes": (100 + number) << 20, "energy_method": "none: no counter"} | used
+    return TrialPart(
+        key=f"{number:064x}", arm=arm, seed=number, preset="p", config={}, cached=False,
+        usage=Usage(wall_s=wall, series=series, **spent),  # type: ignore[arg-type] -- the format checks it
+    )  # fmt: skip
+
+
+def sampled(points: int = 4, **columns: tuple[float | None, ...]) -> str:
+    """A packed series with a point a second."""
+    plain = {"rss_bytes": (2.0**20,) * points, "cpu_percent": (90.0,) * points}
+    return pack(Series(t_s=tuple(float(i + 1) for i in range(points)), **(plain | columns)))
+
+
+def on_gpu(**changes: object) -> Record:
+    """A claim of the GPU tier whose trials were sampled on one."""
+    gpu = {"gpu_percent": (95.0, None, 97.0, 96.0), "power_w": (300.0, 310.0, 305.0, 299.0)}
+    spent = {"energy_j": 1000.0, "energy_method": "NVML energy counter of the whole GPU", "gpu_peak_bytes": 9 << 30}
+    trials = tuple(trial(i, series=sampled(**gpu), **spent) for i in range(2))
+    record = factory.table_row("ResNet-56", 6.97, [6.9, 7.0, 6.8], machine=GPU, **changes)
+    return changed(record, trials=trials)
+
+
+# telemetry: what is counted
+
+
+def test_costs_count_each_trial_once():
+    """Two arms that share a trial do not make it cost twice; the sum is that of the index."""
+    shared = trial(1, wall=3.0)
+    twice = msgspec.structs.replace(shared, arm="deep again")
+    record = changed(factory.degrades(), trials=(shared, twice, trial(2, "shallow", wall=0.5)))
+    found = usage.cost(record)
+    assert (found.trials, found.wall_s) == (2, 3.5)
+    assert [(arm.name, arm.trials) for arm in found.arms] == [("deep", 1), ("shallow", 1)]
+    assert found.peak_bytes == 102 << 20
+
+
+def test_the_sum_is_the_one_of_the_index(store):
+    """What the page adds up is what the database says."""
+    record = changed(factory.degrades(), trials=(trial(1), trial(2), trial(2)))
+    store.add(record)
+    (row,) = store.rows()
+    assert math.isclose(usage.cost(record).wall_s, row.wall_s)
+
+
+@pytest.mark.parametrize(
+    ("joules", "total", "says"),
+    [
+        ((5.0, 6.0), 11.0, "NVML"),
+        ((None, None), None, "not measured: no counter"),
+        ((5.0, None), None, "measured in 1 of 2 trials only: no counter"),
+    ],
+)
+def test_energy_is_measured_or_absent_with_its_reason(joules, total, says):
+    """A sum over trials of which one was not measured is no measurement."""
+    methods = ["none: no counter" if one is None else "NVML" for one in joules]
+    pairs = enumerate(zip(joules, methods, strict=True))
+    trials = tuple(trial(i, energy_j=one, energy_method=method) for i, (one, method) in pairs)
+    found = usage.cost(changed(factory.degrades(), trials=trials))
+    assert (found.energy_j, found.energy_says) == (total, says)
+    assert (" J<" in usage_sheet.energy(found)) == (total is not None)
+
+
+def test_a_claim_stands_with_its_newest_record_on_each_machine(store):
+    """Without a machine the newest record counts, on whichever it was made; with one, the newest there."""
+    for machine, day in ((factory.MACHINE, 1), (factory.MACHINE, 3), (GPU, 5)):
+        store.add(
+            factory.table_row("ResNet-20", 8.75, [8.6, 8.8], machine=machine, created=f"2026-11-0{day}T00:00:00Z")
+        )
+    store.add(factory.table_row("ResNet-20", 8.75, [8.6, 8.8], submission="mine", created="2026-11-09T00:00:00Z"))
+    found = usage.costs(queries.open_stores(), "he2015")
+    assert sorted((one.machine, one.created[8:10]) for one in found) == [("Example CPU 3000", "03"), (GPU.gpu, "05")]
+    assert [one.machine for one in usage.shown(found)] == [GPU.gpu]
+    assert [one.created[8:10] for one in usage.shown(found, "Example CPU 3000")] == ["03"]
+
+
+def test_only_what_was_sampled_is_drawn():
+    """A trial on a CPU has no chart of a GPU; readings that failed leave a gap and no zero."""
+    on_cpu = usage.traces(changed(factory.degrades(), trials=(trial(1, series=sampled()), trial(2, wall=0.3))))
+    assert (len(on_cpu.found), on_cpu.without) == (1, 1)
+    assert [gauge.name for gauge, _ in gauges.pictures(on_cpu.found)] == ["memory of the process", "CPU"]
+    traces = usage.traces(on_gpu())
+    drawn = {gauge.name: picture for gauge, picture in gauges.pictures(traces.found)}
+    assert set(drawn) == {"memory of the process", "CPU", "GPU utilisation", "power of the GPU"}
+    (rows,) = drawn["GPU utilisation"].chart.to_dict()["datasets"].values()
+    assert [row["value"] for row in rows] == 2 * [95.0, 97.0, 96.0]
+    assert "2 trials: between 95 and 97 %" in drawn["GPU utilisation"].alt
+
+
+def test_chosen_trials_are_set_off_and_long_series_thinned():
+    """The chosen one is drawn again, bold; a chart holds at most so many points, however many trials there are."""
+    trials = tuple(trial(i, series=sampled(900)) for i in range(20))
+    traces = usage.traces(changed(factory.degrades(), trials=trials)).found
+    (_, memory), *_ = gauges.pictures(traces, ["deep, seed 3"])
+    thin, bold, _ = memory.chart.layer
+    assert set(bold.data["trial"]) == {"deep, seed 3"}
+    assert len(thin.data) <= gauges.POINTS
+
+
+def test_names_of_trials_differ():
+    """Two trials with arm and seed in common can both be chosen."""
+    one = trial(1, series=sampled())
+    other = msgspec.structs.replace(one, key="f" * 64)
+    assert [trace.name for trace in usage.traces(changed(factory.degrades(), trials=(one, other))).found] == [
+        "deep, seed 1",
+        "deep, seed 1 (2)",
+    ]
+
+
+def test_seconds_are_stacked_by_arm():
+    """A bar has a piece for each arm, in one unit for all claims."""
+    record = changed(factory.degrades(), trials=(trial(1, wall=7200.0), trial(2, "shallow", wall=3600.0)))
+    picture = gauges.seconds([usage.cost(record)])
+    assert list(picture.chart.layer[0].data["wall"]) == [2.0, 1.0]
+    assert "hours of wall time" in picture.chart.to_json()
+    assert "plain-degrades: 3.0 h" in picture.alt
+
+
+# telemetry: the page
+
+
+def test_telemetry_of_a_paper_and_of_a_claim(store):
+    """The paper's page lists its claims with energy or the reason; a claim's address alone leads to its charts."""
+    store.add(factory.rises_and_falls())
+    store.add(on_gpu())
+    overview = text(page("telemetry", paper="he2015"))
+    assert "table-6[ResNet-56]" in overview
+    assert "2,000 J" in overview
+    assert "not measured: no NVML and no readable RAPL counter" in text(page("telemetry", paper="aaronson2014"))
+    claim = page("telemetry", claim="he2015/table-6[ResNet-56]")
+    assert "GPU utilisation" in text(claim)
+    assert claim.selectbox[0].value == "he2015"
+    assert len(claim.get("vega_lite_chart")) == 4
+
+
+def test_choices_of_telemetry_stand_in_the_address(store):
+    """Another paper takes the claim out of the address; a machine on which nothing ran says so."""
+    store.add(factory.rises_and_falls())
+    store.add(on_gpu())
+    app = page("telemetry", claim="he2015/table-6[ResNet-56]", machine=GPU.gpu)
+    app.selectbox[0].select("aaronson2014").run()
+    assert not app.exception
+    assert app.query_params["paper"] in ("aaronson2014", ["aaronson2014"])
+    assert "claim" not in app.query_params
+    assert "complexity-rises-and-falls" in text(app)
+
+
+def test_a_record_of_telemetry_is_named_by_its_digits(store):
+    """Any record can be seen, a submission's too, and a damaged series does not take the page down."""
+    broken = changed(factory.degrades(submission="mine"), trials=(trial(1, series="AAAA"), trial(2, series=sampled())))
+    store.add(broken)
+    shown = text(page("telemetry", record=broken.id[7:23]))
+    assert "damaged, and not shown: deep, seed 1" in shown
+    assert ">submission:mine<" in shown
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"paper": "nobody1999"},
+        {"claim": "he2015/no-such"},
+        {"claim": HOSTILE},
+        {"record": "ffff"},
+        {"record": HOSTILE},
+        {"paper": "he2015", "machine": "none"},
+        {"claim": "he2015/table-6"},
+    ],
+)
+def test_telemetry_of_what_is_not_there_helps(store, asked):
+    """Each address gives a page that leads on, and shows no markup of its own."""
+    store.add(on_gpu())
+    shown = text(page("telemetry", **asked))
+    assert 'href="telemetry' in shown
+    assert "<script>" not in shown
+
+
+def test_empty_pages_help(store):
+    """Without any record each page says what to do or what it is."""
+    assert "No records yet" in text(page("telemetry"))
+    assert "Nothing to judge yet" in text(page("trust"))
+    assert "No submission has been judged here yet" in text(page("submit"))
+    assert "no record yet" in text(page("about"))
+
+
+# trust
+
+
+def test_a_sabotage_that_slipped_through_is_shown_until_it_is_rejected(store):
+    """Open at first; mended by the version whose record rejects it; dropped where it is no longer tried."""
+    store.add(factory.powerless(created="2026-01-01T00:00:00Z"))
+    store.add(factory.powerless(created="2026-01-02T00:00:00Z"))
+    (slip,) = trust.history(queries.open_stores()).slips
+    assert (slip.since, slip.open, slip.control) == ("2026-01-01T00:00:00Z", True, "label_smoothing")
+    store.add(factory.powerless(created="2026-01-03T00:00:00Z", controls=()))  # says nothing
+    assert trust.history(queries.open_stores()).slips[0].open
+    store.add(factory.powerless(created="2026-01-04T00:00:00Z", version=2, controls=REJECTED))
+    (slip,) = trust.history(queries.open_stores()).slips
+    assert (slip.open, slip.ended, slip.fixed_version) == (False, "2026-01-04T00:00:00Z", 2)
+    assert "by version @2" in trust_sheet.slipped([slip])
+
+
+def test_a_sabotage_that_was_taken_out_is_not_mended(store):
+    """A claim that no longer tries what got through has not shown that it rejects it."""
+    other = [("another", "Something else.", REJECTED[0][2])]
+    store.add(factory.powerless(created="2026-01-01T00:00:00Z"))
+    store.add(factory.powerless(created="2026-01-02T00:00:00Z", controls=other))
+    (slip,) = trust.history(queries.open_stores()).slips
+    assert (slip.open, slip.fixed, slip.dropped) == (False, "", True)
+    assert "taken out" in trust_sheet.slipped([slip])
+
+
+def test_what_others_sent_in_does_not_count_against_the_suite(store):
+    """In a store that takes records from strangers, a powerless record of theirs is no slip of ours."""
+    store.add(factory.powerless())
+    assert len(trust.history(queries.open_stores()).slips) == 1
+    tokens_file(store.root).write_text("[]")
+    assert trust.history(queries.open_stores()).slips == ()
+
+
+def calibrate(root: Path, record: Record, hits: int, of: int = 20, digest: str = "") -> None:
+    """Keep a calibration of a record's claim."""
+    low, high = clopper_pearson(hits, of)
+    rate = {"hits": hits, "of": of, "low": low, "high": high}
+    one = {"digest": digest or record.claim.digest, "created": "2026-11-01T00:00:00Z", "passed": rate}
+    path = root / "claims" / "calibration" / f"{record.paper.key}.json"
+    kept = msgspec.json.decode(path.read_bytes()) if path.exists() else {}
+    path.write_bytes(msgspec.json.encode(kept | {record.claim.id: one | {"rejected": {"a_control": rate}}}))
+
+
+def test_false_rejections_are_pooled_over_current_calibrations(store):
+    """A calibration of a claim that has changed since is shown and not counted; exact claims need none."""
+    root = store.root.parent
+    for record in (factory.degrades(), factory.shortcut_cures(), factory.parameters()):
+        store.add(record)
+    calibrate(root, factory.degrades(), 19)
+    calibrate(root, factory.shortcut_cures(), 0, digest="sha256:" + "e" * 64)
+    lines = queries.board(queries.open_stores(), Asked(implementation=REFERENCE))
+    found = trust.checked(lines, trust.calibrations("he2015")[0])
+    why = {one.line.name: one.why.partition(":")[0] for one in found}
+    assert why == {"plain-degrades": "", "shortcuts-cure": "", "parameters-as-printed": "exact"}
+    rate = trust.pooled(trust.missed(one.passed) for one in trust.current(found))
+    low, high = clopper_pearson(1, 20)
+    assert (rate.hits, rate.of) == (1, 20)
+    assert math.isclose(rate.low, low)
+    assert math.isclose(rate.high, high)
+    shown = text(page("trust"))
+    assert f"[{low:.1%}, {high:.1%}]" in shown
+    assert "changed since: not counted" in shown
+
+
+def test_missing_is_the_complement_of_passing():
+    """The interval of what was missed is that of what passed, turned round."""
+    low, high = clopper_pearson(17, 20)
+    rate = trust.missed(Rate(17, 20, low, high))
+    assert (rate.hits, rate.of) == (3, 20)
+    assert math.isclose(rate.low, clopper_pearson(3, 20)[0])
+    assert math.isclose(rate.high, clopper_pearson(3, 20)[1])
+
+
+def test_a_damaged_calibration_file_is_said(store):
+    """The page stands, with what is wrong with the file."""
+    store.add(factory.degrades())
+    (store.root.parent / "claims" / "calibration" / "he2015.json").write_text("{broken")
+    assert "he2015.json cannot be read" in text(page("trust"))
+
+
+def test_trust_counts_sabotages_runners_and_flags(store):
+    """Figures are those of the records; hostile texts stay texts."""
+    store.add(factory.degrades())
+    store.add(factory.powerless())
+    store.add(factory.degrades(submission="mine", runner="verified"))
+    store.add(changed(factory.rises_and_falls(submission=HOSTILE), flag=HOSTILE))
+    shown = text(page("trust"))
+    assert "<b>1 of 2</b><span>sabotages rejected" in shown
+    assert "<b>1 of 4</b><span>verdicts run again by the project" in shown
+    assert "<b>1</b><span>record for review" in shown
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+
+
+# submit and about
+
+
+def test_submissions_stand_with_their_status(store):
+    """Self-reported, verified and outdated ones are told apart, and the commands can be copied."""
+    store.add(factory.degrades())
+    store.add(factory.degrades(submission="good", runner="verified"))
+    store.add(factory.degrades(submission="old", version=9))
+    store.add(factory.degrades(submission=HOSTILE))
+    app = page("submit")
+    assert [one.value for one in app.code] == [step.command for step in submitting.STEPS]
+    shown = text(app)
+    assert shown.count("1 outdated: of another version of the claim") == 1
+    assert style.runner("verified") in shown
+    assert style.runner("self-reported") in shown
+    assert "<script>" not in shown
+
+
+def test_commands_of_submitting_are_commands_of_ours():
+    """What the page tells people to type exists."""
+    from repro.cli.submission import submission
+
+    for step in submitting.STEPS:
+        program, group, name, *_ = step.command.split()
+        assert (program, group) == ("repro", "submission")
+        assert name in submission.commands
+
+
+def test_about_explains_every_criterion_and_verdict(store):
+    """No criterion and no word of the board is left without an explanation."""
+    names = {name for names, _, _ in about.CRITERIA for name in names.split(", ")}
+    kinds = {"holds", "lower", "higher", "at_most", "at_least", "matches", "equivalent", "ordered", "power_law"}
+    kinds |= {"interior_peak", "monotone", "all_of"}
+    assert {name.replace(" ", "_") for name in names} == kinds
+    store.add(factory.degrades())
+    shown = text(page("about"))
+    assert all(style.badge(outcome) in shown for outcome in style.BADGES)
+    assert "1 verdict on 1 paper" in shown

@@ -29,7 +29,7 @@ import psutil
 from playwright.sync_api import Page, sync_playwright
 
 from repro.paths import published_dir
-from repro.record import UNSEALED, Record, encode, file_name, seal
+from repro.record import UNSEALED, Record, encode, seal
 from repro.store import Store
 from tests.postgresql import server as postgresql
 

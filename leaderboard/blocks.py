@@ -7,13 +7,12 @@ from html import escape
 from urllib.parse import urlencode
 
 from leaderboard import style
-from leaderboard.queries import Line, Section, Standing, counts, main_costs
+from leaderboard.queries import Line, Section, counts
 from repro.text import number
 
 WIDTHS = ("37%", "14%", "14%", "18%", "8%", "9%")
 HEADS = ("Claim", "Verdict", "Published", "Measured", "Controls", "Checked")
-STANDINGS = ("Implementation", "Verdicts", "Code", "Costs")
-NAMED = 6  # claims that are named as not answered
+NAMED = 6  # submissions that the board names
 
 
 def claim_link(claim: str, row: str | None = None, implementation: str = "reference", record: str = "") -> str:
@@ -49,12 +48,12 @@ def headline(lines: Sequence[Line], others: int = 0) -> str:
     )
 
 
-def paper(section: Section, departures: Sequence[str] = (), others: Sequence[str] = ()) -> str:
+def paper(section: Section, deviations: Sequence[str] = (), others: Sequence[str] = ()) -> str:
     """A paper: its facts, what became of it, its counts, the table of its claims, and where its submissions are.
 
     Args:
         section: the paper with its lines.
-        departures: how its reference deviates from it.
+        deviations: how its reference deviates from it.
         others: its submissions, as `queries.label` calls them.
     """
     about, tally = section.paper, counts(section.lines)
@@ -67,7 +66,7 @@ def paper(section: Section, departures: Sequence[str] = (), others: Sequence[str
     link = f"paper?paper={escape(about.key)}"
     return style.wrap(
         f'<section class="paper" id="{escape(about.key)}"><h2><a href="{link}">{escape(about.title)}</a></h2>'
-        f'<div class="soft">{facts}</div>{story}{_departures(departures)}{claims}{_others(about.key, others)}</section>'
+        f'<div class="soft">{facts}</div>{story}{departures(deviations)}{claims}{_others(about.key, others)}</section>'
     )
 
 
@@ -82,7 +81,7 @@ def _others(paper: str, names: Sequence[str]) -> str:
     return f'<p class="small">{link}: {few}{more}</p>'
 
 
-def _departures(found: Sequence[str]) -> str:
+def departures(found: Sequence[str]) -> str:
     """The reference's numbered deviations, folded."""
     if not found:
         return ""
@@ -118,110 +117,6 @@ def _row(one: Line) -> str:
         + "".join(f'<td class="{h.lower()}" data-label="{h}"><div>{cell}</div></td>' for h, cell in cells)
         + "</tr>"
     )
-
-
-def implementations(section: Section) -> str:
-    """The reference and the submissions of a paper, a row each; the claims of a submission unfold below its row."""
-    if all(one.newest.is_reference for one in section.standings):
-        return ""
-    heads = "".join(f"<span>{escape(head)}</span>" for head in STANDINGS)
-    rows = "".join(_standing(one, section) for one in section.standings)
-    return (
-        f'<h3>Implementations</h3><div class="heads" aria-hidden="true">{heads}</div>'
-        f'<ul class="implementations">{rows}</ul>'
-    )
-
-
-def _standing(one: Standing, section: Section) -> str:
-    cells = zip(STANDINGS, (_who(one), _verdicts(one, section), _code(one), _costs(one)), strict=True)
-    drawn = "".join(f'<div data-label="{escape(head)}"><div>{cell}</div></div>' for head, cell in cells)
-    return f'<li><div class="cells">{drawn}</div>{_unfolding(one, section) if one.shown else ""}</li>'
-
-
-def _who(one: Standing) -> str:
-    """Its name, its badges, and what it says of itself."""
-    newest = one.newest
-    if newest.is_reference:
-        says = "The project's own, which the submissions stand beside."
-    else:
-        says = newest.submission.summary if newest.submission else ""
-    badges = "" if newest.is_reference else style.division(newest.division) + style.runner(one.runner)
-    badges += style.unjailed() if one.trusted else ""
-    marks = f'<div class="marks">{badges}</div>' if badges else ""
-    return f'<b>{name(newest)}</b>{marks}<span class="sub">{style.theirs(says)}</span>'
-
-
-def _verdicts(one: Standing, section: Section) -> str:
-    """How many of its verdicts have which outcome, and what it leaves out."""
-    tally, asked = counts(one.lines), len(section.reference)
-    found = [style.tally(outcome, tally[outcome]) for outcome in style.BADGES if tally[outcome]]
-    notes = []
-    if not one.newest.is_reference and asked:
-        notes.append(
-            f"{len(one.unanswered)} of {asked} claims not answered" if one.unanswered else "answers all claims"
-        )
-    if one.outdated:
-        notes.append(f"{len(one.outdated)} of another version of the claim, not counted")
-    if one.sources > 1:
-        notes.append(f"from {one.sources} versions of its source")
-    return f'<div class="marks">{"".join(found)}</div>' + "".join(f'<span class="sub">{note}</span>' for note in notes)
-
-
-def _code(one: Standing) -> str:
-    """How much of it is the reference's, and how far it says that it departs from the paper."""
-    part, count = one.newest.submission, one.newest.deviations
-    declared = f"{count} deviation{'' if count == 1 else 's'} from the paper" if count else "no deviation declared"
-    if part is None:
-        return f'<span class="sub">{declared}</span>'
-    shared = f'<span class="value">{style.theirs(part.shared)}</span> functions shared with the reference'
-    return f'{shared}<span class="sub">{declared}</span>'
-
-
-def _costs(one: Standing) -> str:
-    """A submission's main costs, each as a ratio to the reference's."""
-    costs = one.newest.submission.costs if one.newest.submission else ()
-    if not costs:
-        return f'<span class="sub">{"1 by definition" if one.newest.is_reference else "not measured"}</span>'
-    main = main_costs(costs)
-    shown = "".join(
-        f'<div class="cost"><span>{escape(cost.what)}</span><span>{style.ratio(cost)}</span></div>' for cost in main
-    )
-    more = len(costs) - len(main)
-    left = f"; {more} more on the pages of its claims" if more else ""
-    return f'{shown}<span class="sub">of the reference\'s, with 95 % intervals{left}</span>'
-
-
-def _unfolding(one: Standing, section: Section) -> str:
-    """The claims of a submission, folded: verdict, measurement and the reference's verdict; and those it leaves out."""
-    if one.newest.is_reference:
-        return ""
-    total = len(one.lines) + len(one.outdated)
-    many = f"{total} verdict{'' if total == 1 else 's'}"
-    says = many if len(one.shown) == total else f"{len(one.shown)} of {many}"
-    rows = [_answer(line, section.reference.get(line.case)) for line in one.shown]
-    table = style.table(("Claim", "Verdict", "Measured", "Reference"), rows)
-    names = [f'<a href="{claim_link(x.claim, x.row)}">{_short(x)}</a>' for x in one.unanswered[:NAMED]]
-    more = [f"and {len(one.unanswered) - NAMED} more"] * (len(one.unanswered) > NAMED)
-    left = f'<p class="small">Not answered: {", ".join([*names, *more])}</p>' if names else ""
-    return f"<details><summary>{says}, claim by claim</summary>{table}{left}</details>"
-
-
-def _answer(one: Line, reference: Line | None) -> tuple[str, str, str, str]:
-    link = claim_link(one.claim, one.row, one.implementation)
-    place = escape(f"{one.place} · {one.name}@{one.version}")
-    tag = f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
-    note = "" if one.comparable(reference) else " · another version of the claim"
-    beside = style.badge(reference.outcome) if reference else "&ndash;"
-    return (
-        f'<a class="statement" href="{link}">{tag}{escape(one.says)}</a><span class="sub">{place}</span>',
-        f'{style.badge(one.outcome)}<span class="sub">{style.EVIDENCE[one.evidence]}{note}</span>',
-        measured(one),
-        beside,
-    )
-
-
-def _short(one: Line) -> str:
-    return escape(f"{one.name}[{one.row}]" if one.row else one.name)
 
 
 def name(one: Line) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import queries, repository
-from leaderboard.queries import Asked, Line
+from leaderboard.queries import REFERENCE, Asked, Line
 from repro.errors import ReproError
 from repro.paths import index_url, published_dir, store_dir
 from repro.record import Record
@@ -30,9 +30,9 @@ def stores(version: str) -> Union:
     return _opened(_places(), version)
 
 
-@st.cache_data(show_spinner="Reading the records …", max_entries=32)
+@st.cache_resource(show_spinner="Reading the records …", max_entries=32)
 def board(version: str, asked: Asked | None = None) -> tuple[Line, ...]:
-    """The lines of the board: all, or those asked for."""
+    """The lines of the board: all, or those asked for. They are kept as they are, for there may be thousands of them."""
     return queries.board(stores(version), asked)
 
 
@@ -61,9 +61,11 @@ def deviations(paper: str) -> tuple[str, ...]:
 
 
 @st.cache_data(show_spinner="Reading the records …", max_entries=64)
-def history(version: str, claim: str, row: str | None) -> list[Record]:
-    """The records of a claim, the newest first."""
-    return queries.history(stores(version), claim, row)
+def history(
+    version: str, claim: str, row: str | None, implementation: str = REFERENCE, digits: str = ""
+) -> list[Record]:
+    """The records of a claim, the newest first; see `queries.history`."""
+    return queries.history(stores(version), claim, row, implementation, digits)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

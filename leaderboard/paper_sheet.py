@@ -57,16 +57,8 @@ def head(section: Section, departures: Sequence[str], implementations: int) -> s
     tally = "".join(f"<span>{style.badge(name)}&ensp;{shares[name]}</span>" for name in style.BADGES if shares[name])
     return style.wrap(
         f'{crumbs()}<h1>{escape(about.title)}</h1><div class="soft">{" · ".join(part for part in facts if part)}</div>'
-        f'{story}<div class="figures">{drawn}</div><div class="marks">{tally}</div>{_deviations(departures)}'
+        f'{story}<div class="figures">{drawn}</div><div class="marks">{tally}</div>{blocks.departures(departures)}'
     )
-
-
-def _deviations(found: Sequence[str]) -> str:
-    if not found:
-        return ""
-    many = f"{len(found)} deviation{'' if len(found) == 1 else 's'}"
-    items = "".join(f"<li>{escape(text)}</li>" for text in found)
-    return f"<details><summary>{many} of the reference from the paper</summary><ol>{items}</ol></details>"
 
 
 def heading(text: str, says: str = "") -> str:

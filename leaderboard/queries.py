@@ -14,7 +14,7 @@ from repro.criterion import Criterion, Equivalent, Higher, Lower, Matches, Order
 from repro.paper import Paper, Reported
 from repro.paths import index_url, published_dir, store_dir
 from repro.record import Ratio, Record, SubmissionPart, hardware
-from repro.store import Store, Union
+from repro.store import Row, Store, Union
 from repro.text import number
 from repro.tokens import tokens_file
 from repro.verdict import Verdict
@@ -273,7 +273,14 @@ def line(record: Record) -> Line:
 
 def label(record: Record) -> str:
     """What people read: "reference", or the kind and the name."""
-    kind, name = record.implementation.kind, record.implementation.name
+    return _label(record.implementation.kind, record.implementation.name)
+
+
+def _named(row: Row) -> str:
+    return _label(row.kind, row.implementation)
+
+
+def _label(kind: str, name: str) -> str:
     return kind if kind == REFERENCE else f"{kind}:{name}"
 
 
@@ -385,26 +392,32 @@ def _by_paper(lines: Iterable[Line]) -> dict[str, list[Line]]:
 def _section(every: list[Line], shown: list[Line]) -> Section:
     """A paper with all its lines and those that are asked for."""
     reference = {one.case: one for one in every if one.is_reference}
-    present = {one.implementation for one in shown} | {REFERENCE}
-    names = {one.implementation for one in every} & present
-    ordered = sorted(names, key=lambda name: (name != REFERENCE, name.casefold(), name))
+    own, asked = _by_name(every), _by_name(shown)
+    present = own.keys() & (asked.keys() | {REFERENCE})
+    ordered = sorted(present, key=lambda name: (name != REFERENCE, name.casefold(), name))
     return Section(
         paper=max(every, key=lambda one: (one.is_reference, one.created)).paper,
         lines=tuple(shown),
-        standings=tuple(_standing(name, every, shown, reference) for name in ordered),
+        standings=tuple(_standing(own[name], asked.get(name, []), reference) for name in ordered),
         reference=reference,
     )
 
 
-def _standing(name: str, every: list[Line], shown: list[Line], reference: dict[tuple[str, str], Line]) -> Standing:
-    own = [one for one in every if one.implementation == name]
+def _by_name(lines: Iterable[Line]) -> dict[str, list[Line]]:
+    grouped: dict[str, list[Line]] = {}
+    for one in lines:
+        grouped.setdefault(one.implementation, []).append(one)
+    return grouped
+
+
+def _standing(own: list[Line], shown: list[Line], reference: dict[tuple[str, str], Line]) -> Standing:
     answered = {one.case for one in own}
     return Standing(
         newest=max(own, key=lambda one: one.created),
         lines=tuple(one for one in own if one.comparable(reference.get(one.case))),
         outdated=tuple(one for one in own if not one.comparable(reference.get(one.case))),
         unanswered=tuple(one for case, one in reference.items() if case not in answered),
-        shown=tuple(one for one in shown if one.implementation == name),
+        shown=tuple(shown),
     )
 
 
@@ -419,16 +432,25 @@ def counts(lines: Iterable[Line]) -> Counter[str]:
     return Counter(one.outcome for one in lines)
 
 
-def history(stores: Union, claim: str, row: str | None) -> list[Record]:
+def history(
+    stores: Union, claim: str, row: str | None, implementation: str = REFERENCE, digits: str = ""
+) -> list[Record]:
     """The records of a claim "key/name" and row, of every version and implementation, the newest first.
 
-    Where there are many, the older ones are left out, but of each implementation the newest is kept.
+    Where there are many, the older ones are left out, but the newest of the reference, that of `implementation`, and
+    the record whose hash begins with `digits` are kept.
     """
     key, _, name = claim.partition("/")
     rows = [found for found in stores.rows(paper=key, name=name) if found.row == row]
     rows.sort(key=lambda found: (found.version, found.created), reverse=True)
-    first = set({(found.kind, found.implementation): found.id for found in reversed(rows)}.values())
-    kept = [found for i, found in enumerate(rows) if i < HISTORY or found.id in first]
+    newest = {_named(found): found.id for found in reversed(rows)}
+    always = {newest.get(REFERENCE), newest.get(implementation)}
+    asked = f"sha256:{digits}" if digits else None
+    kept = [
+        found
+        for i, found in enumerate(rows)
+        if i < HISTORY or found.id in always or (asked and found.id.startswith(asked))
+    ]
     return [stores.get(found.id) for found in kept]
 
 
@@ -486,7 +508,8 @@ def table(lines: Sequence[Line]) -> pd.DataFrame:
 
 def as_json(lines: Sequence[Line]) -> str:
     """Lines as a JSON array of objects, one key a column of `table`; null where there is no number."""
-    return table(lines).to_json(orient="records", indent=1)
+    rows = table(lines).astype(object)
+    return msgspec.json.encode(rows.where(rows.notna(), None).to_dict(orient="records")).decode()
 
 
 def csv(lines: Sequence[Line]) -> str:

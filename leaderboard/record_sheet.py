@@ -12,6 +12,7 @@ import msgspec
 from leaderboard import blocks, paper_sheet, style
 from leaderboard.queries import REFERENCE, label
 from leaderboard.verification import Check
+from repro.machine import Machine
 from repro.record import Record, SamplePart
 from repro.text import duration, number
 
@@ -138,6 +139,7 @@ def trials(record: Record) -> pd.DataFrame:
                 "config": json.dumps(trial.config, sort_keys=True, ensure_ascii=False),
                 "data": trial.data or "generated",
                 "from cache": trial.cached,
+                "machine": _elsewhere(trial.machine),
                 "wall (s)": trial.usage.wall_s,
                 "CPU (s)": trial.usage.cpu_s,
                 "memory (MiB)": trial.usage.peak_rss_bytes / 2**20,
@@ -152,6 +154,11 @@ def trials(record: Record) -> pd.DataFrame:
         ]
     )
     return frame.dropna(axis="columns", how="all")
+
+
+def _elsewhere(machine: Machine | msgspec.UnsetType) -> str | None:
+    """What computed a trial, where that is not the record's own machine."""
+    return None if machine is msgspec.UNSET else machine.gpu or f"{machine.cpu}, {machine.cores} cores"
 
 
 def usage(record: Record) -> str:

@@ -24,7 +24,7 @@ def claim_head(record: Record) -> str:
     row = f'<span class="tag">{escape(claim.row)}</span> ' if claim.row else ""
     return style.wrap(
         f'<div class="crumbs"><a href="./">Board</a> <span class="soft">/</span> '
-        f'<a href="./?paper={escape(about.key)}">{escape(about.title)}</a></div>'
+        f'<a href="paper?paper={escape(about.key)}">{escape(about.title)}</a></div>'
         f'<h1>{row}{escape(claim.says)}</h1><div class="soft">{escape(claim.place)} of {style.authors(about, 2)}, '
         f'{about.year} · {style.source_link(about)} · <span class="mono">{escape(claim.id)}</span></div>'
     )
@@ -296,6 +296,15 @@ def history(records: Iterable[Record], current: Record) -> str:
     return style.wrap(style.table(("Date", "Verdict", "Measured", "Version", "Machine", "Commit"), rows))
 
 
+def more(record: Record) -> str:
+    """Where the rest of a record is: all of it, with a button that verifies it, and its trials over time."""
+    digits = escape(record.id.removeprefix("sha256:")[:16])
+    return style.wrap(
+        f'<p><a href="record?record={digits}">The whole record, and a button that verifies it</a> · '
+        f'<a href="telemetry?record={digits}">its trials over time</a></p>'
+    )
+
+
 def provenance(record: Record) -> str:
     """What ran it, from which source, on which data."""
     machine, software, source = record.machine, record.software, record.source
@@ -313,9 +322,7 @@ def provenance(record: Record) -> str:
             (
                 (
                     "machine",
-                    escape(
-                        f"{machine.cpu}, {hardware(record)}, {style.memory(machine.memory_bytes)}, {machine.os}"
-                    ),
+                    escape(f"{machine.cpu}, {hardware(record)}, {style.memory(machine.memory_bytes)}, {machine.os}"),
                 ),
                 ("GPU", escape(gpu)),
                 ("software", escape(f"Python {software.python}, {packages}; {threads}, {software.precision}")),

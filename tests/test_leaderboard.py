@@ -67,7 +67,6 @@ def page(name: str = "", **parameters: str) -> AppTest:
     """A page of the app, opened with query parameters."""
     app = AppTest.from_file(str(APP), default_timeout=60)
     if name:
-        app.run()
         app.switch_page(f"views/{name}.py")
     for key, value in parameters.items():
         app.query_params[key] = value
@@ -175,7 +174,7 @@ def test_a_verdict_of_another_version_of_a_claim_is_not_counted(project, change)
     (section,) = queries.sections(queries.board(queries.open_stores()))
     mine = section.standings[1]
     assert (len(mine.lines), len(mine.outdated), len(mine.unanswered)) == (0, 1, 0)
-    assert "another version of the claim, not counted" in text(page())
+    assert "another version of the claim, not counted" in text(page("implementations", paper="he2015"))
     asked = page("claim", claim="he2015/plain-degrades", implementation="submission:mine")
     assert "the two are not compared" in text(asked)
 
@@ -194,7 +193,7 @@ def test_a_submission_is_verified_when_all_its_verdicts_are(project, runners, sa
         Store(project / "store").add(record(submission="mine", runner=runner))
     (section,) = queries.sections(queries.board(queries.open_stores()))
     assert section.standings[0].runner == says
-    assert style.runner(says) in text(page())
+    assert style.runner(says) in text(page("implementations", paper="he2015"))
 
 
 def test_verdicts_of_several_sources_are_said(project):
@@ -203,7 +202,7 @@ def test_verdicts_of_several_sources_are_said(project):
     for record, source in zip(records, "ef", strict=True):
         own = msgspec.structs.replace(record.implementation, source=source * 64)
         Store(project / "store").add(changed(record, implementation=own))
-    assert "from 2 versions of its source" in text(page())
+    assert "from 2 versions of its source" in text(page("implementations", paper="he2015"))
 
 
 def test_no_submission_passes_a_check_that_a_sabotage_passes(project):
@@ -226,14 +225,23 @@ def test_facts_of_a_paper_come_from_the_reference(project):
     assert "All wrong" not in text(page())
 
 
-def test_history_keeps_the_newest_record_of_every_implementation(project, monkeypatch):
-    """However many records submissions have, the reference's is among those that a claim's page goes through."""
+def test_history_keeps_the_newest_record_of_the_reference_and_what_is_asked_for(project, monkeypatch):
+    """However many records others have, these are among those that a claim's page goes through."""
     monkeypatch.setattr(queries, "HISTORY", 2)
     Store(project / "store").add(factory.degrades(created="2026-01-01T00:00:00Z"))
     for day in range(1, 6):
         Store(project / "store").add(factory.degrades(submission="mine", created=f"2026-02-0{day}T00:00:00Z"))
     found = queries.history(queries.open_stores(), "he2015/plain-degrades", None)
     assert [queries.label(record) for record in found] == ["submission:mine", "submission:mine", "reference"]
+    oldest = factory.degrades(submission="mine", created="2026-02-01T00:00:00Z").id.removeprefix("sha256:")
+    Store(project / "store").add(factory.degrades(submission="theirs", created="2026-01-02T00:00:00Z"))
+    asked = {"implementation": "submission:theirs", "digits": oldest[:16]}
+    kept = queries.history(queries.open_stores(), "he2015/plain-degrades", None, **asked)
+    assert [(queries.label(record), record.created[:10]) for record in kept[2:]] == [
+        ("submission:mine", "2026-02-01"),
+        ("submission:theirs", "2026-01-02"),
+        ("reference", "2026-01-01"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -495,29 +503,28 @@ def test_an_unknown_claim_is_helped(store):
     assert "row=ResNet-110" in text(page("claim", claim="he2015/table-6"))
 
 
-def test_submissions_are_a_row_each_and_unfold_to_their_claims(submitted):
-    """The table of claims is the reference's; a submission's verdicts are counted below, and listed when unfolded."""
+def test_the_board_names_the_submissions_of_a_paper(submitted):
+    """The table of claims is the reference's; below it a link leads to the submissions."""
     paper = text(page()).partition('id="he2015"')[2]
-    claims, _, below = paper.partition("<h3>Implementations</h3>")
+    claims, _, below = paper.partition("</table>")
     assert "mine" not in claims
-    first, mine = below.split("<li>")[1:3]
-    assert style.tally("powerless", 1) in first
-    assert "<details>" not in first
-    row, _, folded = mine.partition("<details>")
-    for part in (style.tally("supported", 1), style.tally("refuted", 1), "5 of 7 claims not answered"):
-        assert part in row
-    for part in (factory.SUBMISSION.summary, ">9 of 12<", "1 deviation from the paper", style.division("closed")):
-        assert part in row
-    assert 'href="claim?claim=he2015/table-6&amp;row=ResNet-20&amp;implementation=submission:mine"' in folded
-    assert "2 verdicts, claim by claim" in folded
-    assert folded.count(style.badge("reproduced")) == 1, "the reference's verdict on the same row"
-    assert "13.03%" in folded
-    assert "first-try</a>" in folded
+    assert '<a href="implementations?paper=he2015">1 submission beside the reference</a>' in below
+
+
+def test_a_submission_or_hardware_may_be_chosen_on_the_board(submitted):
+    """The same table, of another implementation, or of records of one kind of machine."""
+    shown = text(page(implementation="submission:mine"))
+    assert 'href="claim?claim=he2015/table-6&amp;row=ResNet-20&amp;implementation=submission:mine"' in shown
+    assert shown.count('class="statement"') == 2
+    assert "64.56%" in text(page(hardware="2 cores x86_64 AVX512"))
 
 
 def test_costs_are_ratios_with_intervals(submitted):
-    """The board and the claim's page say what a submission costs of what the reference costs."""
-    for shown in (text(page()), text(page("claim", claim="he2015/plain-degrades", implementation="submission:mine"))):
+    """The page of the implementations and the claim's page say what a submission costs of what the reference costs."""
+    for shown in (
+        text(page("implementations", paper="he2015")),
+        text(page("claim", claim="he2015/plain-degrades", implementation="submission:mine")),
+    ):
         assert "time to train" in shown
         assert style.ratio(factory.SUBMISSION.costs[0]) in shown
         assert "<b>0.93&times;</b>" in shown
@@ -528,20 +535,20 @@ def test_costs_are_ratios_with_intervals(submitted):
 
 def test_the_headline_counts_the_reference_only(submitted):
     """A submission changes no count of verdicts and of sabotages, and is counted itself."""
-    every = queries.board(queries.open_stores())
-    own = [line for line in every if line.implementation == "reference"]
-    with_it, without = (re.findall(r"<b>([^<]*)</b><span>(.*?)</span>", blocks.headline(x)) for x in (every, own))
-    assert ("1", "submission") in with_it
-    assert [pair for pair in with_it if pair[1] != "submission"] == without
+    board = text(page())
+    own = [line for line in queries.board(queries.open_stores()) if line.is_reference]
+    found = re.findall(r"<b>([^<]*)</b><span>(.*?)</span>", board)
+    assert ("1", "submission") in found
+    assert (str(len(own)), "verdicts") in found
 
 
 def test_a_run_without_a_jail_is_warned_of(project):
-    """One trusted record is enough for the warning, on the board and on the page of its claim."""
+    """One trusted record is enough for the warning, among the implementations and on the page of its claim."""
     trusted = msgspec.structs.replace(factory.SUBMISSION, isolation="none (trusted)", salt="")
     Store(project / "store").add(factory.degrades(submission="mine", part=trusted, created="2026-01-01T00:00:00Z"))
     Store(project / "store").add(factory.shortcut_cures(submission="mine"))
     own = {name: text(page("claim", claim=f"he2015/{name}")) for name in ("plain-degrades", "shortcuts-cure")}
-    assert style.unjailed() in text(page())
+    assert style.unjailed() in text(page("implementations", paper="he2015"))
     assert style.unjailed() in own["plain-degrades"]
     assert "no salt" in own["plain-degrades"]
     assert style.unjailed() not in own["shortcuts-cure"]
@@ -563,16 +570,8 @@ def test_the_page_of_a_submissions_claim_says_what_it_is(submitted):
 def test_records_from_before_submissions_said_anything_are_shown(project):
     """A record without the part on its submission has its row and its page."""
     Store(project / "store").add(factory.degrades(submission="mine", part=None))
-    assert "not measured" in text(page())
+    assert "not measured" in text(page("implementations", paper="he2015"))
     assert "says nothing more" in text(page("claim", claim="he2015/plain-degrades"))
-
-
-def test_a_submission_is_found_by_its_name(submitted):
-    """Searching for it leaves its claims, unfoldable, and no table of the reference's."""
-    shown = text(page(q="submission:mine"))
-    assert "2 verdicts, claim by claim" in shown
-    assert '<table class="claims">' not in shown
-    assert "1 of 2 verdicts" in text(page(q="mine", verdict="refuted"))
 
 
 def test_findings_are_the_references_with_submissions_beside(store):

@@ -50,9 +50,7 @@ def _filters(version: str, lines: tuple[Line, ...], names: list[str]) -> tuple[F
             tier = _pills("tier", queries.TIERS)
             own = st.selectbox("Implementation", [REFERENCES, *names[1:]], key="implementation", bind="query-params")
             machine = st.selectbox("Hardware", [ANY, *cached.hardware(version)], key="hardware", bind="query-params")
-    filters = Filters(
-        q=q or "", paper=paper if paper in papers else "", verdict=verdict, evidence=evidence, tier=tier
-    )
+    filters = Filters(q=q or "", paper=paper if paper in papers else "", verdict=verdict, evidence=evidence, tier=tier)
     return filters, Asked(
         implementation=REFERENCE if own == REFERENCES else own, hardware="" if machine == ANY else machine
     )

@@ -15,11 +15,13 @@ def show() -> None:
     """The page."""
     asked = st.query_params
     version, name, row = cached.version(), asked.get("claim", "").partition("@")[0], asked.get("row") or None
-    records = cached.history(version, name, row) if "/" in name else []
+    implementation = asked.get("implementation", queries.REFERENCE)
+    digits = asked.get("record", "").lower()[:DIGITS]
+    records = cached.history(version, name, row, implementation, digits) if "/" in name else []
     if not records:
         _missing(version, name)
         return
-    record = _chosen(records, asked.get("implementation", queries.REFERENCE), asked.get("record", ""))
+    record = _chosen(records, implementation, digits)
     st.set_page_config(page_title=f"{record.claim.id} · Repro")
     st.html(sheet.claim_head(record))
     if record.id != next(r.id for r in records if queries.label(r) == queries.label(record)):
@@ -44,6 +46,7 @@ def show() -> None:
     _trials(record)
     _heading("Provenance")
     st.html(sheet.provenance(record))
+    st.html(sheet.more(record))
     st.download_button(
         "Download the record (JSON)", encode(record), file_name(record), "application/json", on_click="ignore"
     )
@@ -51,7 +54,7 @@ def show() -> None:
 
 def _chosen(records: list[Record], implementation: str, digits: str) -> Record:
     """The record asked for by the first digits of its id, else the newest of the implementation, else the newest."""
-    named = [r for r in records if digits and r.id.removeprefix("sha256:").startswith(digits.lower()[:DIGITS])]
+    named = [r for r in records if digits and r.id.removeprefix("sha256:").startswith(digits)]
     same = [r for r in records if queries.label(r) == implementation]
     return (named or same or records)[0]
 

@@ -51,7 +51,7 @@ def _chosen(section: Section) -> list[Standing]:
 
 def _table(section: Section, chosen: list[Standing]) -> None:
     st.html(paper_sheet.heading("Side by side"))
-    if len(chosen) < 2:
+    if all(one.newest.is_reference for one in chosen):
         st.html(blocks.notice("Only the reference is left", "No submission matches these filters; widen them."))
         return
     each = implementations_sheet.EACH

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The command line: `repro claims | plan | run | submission | show | verify | calibrate | data | ...`."""
-=======
-"""The command line: `repro claims | run | submission | show | verify | publish | leaderboard | serve | ...`."""
->>>>>>> 0081335 (Work in progress on issue 7: pages, queries in the database, service, export)
+"""The command line: `repro claims | plan | run | submission | show | verify | publish | leaderboard | serve | ...`."""
 
 from __future__ import annotations
 
@@ -31,11 +27,9 @@ def cli() -> None:
     """Reproduce the claims of the papers that made deep learning."""
 
 
-<<<<<<< HEAD
-for command in (claims, plan, run, submission, show, verify, publish, calibrate, data, doctor, leaderboard, readme):
-=======
 for command in (
     claims,
+    plan,
     run,
     submission,
     show,
@@ -50,7 +44,6 @@ for command in (
     export,
     readme,
 ):
->>>>>>> 0081335 (Work in progress on issue 7: pages, queries in the database, service, export)
     cli.add_command(command)
 
 

@@ -60,7 +60,8 @@ def paper(section: Section, deviations: Sequence[str] = (), others: Sequence[str
     facts = " · ".join(
         part for part in (style.authors(about), str(about.year), escape(about.venue), style.source_link(about)) if part
     )
-    story = f'<div class="story"><b>The story</b>{style.paragraphs(about.story)}</div>' if about.story.strip() else ""
+    told = f'<div class="story">{style.paragraphs(about.story)}</div>'
+    story = f"<details><summary>The story</summary>{told}</details>" if about.story.strip() else ""
     shares = "".join(f"<span>{style.badge(o)} {tally[o]}</span>" for o in style.BADGES if tally[o])
     claims = f'<div class="tally">{shares}</div>{claims_table(section.lines)}'
     link = f"paper?paper={escape(about.key)}"

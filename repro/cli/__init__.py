@@ -1,4 +1,4 @@
-"""The command line: `repro claims | plan | run | submission | show | verify | publish | leaderboard | serve | ...`."""
+"""The command line: `repro claims | plan | run | submission | gate | show | verify | publish | leaderboard | ...`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import sys
 
 import click
 
+from repro.cli.baseline import baseline
 from repro.cli.board import serve, token
 from repro.cli.calibrate import calibrate
 from repro.cli.claims import claims
 from repro.cli.data import data
 from repro.cli.doctor import doctor
 from repro.cli.export import export
+from repro.cli.gate import gate
 from repro.cli.leaderboard import leaderboard
 from repro.cli.plan import plan
 from repro.cli.readme import readme
@@ -32,6 +34,8 @@ for command in (
     plan,
     run,
     submission,
+    gate,
+    baseline,
     show,
     verify,
     publish,

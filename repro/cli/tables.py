@@ -10,6 +10,8 @@ from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
+from harness.baseline import Baseline
+from harness.decision import Decision
 from repro import implementation
 from repro.calibration import Calibration, calibration_of
 from repro.claim import Claim, arms_of
@@ -142,3 +144,58 @@ def _cost_line(record: Record) -> str:
     joules = [usage.energy_j for usage in usages if usage.energy_j is not None]
     energy = f"{sum(joules):.0f} J" if joules else f"energy unknown ({usages[0].energy_method})" if usages else ""
     return f"{len(usages)}: {duration(sum(usage.wall_s for usage in usages))}; {energy}"
+
+
+def baseline_table(found: Baseline) -> Table:
+    """One line a claim of a baseline."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("claim", "verdict", "evidence", "seeds", "measurements", "device", "record"):
+        table.add_column(name, justify="right" if name in ("seeds", "measurements") else "left", overflow="fold")
+    for claim, entry in sorted(found.claims.items()):
+        seeds = str(len(entry.seeds)) if entry.seeds else "exact"
+        cells = [
+            claim,
+            entry.word,
+            entry.evidence,
+            seeds,
+            str(len(entry.samples)),
+            entry.device,
+            entry.records[0][7:23],
+        ]
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def gate_sheet(decision: Decision, summary: str) -> Group:
+    """A decision: its remarks, the worst first, what changed, and costs."""
+    colours = {"error": "red", "regression": "red", "undecided": "yellow", "note": "dim"}
+    remarks = Table(box=None, show_header=False, pad_edge=False)
+    for _ in range(3):
+        remarks.add_column(overflow="fold")
+    for weight, colour in colours.items():
+        for remark in decision.of(weight):  # type: ignore[arg-type]
+            remarks.add_row(f"[{colour}]{weight}[/]", escape(remark.about), escape(remark.says))
+    parts: list[Any] = [remarks] if decision.remarks else []
+    changed = [row for row in decision.quality if row.state != "same"]
+    if changed:
+        table = _columns("measurement that changed", "old", "new", "unit", "p", "state")
+        for row in changed:
+            name, p = f"{row.claim} {row.arm}: {row.measurement}", "" if row.p is None else f"{row.p:.2g}"
+            table.add_row(*map(escape, (name, number(row.old), number(row.new), row.unit, p, row.state)))
+        parts += ["", table]
+    if decision.costs:
+        table = _columns("cost, new to old", "ratio", "interval", "below", "pairs", "state")
+        for cost in decision.costs:
+            ends = "" if cost.low is None or cost.high is None else f"[{cost.low:.3f}, {cost.high:.3f}]"
+            ratio = "-" if cost.ratio is None else f"{cost.ratio:.3f}"
+            name = f"{cost.claim} {cost.arm}: {cost.cost}"
+            table.add_row(*map(escape, (name, ratio, ends, f"{cost.below:g}", str(cost.pairs), cost.state)))
+        parts += ["", table]
+    return Group(*parts, *([decision.power] if decision.power else []), "", f"[bold]{escape(summary)}[/]")
+
+
+def _columns(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table

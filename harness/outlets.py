@@ -1,0 +1,182 @@
+"""A decision for people and machines: Markdown, annotations of GitHub, JUnit XML and JSON."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from harness.decision import Cost, Decision, Quality, Remark, Weight
+from repro.text import number
+
+MOST_BYTES = 1 << 20  # of a step's summary on GitHub: a longer one is dropped whole
+ANNOTATED = 10  # remarks of each kind: GitHub shows no more of one step
+MARKS = {0: "✅", 1: "❌", 2: "❔", 3: "💥"}
+HEADINGS: dict[Weight, str] = {
+    "error": "Why",
+    "regression": "Regressions",
+    "undecided": "Undecided",
+    "note": "Also to be known",
+}
+CONTROL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 does not admit
+
+
+def to_json(decision: Decision) -> bytes:
+    """JSON as `docs/reference/gate.schema.json` says."""
+    return msgspec.json.format(msgspec.json.encode(decision), indent=1) + b"\n"
+
+
+def summary(decision: Decision) -> str:
+    """One line: the outcome and what it rests on."""
+    if decision.exit == 3:
+        return f"{decision.word}: {decision.remarks[0].says}"
+    parts = [f"{decision.claims} claims compared, {decision.same} of them the same to the last bit"]
+    parts += [f"{len(decision.costs)} costs side by side"] if decision.costs else []
+    return f"{decision.word}: {', '.join(parts)}"
+
+
+def markdown(decision: Decision, most: int = MOST_BYTES) -> str:
+    """A summary in GitHub's Markdown of at most so many bytes; what does not fit is cut, with a note."""
+    lines = [f"## {MARKS[decision.exit]} Gate: {_cell(summary(decision))}", ""]
+    facts = {"Baseline": decision.baseline, "Beside": decision.against, "Machine": decision.machine}
+    lines += [f"{name}: {_cell(value)}  " for name, value in facts.items() if value]
+    lines += [decision.power, ""] if decision.power else [""]
+    for weight, heading in HEADINGS.items():
+        found = decision.of(weight)
+        lines += [f"### {heading}", "", *(f"- {_line(remark)}" for remark in found), ""] if found else []
+    changed = [row for row in decision.quality if row.state != "same"]
+    if changed:
+        lines += ["### Measurements that changed", "", *_table(QUALITY, map(_quality_cells, changed)), ""]
+    if decision.costs:
+        lines += [
+            "### Costs, new to old, by turns on this machine",
+            "",
+            *_table(COSTS, map(_cost_cells, decision.costs)),
+        ]
+    return _cut(lines, most)
+
+
+QUALITY = ("claim", "measurement", "old", "new", "shift [95 %]", "seeds", "p", "")
+COSTS = ("claim", "arm", "cost", "ratio [interval]", "threshold", "pairs", "")
+
+
+def _line(remark: Remark) -> str:
+    about = f"`{remark.about}` " if remark.about else ""
+    return f"{about}{_cell(remark.says)}"
+
+
+def _quality_cells(row: Quality) -> list[str]:
+    ends = "" if row.low is None or row.high is None else f" [{number(row.low)}, {number(row.high)}]"
+    seeds = f"{row.seeds[0]}" if row.seeds[0] == row.seeds[1] else f"{row.seeds[0]} to {row.seeds[1]}"
+    name = f"{row.measurement} of {row.arm}" + (f", in {row.unit}" if row.unit != "1" else "")
+    shift = "" if row.shift is None else number(row.shift) + ends + (" (log)" if row.log else "")
+    p = "" if row.p is None else f"{row.p:.2g}"
+    return [row.claim, name, number(row.old), number(row.new), shift, seeds, p, row.state]
+
+
+def _cost_cells(cost: Cost) -> list[str]:
+    ratio = cost.method or "not measured"
+    if cost.ratio is not None and cost.low is not None and cost.high is not None:
+        ratio = f"{cost.ratio:.3f} [{cost.low:.3f}, {cost.high:.3f}]"
+    return [cost.claim, cost.arm, cost.cost, ratio, f"< {cost.below:g}", str(cost.pairs), cost.state]
+
+
+def _table(names: Iterable[str], rows: Iterable[list[str]]) -> list[str]:
+    head = list(names)
+    lines = [head, ["---"] * len(head), *([_cell(cell) for cell in cells] for cells in rows)]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def _cell(text: str) -> str:
+    """Text that stays within its cell and is no markup."""
+    flat = " ".join(text.split())
+    return re.sub(r"([\\|<>*_`])", r"\\\1", flat)
+
+
+def _cut(lines: list[str], most: int) -> str:
+    """All lines, or as many whole ones as fit with a note after them."""
+    text = "\n".join(lines).rstrip() + "\n"
+    if len(text.encode()) <= most:
+        return text
+    kept, used = [], 0
+    note = "\n\nCut here: the whole summary is larger than may be shown. The JSON file has everything.\n"
+    for line in lines:
+        used += len(line.encode()) + 1
+        if used + len(note.encode()) > most:
+            break
+        kept.append(line)
+    return "\n".join(kept).rstrip() + note
+
+
+def annotated(decision: Decision, prefix: str = "") -> list[str]:
+    """GitHub's workflow commands for the ten worst regressions and the ten worst of what is undecided.
+
+    Args:
+        decision: what to annotate.
+        prefix: path of the project in its repository, which the paths of claims are relative to.
+    """
+    found = []
+    kinds: tuple[tuple[str, Weight], ...] = (("error", "error"), ("error", "regression"), ("warning", "undecided"))
+    for command, weight in kinds:
+        remarks = decision.of(weight)
+        for remark in remarks[:ANNOTATED]:
+            place = f"file={_property(prefix + remark.file)},line={remark.line}," if remark.file else ""
+            title = f"title={_property(remark.about or 'gate')}"
+            found.append(f"::{command} {place}{title}::{_message(remark.says)}")
+    return found
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def junit(decision: Decision) -> bytes:
+    """JUnit XML: a case for each claim that was compared or is remarked on, and for each cost."""
+    suite = ET.Element("testsuite", name="gate")
+    counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+    about: dict[str, list[Remark]] = {name: [] for name in sorted({row.claim for row in decision.quality})}
+    for remark in decision.remarks:
+        if remark.topic != "cost":
+            about.setdefault(remark.about or "gate", []).append(remark)
+    if not about:
+        about["gate"] = []
+    for name, remarks in about.items():
+        _case(suite, counts, "gate", name, remarks)
+    for cost in decision.costs:
+        own = [remark for remark in decision.remarks if remark.topic == "cost" and remark.says == cost.says]
+        _case(suite, counts, "gate.costs", f"{cost.claim} {cost.arm} {cost.cost}", own)
+    for name, count in counts.items():
+        suite.set(name, str(count))
+    root = ET.Element("testsuites", dict(suite.attrib))
+    root.append(suite)
+    ET.indent(root)
+    return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+
+
+def _case(suite: ET.Element, counts: dict[str, int], group: str, name: str, remarks: list[Remark]) -> None:
+    case = ET.SubElement(suite, "testcase", classname=group, name=_xml(name), time="0")
+    counts["tests"] += 1
+    first: Callable[[Weight], Remark | None] = lambda w: next((r for r in remarks if r.weight == w), None)  # noqa: E731
+    bad, open_ = first("error") or first("regression"), first("undecided")
+    if bad is not None:
+        broken = bad.weight == "error" or bad.topic == "crashed"
+        kind, count = ("error", "errors") if broken else ("failure", "failures")
+        says = "\n".join(r.says for r in remarks if r.weight == bad.weight)
+        ET.SubElement(case, kind, type=bad.topic, message=_xml(bad.says)).text = _xml(says)
+        counts[count] += 1
+    elif open_ is not None:
+        ET.SubElement(case, "skipped", message=_xml(open_.says))
+        counts["skipped"] += 1
+    notes = [r.says for r in remarks if r.weight == "note"]
+    if notes:
+        ET.SubElement(case, "system-out").text = _xml("\n".join(notes))
+
+
+def _xml(text: str) -> str:
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

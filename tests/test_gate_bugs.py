@@ -1,0 +1,88 @@
+"""The gate on this project itself, with a bug planted in a reference: slow, for a machine with time."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.decision import Decision
+from tests.test_gate_cli import commit, edit, git, repro
+
+ROOT = Path(__file__).parent.parent
+BUGS = {
+    "he2015, shortcuts left out": (
+        "he2015/residual-converges-sooner",
+        "reference/he2015.py",
+        "if self.shortcut is not None:\n            y_BCHW.add_",
+        "if False:\n            y_BCHW.add_",
+    ),
+    "zaremba2014, dropout on the recurrence": (
+        "zaremba2014/dropout-helps",
+        "reference/zaremba2014.py",
+        'across = drop if drop and self.config.where != "recurrent" else _same\n'
+        '        along = drop if drop and self.config.where != "non-recurrent" else _same',
+        "across, along = _same, drop or _same",
+    ),
+}
+SLOWER = (
+    "reference/he2015.py",
+    "            logits_BK = self.model(x_BCHW)\n",
+    "            with torch.no_grad():\n"
+    "                copy.deepcopy(self.model)(x_BCHW)\n"
+    "            logits_BK = self.model(x_BCHW)\n",
+)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What a gate needs of this project, in a repository of its own."""
+    root = tmp_path / "clone"
+    for folder in ("claims", "reference", "repro", "harness"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "leaderboard").mkdir()
+    for name in ("pyproject.toml", "leaderboard/baseline.json"):
+        shutil.copy(ROOT / name, root / name)
+    (root / ".gitignore").write_text(".repro/\n__pycache__/\n")
+    git(root, "init", "-q", "-b", "main")
+    commit(root)
+    return root
+
+
+def gated(clone: Path, *arguments: str) -> tuple[Decision, str]:
+    """The decision on the clone."""
+    result = repro(clone, "gate", "--json", "gate.json", "--baseline", "leaderboard/baseline.json", *arguments)
+    decision = msgspec.json.decode((clone / "gate.json").read_bytes(), type=Decision)
+    assert result.returncode == decision.exit
+    return decision, result.stdout + result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_bug_in_a_reference_is_found(clone, bug):
+    """The claim passes as it is, and the gate fails once the bug is in."""
+    claim, path, old, new = BUGS[bug]
+    decision, text = gated(clone, claim)
+    assert decision.exit == 0, text
+    edit(clone / path, old, new)
+    decision, text = gated(clone, claim)
+    assert decision.exit == 1, text
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_slower_update_of_a_reference_is_found(clone):
+    """A forward pass too many in each update, whose result is thrown away: equal values, and more time."""
+    path, old, new = SLOWER
+    edit(clone / path, old, new)
+    edit(clone / path, "import torch\n", "import copy\n\nimport torch\n")
+    decision, text = gated(
+        clone, "he2015/residual-converges-sooner", "--against", "main", "--costs", "time<1.05",
+        "--time", "he2015/residual-converges-sooner",
+    )  # fmt: skip
+    assert decision.exit == 1, text
+    assert [(cost.cost, cost.state) for cost in decision.costs] == [("time", "worse")]
+    assert decision.same == decision.claims == 1

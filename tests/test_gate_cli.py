@@ -1,0 +1,424 @@
+"""`repro gate` and `repro baseline` on a toy repository: every exit code, every message, every file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.decision import Decision
+from tests.toy import SUBMISSION, write_project, write_submission
+
+REFERENCE, CLAIMS = "reference/toy2020.py", "claims/test_toy2020.py"
+STEP = "    return path[np.asarray(times)]"
+DRIFT = '@claim("drift-carries", higher(by=10.0), seeds=4, controls=["no_drift"])'
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy repository with a baseline, committed."""
+    root = write_project(tmp_path_factory.mktemp("kept"))
+    (root / ".gitignore").write_text(".repro/\ntrials.log\n__pycache__/\n")
+    git(root, "init", "-q", "-b", "main")
+    result = repro(root, "baseline", "write", "baseline.json")
+    assert result.returncode == 0, result.stderr
+    commit(root)
+    return root
+
+
+@pytest.fixture
+def project(kept: Path, tmp_path: Path) -> Path:
+    """A copy of that repository to change."""
+    root = tmp_path / "project"
+    shutil.copytree(kept, root)
+    return root
+
+
+def git(root: Path, *arguments: str) -> None:
+    """Run git, as somebody."""
+    named = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(root), *named, *arguments], check=True, capture_output=True)
+
+
+def commit(root: Path) -> None:
+    """Commit all there is."""
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "a change")
+
+
+def repro(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in the project."""
+    dropped = ("REPRO_", "PYTEST_", "GITHUB_", "GIT_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    code = "from repro.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=project, env=kept | environment, capture_output=True, text=True
+    )
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace text that must be there."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def gated(project: Path, *arguments: str) -> tuple[Decision, str]:
+    """Run the gate with a JSON file; the decision must be the exit code's."""
+    result = repro(project, "gate", "--json", "decision.json", *arguments)
+    file = project / "decision.json"
+    assert file.exists(), result.stdout + result.stderr
+    decision = msgspec.json.decode(file.read_bytes(), type=Decision)
+    assert result.returncode == decision.exit, result.stdout + result.stderr
+    return decision, result.stdout + result.stderr
+
+
+def said(decision: Decision, weight: str) -> list[tuple[str, str]]:
+    """Topic and claim of the remarks of one weight."""
+    return sorted((remark.topic, remark.about) for remark in decision.remarks if remark.weight == weight)
+
+
+def test_nothing_changed_is_quiet(project):
+    """The same code gives the same values: exit 0, nothing to say, and the records of the run are in the store."""
+    decision, text = gated(project)
+    assert decision.exit == 0
+    assert decision.remarks == ()
+    assert (decision.claims, decision.same) == (4, 4)
+    assert "no regression: 4 claims compared, 4 of them the same to the last bit" in text
+    assert len(list((project / ".repro/store/records/toy2020").glob("*.json"))) == 4
+
+
+def test_other_noise_is_no_regression(project):
+    """Another stream of random numbers changes every value and makes nothing worse: exit 0."""
+    edit(project / REFERENCE, "default_rng([seed,", "default_rng([7, seed,")
+    decision, text = gated(project)
+    assert decision.exit == 0, text
+    assert decision.same == 1  # the exact one
+    assert {row.state for row in decision.quality} == {"fine"}
+
+
+def test_a_drop_that_changes_no_verdict_is_a_regression(project):
+    """The walk ends five metres short: every claim still holds, and the gate fails with the figures."""
+    edit(project / REFERENCE, STEP, STEP + " * 0.9")
+    decision, text = gated(project)
+    assert decision.exit == 1
+    assert ("quality", "toy2020/drift-carries@1") in said(decision, "regression")
+    assert "end of walk: " in text
+    assert "less is worse" in text
+    assert not [remark for remark in decision.remarks if remark.topic == "verdict"]
+    worst = decision.of("regression")[0]
+    assert (worst.file, worst.line) == (CLAIMS, line_of(project / CLAIMS, DRIFT))
+
+
+def line_of(path: Path, text: str) -> int:
+    """The line that a text stands in."""
+    return path.read_text()[: path.read_text().index(text)].count("\n") + 1
+
+
+def test_a_claim_that_no_longer_holds_is_a_regression(project):
+    """Without drift the claims are refuted, at their own seeds and at fresh ones."""
+    edit(project / REFERENCE, "config.drift + 0.1", "0 * config.drift + 0.1")
+    decision, text = gated(project)
+    assert decision.exit == 1
+    assert ("verdict", "toy2020/drift-carries@1") in said(decision, "regression")
+    assert "supported became refuted, and at 4 fresh seeds, 4 times, it is refuted, refuted, refuted" in " ".join(
+        text.split()
+    )
+
+
+def test_an_exact_claim_that_fails_is_a_regression(project):
+    """One violation is enough, and is counted."""
+    edit(project / REFERENCE, '"walk": Config(),', '"walk": Config(drift=1.01),')
+    decision, text = gated(project)
+    assert ("verdict", "toy2020/time-is-a-function@1") in said(decision, "regression")
+    assert "reproduced became refuted: 1 of 2 cases violate" in text
+
+
+def test_a_crashed_trial_is_a_regression_with_its_last_line(project):
+    """What the trial raised is said, and the other claims are still compared."""
+    edit(project / REFERENCE, STEP, "    if len(times) == 1 and config.drift: raise IndexError('gone')\n" + STEP)
+    decision, text = gated(project)
+    assert decision.exit == 1
+    assert [about for topic, about in said(decision, "regression") if topic == "crashed"] == [
+        "toy2020/drift-carries@1",
+        "toy2020/goes-far@1",
+    ]
+    assert "raised IndexError: gone" in text
+    assert decision.claims == 2
+
+
+def test_a_trial_whose_process_dies_is_a_regression_too(project):
+    """A killed process is said with its signal; the next claim gets a new one."""
+    killed = "    if len(times) == 1: import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n"
+    edit(project / REFERENCE, STEP, killed + STEP)
+    decision, text = gated(project)
+    assert decision.exit == 1
+    assert "died (signal 9) when it was asked for toy2020/drift-carries@1" in text
+    assert decision.claims == 2
+
+
+def test_a_diverged_run_is_a_regression_with_a_message_of_its_own(project):
+    """NaN counts as worse than any number."""
+    edit(project / REFERENCE, STEP, STEP + " * (np.nan if len(times) == 50 else 1)")
+    decision, text = gated(project)
+    assert ("diverged", "toy2020/slope@1[walk]") in said(decision, "regression")
+    assert "8 of 8 fresh seeds diverged, none in the baseline" in text
+
+
+def test_a_missing_claim_is_a_regression(project):
+    """A claim of the baseline that is gone fails the gate."""
+    edit(project / CLAIMS, DRIFT + "\n", "")
+    edit(project / CLAIMS, "def test_drift_carries", "def once_drift_carries")
+    decision, text = gated(project)
+    assert said(decision, "regression") == [("vanished", "toy2020/drift-carries@1")]
+    assert "is in the baseline and is gone" in text
+
+
+def test_a_changed_version_is_said_and_not_compared(project):
+    """A claim of another version is not compared, and alone fails nothing."""
+    edit(project / CLAIMS, DRIFT, DRIFT.replace("seeds=4", "seeds=5, version=2"))
+    decision, text = gated(project)
+    assert decision.exit == 0
+    assert said(decision, "note") == [("version", "toy2020/drift-carries@1")]
+    assert "is toy2020/drift-carries@2 now" in text
+    assert decision.claims == 3
+
+
+def test_a_change_without_a_new_version_is_undecided(project):
+    """A criterion that changed under the same version cannot be compared: exit 2."""
+    edit(project / CLAIMS, "higher(by=10.0), seeds=4", "higher(by=9.0), seeds=4")
+    decision, text = gated(project)
+    assert decision.exit == 2
+    assert said(decision, "undecided") == [("changed", "toy2020/drift-carries@1")]
+    assert "raise the version" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "The baseline baseline.json is broken: Input data was truncated"),
+        ('{"schema": 1, "claims": {}, "extra": 1}', "is broken: Object contains unknown field `extra`"),
+        ('{"schema": 2, "claims": {}}', "has schema 2, this is software for 1"),
+        ('{"schema": 1, "claims": {"a": 3}}', "is broken: Expected `object`, got `int` - at `$.claims[...]`"),
+        ('{"schema": 1, "claims": {}, "implementation": "submission:x"}', "is of submission:x, not of reference"),
+        (None, "The baseline 'baseline.json' is neither a file, nor a folder with records, nor a revision"),
+    ],
+)
+def test_a_broken_baseline_is_an_error(project, content, says):
+    """What is wrong with the file is said, and the exit code is 3."""
+    if content is None:
+        (project / "baseline.json").unlink()
+    else:
+        (project / "baseline.json").write_text(content)
+    decision, text = gated(project)
+    assert decision.exit == 3
+    assert says in decision.remarks[0].says
+    assert "the gate could not run: " in " ".join(text.split())
+
+
+def test_values_and_seeds_of_a_baseline_must_match(project):
+    """A baseline in which somebody lost a value is refused with the place."""
+    kept = json.loads((project / "baseline.json").read_text())
+    kept["claims"]["toy2020/drift-carries@1"]["samples"][0]["values"].pop()
+    (project / "baseline.json").write_text(json.dumps(kept))
+    decision, _ = gated(project)
+    assert decision.exit == 3
+    assert "'end' has 3 values for 4 seeds" in decision.remarks[0].says
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--against", "nowhere"], "There is no revision 'nowhere' in project"),
+        (["--baseline", "nowhere"], "The baseline 'nowhere' is neither a file, nor a folder with records, nor a rev"),
+        (["--changed-since", "--output=x"], "There is no revision '--output=x' in project"),
+        (["--against", "main", "--costs", "tme<1.05"], "Unknown cost in the thresholds 'tme'"),
+        (["--costs", "time<1.05"], "Costs are compared side by side only"),
+        (["--time", "toy2020/slope"], "Claims to be timed, but no thresholds"),
+        (["toy2020/drift-carry"], "Unknown claim 'toy2020/drift-carry'. Did you mean toy2020/drift-carries@1"),
+        (["--seeds", "1"], "--seeds 1 is too few"),
+        (["--tier", "gpux"], "Unknown tier 'gpux'"),
+        (["--baseline", "reference"], "reference has no records of reference"),
+        (["--implementation", "nowhere"], "There is no submission folder"),
+    ],
+)
+def test_mistaken_options_are_errors(project, arguments, says):
+    """Each mistake has its message, and the exit code is 3."""
+    decision, _ = gated(project, *arguments)
+    assert decision.exit == 3
+    assert says in decision.remarks[0].says
+
+
+def test_what_click_refuses_exits_with_3_too(project):
+    """Of a gate 2 means undecided, so an unknown option must not exit with it."""
+    result = repro(project, "gate", "--agianst", "main")
+    assert result.returncode == 3
+    assert "No such option" in result.stderr
+
+
+def test_claims_that_cannot_be_imported_are_an_error(project):
+    """A broken claims file is no regression of anything: exit 3, with what Python said."""
+    (project / CLAIMS).write_text("import nothing_of_this_name\n")
+    decision, _ = gated(project)
+    assert decision.exit == 3
+    assert "nothing_of_this_name" in decision.remarks[0].says
+
+
+def test_a_file_that_cannot_be_written_is_an_error(project):
+    """The decision is lost then, so the exit code is not the decision's."""
+    result = repro(project, "gate", "--junit", "nowhere/gate.xml")
+    assert result.returncode == 3
+    assert "nowhere/gate.xml cannot be written" in result.stderr
+
+
+def test_every_file_is_written(project):
+    """Markdown, the step's summary, JUnit XML, JSON and annotations say the same."""
+    edit(project / REFERENCE, STEP, STEP + " * 0.9")
+    (project / "step.md").write_text("before\n")
+    files = ["--json", "gate.json", "--markdown", "gate.md", "--junit", "gate.xml"]
+    result = repro(project, "gate", *files, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(project / "step.md"))
+    assert result.returncode == 1
+    errors = [line for line in result.stdout.splitlines() if line.startswith("::error ")]
+    line = line_of(project / CLAIMS, DRIFT)
+    assert any(e.startswith(f"::error file={CLAIMS},line={line},title=toy2020/drift-carries@1::end of") for e in errors)
+    assert (project / "step.md").read_text() == "before\n" + (project / "gate.md").read_text()
+    assert "### Regressions" in (project / "gate.md").read_text()
+    cases = {case.get("name"): case for case in ET.parse(project / "gate.xml").iter("testcase")}
+    assert cases["toy2020/drift-carries@1"].find("failure") is not None
+    assert json.loads((project / "gate.json").read_text())["exit"] == 1
+    assert not [line for line in repro(project, "gate").stdout.splitlines() if line.startswith("::")]
+
+
+def test_a_revision_is_a_baseline_and_runs_beside(project):
+    """--baseline REV judges that revision here; fresh seeds are run on both sides and compared in pairs."""
+    edit(project / REFERENCE, STEP, STEP + " * 0.9")
+    decision, text = gated(project, "--baseline", "main", "--costs", "")
+    assert decision.exit == 1
+    assert (decision.baseline, decision.against) == ("main", "main")
+    assert "in pairs" in text
+    listed = subprocess.run(["git", "-C", str(project), "worktree", "list"], capture_output=True, text=True)
+    assert len(listed.stdout.splitlines()) == 1  # the other tree is gone
+
+
+def test_a_folder_of_records_is_a_baseline(project):
+    """A store, as `repro run` fills it, serves as well."""
+    store = project / ".repro" / "store"
+    assert repro(project, "run").returncode == 0
+    assert gated(project, "--baseline", str(store))[0].claims == 4
+    assert gated(project, "--baseline", str(store / "records"))[0].exit == 0
+
+
+def test_only_touched_claims_are_run(project):
+    """--changed-since runs the claims whose code, data or statement differ from that revision's."""
+    decision, _ = gated(project, "--changed-since", "main")
+    assert (decision.exit, decision.claims) == (0, 0)
+    edit(project / CLAIMS, 'scalar(path[-1] / 50, "m/step")', 'scalar(path[-1] / 50 + 0.0, "m/step")')
+    decision, _ = gated(project, "--changed-since", "main")
+    assert (decision.exit, decision.claims) == (0, 1)
+    assert [row.claim for row in decision.quality] == ["toy2020/slope@1[walk]"]
+    edit(project / REFERENCE, "0.1 *", "0.10001 *")
+    assert gated(project, "--changed-since", "main")[0].claims == 4
+
+
+@pytest.mark.slow
+def test_a_slower_loop_is_a_regression(project):
+    """Both revisions by turns: twenty per cent more time is found, memory is not worse, energy is said to be absent."""
+    edit(project / REFERENCE, "import numpy as np\n", "import time\n\nimport numpy as np\n")
+    edit(project / REFERENCE, STEP, "    time.sleep(0.1)\n" + STEP)
+    commit(project)
+    edit(project / REFERENCE, "time.sleep(0.1)", "time.sleep(0.12)")
+    decision, text = gated(project, "--against", "main", "--pairs", "10")
+    states = {cost.cost: cost.state for cost in decision.costs}
+    assert decision.exit == 1, text
+    assert states["time"] == "worse"
+    assert states["memory"] == "fine"
+    assert states["energy"] in ("unmeasured", "worse", "undecided", "fine")
+    (time,) = [cost for cost in decision.costs if cost.cost == "time"]
+    assert time.ratio == pytest.approx(1.2, abs=0.05)
+    assert decision.same == 4
+
+
+@pytest.mark.slow
+def test_equal_revisions_cost_the_same(project):
+    """A change of nothing passes with thresholds."""
+    edit(project / REFERENCE, "import numpy as np\n", "import time\n\nimport numpy as np\n")
+    edit(project / REFERENCE, STEP, "    time.sleep(0.1)\n" + STEP)
+    commit(project)
+    decision, text = gated(project, "--against", "main", "--costs", "time<1.1,memory<1.1")
+    assert decision.exit == 0, text
+    assert {cost.state for cost in decision.costs} == {"fine"}
+
+
+def test_a_submission_is_gated_on_its_own_baseline(project):
+    """A submission has a baseline of its own, and a worse one fails."""
+    write_submission(project)
+    named = ["--implementation", "mine", "--trusted"]
+    result = repro(project, "baseline", "write", "mine.json", *named)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((project / "mine.json").read_text())["implementation"] == "submission:mine"
+    decision, text = gated(project, "--baseline", "mine.json", *named)
+    assert (decision.exit, decision.claims, decision.same) == (0, 4, 4), text
+    edit(project / "mine" / "implementation.py", STEP, STEP + " * 0.8")
+    decision, text = gated(project, "--baseline", "mine.json", *named)
+    assert decision.exit == 1, text
+    assert ("quality", "toy2020/drift-carries@1") in said(decision, "regression")
+
+
+def test_a_submission_that_is_refused_is_an_error(project):
+    """What cannot be judged at all is no regression: exit 3."""
+    write_submission(project, toml=SUBMISSION.replace('"toy2020"', '"toy2002"'))
+    decision, _ = gated(project, "--implementation", "mine", "--trusted")
+    assert decision.exit == 3
+    assert "Unknown paper 'toy2002'" in decision.remarks[0].says
+
+
+def test_more_seeds_are_kept_and_taken(project):
+    """`baseline write --seeds` keeps more values, and `gate --seeds` compares as many."""
+    assert repro(project, "baseline", "write", "more.json", "--seeds", "8").returncode == 0
+    decision, _ = gated(project, "--baseline", "more.json", "--seeds", "8")
+    assert {row.seeds for row in decision.quality} == {(8, 8)}
+    assert decision.exit == 0
+
+
+def test_a_baseline_is_shown_and_updated_claim_by_claim(project):
+    """`update` says what changed and leaves the other claims as they were."""
+    before = json.loads((project / "baseline.json").read_text())
+    shown = repro(project, "baseline", "show", "baseline.json").stdout
+    assert "toy2020/drift-carries@1" in shown
+    assert "4 claims of reference" in shown
+    edit(project / REFERENCE, STEP, STEP + " * 0.9")
+    result = repro(project, "baseline", "update", "baseline.json", "toy2020/drift-carries")
+    assert result.returncode == 0, result.stderr
+    assert "~ toy2020/drift-carries@1: supported, other values" in result.stdout
+    after = json.loads((project / "baseline.json").read_text())
+    assert after["claims"].pop("toy2020/drift-carries@1") != before["claims"].pop("toy2020/drift-carries@1")
+    assert after == before
+    commit(project)
+    assert gated(project, "toy2020/drift-carries")[0].exit == 0
+
+
+def test_a_baseline_comes_from_records_too(project):
+    """`baseline write --from` takes the newest records of a store, and gives the same file as judging anew."""
+    assert repro(project, "run").returncode == 0
+    result = repro(project, "baseline", "write", "other.json", "--from", ".repro/store")
+    assert result.returncode == 0, result.stderr
+    one, other = (json.loads((project / name).read_text())["claims"] for name in ("baseline.json", "other.json"))
+    for entry in (*one.values(), *other.values()):
+        del entry["records"]  # they hold the moment and the commit
+    assert one == other
+
+
+def test_writing_a_baseline_of_code_that_crashes_is_an_error(project):
+    """A baseline is never written with holes in it."""
+    edit(project / REFERENCE, STEP, "    raise IndexError('gone')")
+    result = repro(project, "baseline", "write", "bad.json")
+    assert result.returncode == 1
+    assert "cannot be a baseline" in result.stderr
+    assert not (project / "bad.json").exists()

@@ -32,7 +32,7 @@ def stores(version: str) -> Union:
 
 @st.cache_resource(show_spinner="Reading the records …", max_entries=32)
 def board(version: str, asked: Asked | None = None) -> tuple[Line, ...]:
-    """The lines of the board: all, or those asked for. They are kept as they are, for there may be thousands of them."""
+    """The lines of the board: all, or those asked for; kept as they are, for there may be thousands of them."""
     return queries.board(stores(version), asked)
 
 

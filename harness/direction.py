@@ -13,15 +13,21 @@ Worse = Literal["up", "down", "either"]
 
 UP = {"error", "errors", "loss", "losses", "perplexity", "updates", "seconds", "bytes", "over", "invalid", "divergence"}
 DOWN = {"accuracy", "area", "r2", "agreement", "valid", "f1", "bleu", "auc", "reward", "score"}
+CLOCK = {"efficiency", "speed", "throughput", "waited", "unit"}  # first words of what is measured by the clock
 LOGARITHMIC = {"perplexity", "s", "J", "W"}  # units whose values are compared by their ratio
 
 
 class Aspect(NamedTuple):
-    """How one sample of a claim is compared; `exact` ones are counted by their violations, not compared."""
+    """How one sample of a claim is compared.
+
+    `exact` ones are not: their violations are counted. Nor are `clocked` ones, which depend on the machine and on what
+    else it does: the verdict on them counts, and times themselves are compared side by side, as costs.
+    """
 
     worse: Worse
     log: bool
     exact: bool = False
+    clocked: bool = False
 
 
 def aspects(criterion: Criterion, measurements: Sequence[tuple[str, str]]) -> list[Aspect]:
@@ -39,7 +45,8 @@ def aspects(criterion: Criterion, measurements: Sequence[tuple[str, str]]) -> li
     found = []
     for (name, unit), role in zip(measurements, roles, strict=True):
         log = role.log or unit in LOGARITHMIC
-        found.append(Aspect(_by_name(name, unit) or role.worse, log, role.exact))
+        clocked = name.partition(" ")[0].lower() in CLOCK
+        found.append(Aspect(_by_name(name, unit) or role.worse, log, role.exact, clocked))
     return found
 
 

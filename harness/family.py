@@ -61,7 +61,7 @@ def members_of(facts: Facts, old: Entry, new: Entry) -> list[Member] | None:
         return None
     found = []
     for index, aspect in enumerate(aspects(facts.criterion, names)):
-        if not aspect.exact:
+        if not (aspect.exact or aspect.clocked):
             before, after = old.values(old.samples[index]), new.values(new.samples[index])
             found.append(screened(Member(facts, index, new.samples[index], aspect, before, after)))
     return found

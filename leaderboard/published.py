@@ -199,7 +199,7 @@ def chart(found: Sequence[Mark], scale: Scale) -> alt.LayerChart:
         base.mark_rule(strokeWidth=4, opacity=0.55, yOffset=low_of_row).encode(
             x="low:Q", x2="high:Q", y=band, color=hue
         ),
-        base.mark_tick(thickness=2, size=18, color=INK, strokeDash=[2, 2], yOffset=low_of_row).encode(
+        base.mark_tick(aria=False, thickness=2, size=18, color=INK, strokeDash=[2, 2], yOffset=low_of_row).encode(
             x="bound:Q", y=band
         ),
         base.mark_circle(size=250, opacity=1, yOffset=low_of_row).encode(x=across, y=band, color=hue, tooltip=tip),

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from repro.record import seal
+from repro.record import decode, seal
 from repro.store import Store
 from tests import factory
 
@@ -25,6 +25,20 @@ CHROMIUM = next(
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 NAME = "seen-in-a-browser"  # no claim of this name is published
+PAGES = [
+    "",
+    "findings",
+    "trust",
+    "telemetry",
+    "submit",
+    "about",
+    f"claim?claim=he2015/{NAME}",
+    f"claim?claim=aaronson2014/{NAME}",
+    "paper?paper=he2015",
+    "implementations?paper=aaronson2014",
+    "compare?paper=aaronson2014",
+    f"record?record={factory.degrades(name=NAME).id.removeprefix('sha256:')[:16]}",
+]
 MARKUP = "<img src=x onerror='window.struck=1'><script>window.struck=2</script>"
 
 pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
@@ -163,8 +177,30 @@ def test_filters_are_in_the_address(visit):
     assert again.locator("table.claims .badge.finding").count() >= 1
 
 
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_are_accessible(visit, path):
+    """axe-core finds nothing: names, contrast in both themes, order of headings, tables, landmarks."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe, of the extra `dev`").Axe()
+    for scheme in ("light", "dark"):
+        page = visit(path, scheme=scheme)
+        settled(page)
+        found = axe.run(page).response["violations"]
+        assert not found, [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]
+
+
+def test_a_record_verifies_itself_and_downloads(visit, tmp_path):
+    """The button judges the stored bytes again; what is downloaded is the record's file."""
+    page = visit(PAGES[-1])
+    page.get_by_role("button", name="Verify this record").click()
+    page.get_by_text("judged again").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the record (JSON)").click()
+    download.value.save_as(tmp_path / "record.json")
+    assert decode((tmp_path / "record.json").read_bytes()) == factory.degrades(name=NAME)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["", "findings", f"claim?claim=he2015/{NAME}", f"claim?claim=aaronson2014/{NAME}"])
+@pytest.mark.parametrize("path", PAGES)
 def test_a_phone_needs_no_sideways_scrolling(visit, tmp_path, path, scheme):
     """At 390 px every page fits, and the text follows the theme that the system asks for."""
     page = visit(path, width=390, scheme=scheme)

@@ -564,7 +564,7 @@ def test_the_page_of_a_submissions_claim_says_what_it_is(submitted):
     for badge in (style.division("closed"), style.runner("self-reported"), style.badge("supported")):
         assert badge in shown
     assert f'record={reference.id.removeprefix("sha256:")[:16]}">its record' in shown
-    assert "Submission</h3>" not in text(page("claim", claim="he2015/plain-degrades"))
+    assert ">Submission</h2>" not in text(page("claim", claim="he2015/plain-degrades"))
 
 
 def test_records_from_before_submissions_said_anything_are_shown(project):

@@ -39,7 +39,7 @@ def show() -> None:
     _heading("Calibration")
     st.html(sheet.calibration(known, trouble, record))
     _heading("Run it again")
-    st.code(record.command, language="bash", wrap_lines=True)
+    st.code(record.command, language=None, wrap_lines=True)
     _heading("History")
     st.html(sheet.history(records, record))
     _heading("Trials")
@@ -81,7 +81,7 @@ def _missing(version: str, name: str) -> None:
 
 
 def _heading(text: str) -> None:
-    st.html(style.wrap(f"<h3>{text}</h3>"))
+    st.html(style.wrap(style.part(text)))
 
 
 def _samples(record: Record) -> None:

@@ -42,7 +42,7 @@ def show() -> None:
     st.html(sheet.verdict(record, reference))
     _verify(version, record)
     _heading("Run it again")
-    st.code(record.command, language="bash", wrap_lines=True)
+    st.code(record.command, language=None, wrap_lines=True)
     _judged(record, reference)
     _samples(record)
     _trials(record)
@@ -146,7 +146,7 @@ def _raw(record: Record) -> None:
     if wanted:
         text = record_sheet.pretty(record)
         if len(text) <= WIDEST:
-            st.code(text, language="json", height=520)
+            st.code(text, language=None, height=520)
         else:
             st.html(blocks.footnote(f"Its {len(text):,} letters are too many for a page; download it instead."))
 

@@ -14,7 +14,7 @@ def show() -> None:
     st.html(submitting.head())
     for number, step in enumerate(submitting.STEPS, start=1):
         st.html(submitting.step(number, step))
-        st.code(step.command, language="bash", wrap_lines=True)
+        st.code(step.command, language=None, wrap_lines=True)
     st.html(submitting.rules())
     st.html(submitting.status(sections))
 

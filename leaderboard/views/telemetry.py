@@ -112,7 +112,7 @@ def _overview(title: str, shown: list[Cost], on: str) -> None:
         there = [one for one in shown if one.machine == machine and one.arms]
         if there:
             more = f", the longest {gauges.BARS} of {len(there)} claims" if len(there) > gauges.BARS else ""
-            st.caption(f"{machine}{more}")
+            st.html(blocks.footnote(f"{machine}{more}"))
             _draw(gauges.seconds(there))
     st.html(style.wrap("<h3>Time, memory and energy by claim</h3>"))
     st.html(usage_sheet.claims(shown))

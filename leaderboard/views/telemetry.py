@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from leaderboard import cached, gauges, queries, style, usage, usage_sheet
+from leaderboard import blocks, cached, gauges, queries, style, usage, usage_sheet
 from leaderboard.charts import Picture
 from leaderboard.queries import REFERENCE, Asked
 from leaderboard.usage import Cost

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from leaderboard import queries, repository
 from leaderboard.queries import REFERENCE, Asked, Line
 from repro.errors import ReproError
-from repro.paths import index_url, published_dir, store_dir
 from repro.record import Record
-from repro.store import Union
+from repro.store import Store, Union
 
 
 def version() -> str:
@@ -26,8 +27,8 @@ def version() -> str:
 
 
 def stores(version: str) -> Union:
-    """The stores as they are in this version, opened once for all who ask."""
-    return _opened(_places(), version)
+    """The stores as they are in this version, each opened once for all who ask."""
+    return Union(_opened(place, own) for place, own in zip(_places(), version.split("-"), strict=True))
 
 
 @st.cache_resource(show_spinner="Reading the records …", max_entries=32)
@@ -74,16 +75,20 @@ def rows(version: str, claim: str) -> list[str]:
     return queries.rows_of(stores(version), claim)
 
 
-def _places() -> tuple[str, ...]:
+Place = tuple[Path, str | None]
+"""A store's folder, and the URL of its index."""
+
+
+def _places() -> tuple[Place, ...]:
     """Where the stores are; it tells one board from another within a process."""
-    return str(published_dir()), str(store_dir()), index_url() or ""
+    return tuple((store.root, store.url) for store in queries.open_stores().stores)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _watched(places: tuple[str, ...]) -> Union:
+def _watched(places: tuple[Place, ...]) -> Union:
     return queries.open_stores()
 
 
-@st.cache_resource(show_spinner="Reading the records …", max_entries=2)
-def _opened(places: tuple[str, ...], version: str) -> Union:
-    return queries.open_stores()
+@st.cache_resource(show_spinner="Reading the records …", max_entries=8)
+def _opened(place: Place, version: str) -> Store:
+    return Store(*place, read_only=True)

@@ -33,12 +33,16 @@ class Store:
         root: the folder.
         index: URL of a database that several stores share; by default SQLite in the folder.
         read_only: never write anything; a folder that is missing is an empty store.
+
+    Attributes:
+        root: the folder.
+        url: of the shared index, or None.
     """
 
     def __init__(self, root: Path, index: str | None = None, *, read_only: bool = False) -> None:
         self.root = root
         self.read_only = read_only
-        self._url = index
+        self.url = index
         self._large: set[str] = set()  # folders that `version` has found to hold many files
 
     def add(self, record: Record) -> Path:
@@ -177,7 +181,7 @@ class Store:
                         self._large.add(folder.name)
                     else:
                         total.update(repr(sorted(files.items())).encode())
-        if self._url is not None:
+        if self.url is not None:
             with self._explained():
                 total.update(self._index.changes().encode())
         return total.hexdigest()[:16]
@@ -199,7 +203,7 @@ class Store:
         if self.read_only:
             raise ReproError(f"The store {self.root} was opened for reading only", "Open it for writing.")
         with self._explained():
-            if self._url is None:
+            if self.url is None:
                 self._index.replace([self._read(path) for path in self._listing()])
             else:
                 self._index.update([self._read(path) for path in self._listing()])
@@ -207,13 +211,13 @@ class Store:
     @cached_property
     def _index(self) -> Index:
         if self.read_only:
-            if self._url is None:
+            if self.url is None:
                 return self._as_it_is() or self._copied()
-            index = Index(shared(self._url))
+            index = Index(shared(self.url))
             if not index.exists():
                 raise ReproError("The shared index has no tables", "Open it once for writing.")
-        elif self._url is not None:
-            index = Index(shared(self._url))
+        elif self.url is not None:
+            index = Index(shared(self.url))
             index.prepare()
         else:
             index = self._own_index()
@@ -258,7 +262,7 @@ class Store:
         known = index.stamps()
         listing = self._listing()
         changed = [path for path, stamp in listing.items() if known.get(path) != stamp]
-        gone = [path for path in known if path not in listing] if self._url is None else []
+        gone = [path for path in known if path not in listing] if self.url is None else []
         if changed or gone:
             index.update([self._read(path) for path in changed], gone)
 
@@ -299,7 +303,7 @@ class Store:
         return self._stamped(path.stat())
 
     def _stamped(self, facts: os.stat_result) -> Stamp:
-        return Stamp(facts.st_size, 0 if self._url is not None else facts.st_mtime_ns)
+        return Stamp(facts.st_size, 0 if self.url is not None else facts.st_mtime_ns)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
@@ -333,9 +337,7 @@ class Store:
             ) from error
         except exc.DBAPIError as error:
             cause = str(error.orig).strip().partition("\n")[0]
-            remedy = (
-                "Check that the database is there." if self._url else "Set REPRO_STORE to a folder on a local disk."
-            )
+            remedy = "Check that the database is there." if self.url else "Set REPRO_STORE to a folder on a local disk."
             raise ReproError(f"The index of the store {self.root} cannot be used ({cause})", remedy) from error
 
 

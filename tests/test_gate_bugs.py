@@ -13,6 +13,42 @@ from tests.test_gate_cli import commit, edit, git, repro
 
 ROOT = Path(__file__).parent.parent
 BUGS = {
+    "aaronson2014, windows counted whole at the walls": (
+        "aaronson2014/window-means",
+        "reference/aaronson2014.py",
+        "/ np.outer(high - low, high - low)",
+        "/ config.grain**2",
+    ),
+    "he2016, an activation after the addition": (
+        "he2016/signals-add-up",
+        "reference/he2016.py",
+        "(h_BCHW, alpha=self.scale)\n",
+        "(h_BCHW, alpha=self.scale).relu()\n",
+    ),
+    "huang2019, micro-batches summed": (
+        "huang2019/gradients-do-not-depend-on-partitions",
+        "reference/huang2019.py",
+        "p.grad.cpu().numpy() for",
+        "p.grad.cpu().numpy() * self.config.micro_batches for",
+    ),
+    "kaplan2020, no batch wastes anything": (
+        "kaplan2020/critical-batch",
+        "reference/kaplan2020.py",
+        "return least * (1 + critical_batch(config, nats) / batch)",
+        "return least * max(1.0, critical_batch(config, nats) / batch)",
+    ),
+    "krizhevsky2012, squares averaged": (
+        "krizhevsky2012/response-normalization",
+        "reference/krizhevsky2012.py",
+        "_window(a_BCHW.square()).mul_(ALPHA)",
+        "_window(a_BCHW.square()).mul_(ALPHA / 5)",
+    ),
+    "vinyals2015, places visited twice": (
+        "vinyals2015/constrained-tours-are-valid",
+        "reference/vinyals2015.py",
+        "logp_KP[:, :n].masked_fill_(found.visited_Kn, -torch.inf)",
+        "pass",
+    ),
     "he2015, shortcuts left out": (
         "he2015/residual-converges-sooner",
         "reference/he2015.py",

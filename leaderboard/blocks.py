@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from urllib.parse import urlencode
 
@@ -12,6 +12,7 @@ from repro.text import number
 
 WIDTHS = ("37%", "14%", "14%", "18%", "8%", "9%")
 HEADS = ("Claim", "Verdict", "Published", "Measured", "Controls", "Checked")
+OVERVIEW = ("Paper", "Verdicts", "Sabotages rejected", "Submissions", "Newest record")
 NAMED = 6  # submissions that the board names
 
 
@@ -46,6 +47,38 @@ def headline(lines: Sequence[Line], others: int = 0) -> str:
         + (f'<div class="figures">{numbers}</div>' if lines else "")
         + style.legend(counts(lines))
     )
+
+
+def overview(sections: Sequence[Section], others: Mapping[str, Sequence[str]]) -> str:
+    """Papers by claims: a row for each paper, a letter for each verdict, controls, submissions and the newest date.
+
+    Args:
+        sections: papers with their lines.
+        others: the submissions of each paper, by its key.
+    """
+    return style.wrap(style.table(OVERVIEW, [_overview(one, others.get(one.paper.key, ())) for one in sections]))
+
+
+def _overview(section: Section, others: Sequence[str]) -> tuple[str, ...]:
+    about, lines = section.paper, section.lines
+    link = f"paper?paper={escape(about.key)}"
+    chips = "".join(
+        style.chip(one.outcome, _named(one), claim_link(one.claim, one.row, one.implementation)) for one in lines
+    )
+    rejected, controls = sum(x.rejected for x in lines), sum(x.controls for x in lines)
+    beside = f'<a href="implementations?paper={escape(about.key)}">{len(others)}</a>' if others else "&ndash;"
+    return (
+        f'<a class="statement" href="{link}">{escape(about.title)}</a>'
+        f'<span class="sub">{style.authors(about, 2)}, {about.year}</span>',
+        f'<div class="chips">{chips}</div>',
+        f'<span class="value">{rejected} of {controls}</span>' if controls else "&ndash;",
+        beside,
+        style.day(max(one.created for one in lines)),
+    )
+
+
+def _named(one: Line) -> str:
+    return f"{one.name}[{one.row}]" if one.row else one.name
 
 
 def paper(section: Section, deviations: Sequence[str] = (), others: Sequence[str] = ()) -> str:

@@ -60,6 +60,19 @@ def badge(outcome: str, *, large: bool = False) -> str:
     return _badge(BADGES[outcome], outcome, large=large)
 
 
+def chip(outcome: str, name: str, link: str) -> str:
+    """An outcome's letter that leads somewhere; what it is of is said by its name, for screen readers and on hovering.
+
+    Args:
+        outcome: of the verdict.
+        name: of what was judged, not yet escaped.
+        link: an address that is ready to stand in an attribute.
+    """
+    look, hollow = BADGES[outcome], " hollow" * BADGES[outcome].hollow
+    says = f'title="{escape(name)}: {look.word}" aria-label="{escape(name)}: {look.word}"'
+    return f'<a class="badge {outcome}{hollow}" href="{link}" {says}><i aria-hidden="true">{look.letter}</i></a>'
+
+
 def tally(outcome: str, count: int) -> str:
     """How many verdicts have an outcome: its letter and the number."""
     return _badge(BADGES[outcome], outcome, text=str(count), title=f"{count} {BADGES[outcome].word}")

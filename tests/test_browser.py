@@ -27,6 +27,7 @@ FLAGS += ["--disable-component-update", "--disable-sync"]
 NAME = "seen-in-a-browser"  # no claim of this name is published
 PAGES = [
     "",
+    "?full=true",
     "findings",
     "trust",
     "telemetry",
@@ -141,7 +142,7 @@ def test_the_first_visit_to_a_server_may_be_a_permalink(visit):
 
 def test_the_board_opens_and_a_claim_is_one_click_away(visit, tmp_path):
     """Heading, story and rows are there; a row's statement leads to the claim's page, with its chart drawn."""
-    page = visit()
+    page = visit("?full=true")
     assert "what we measured" in page.locator("h1").first.inner_text()
     assert "What was withdrawn is kept as findings" in page.locator(".story").first.text_content()
     row = page.locator("table.claims tr", has_text=f"{NAME}@1").filter(has_text="plain network")

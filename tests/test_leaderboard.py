@@ -64,7 +64,8 @@ def store(project, filled):
 
 
 def page(name: str = "", **parameters: str) -> AppTest:
-    """A page of the app, opened with query parameters."""
+    """A page of the app, opened with query parameters; the board, with every claim in full unless it is filtered."""
+    parameters = parameters or ({} if name else {"full": "true"})
     app = AppTest.from_file(str(APP), default_timeout=60)
     if name:
         app.switch_page(f"views/{name}.py")
@@ -375,6 +376,19 @@ def test_the_board_shows_papers_claims_and_the_story(store):
     assert 'href="claim?claim=he2015/table-6&amp;row=ResNet-56"' in shown
     for outcome in ("reproduced", "supported", "refuted", "inconclusive", "finding", "powerless"):
         assert style.badge(outcome) in shown
+
+
+def test_the_overview_has_a_letter_for_each_verdict(store):
+    """Each letter is named and leads to its claim; a filter, or the toggle, opens the claims in full."""
+    app = AppTest.from_file(str(APP), default_timeout=60).run()
+    shown = text(app)
+    lines = queries.board(queries.open_stores())
+    assert len(re.findall(r'<a class="badge [^"]*" href="claim\?', shown)) == len(lines)
+    assert 'aria-label="plain-degrades: supported"' in shown
+    assert "table-6[ResNet-56]: " in shown
+    assert '<table class="claims">' not in shown
+    assert '<table class="claims">' in text(page())
+    assert '<table class="claims">' in text(page(paper="he2015"))
 
 
 def test_each_badge_has_a_letter_of_its_own():

@@ -18,12 +18,16 @@ def show() -> None:
     names = cached.implementations(version)
     st.html(blocks.headline(reference, len(names) - 1))
     if reference or len(names) > 1:
-        chosen, asked = _filters(version, reference, names)
+        chosen, asked, full = _filters(version, reference, names)
         lines = reference if asked == Asked(implementation=REFERENCE) else cached.board(version, asked)
         shown = [line for line in lines if chosen.admits(line)]
-        for section in queries.sections(lines, shown):
-            key = section.paper.key
-            st.html(blocks.paper(section, cached.deviations(key), cached.implementations(version, key)[1:]))
+        sections = queries.sections(lines, shown)
+        others = {one.paper.key: cached.implementations(version, one.paper.key)[1:] for one in sections}
+        if full or (chosen, asked) != (Filters(), Asked(implementation=REFERENCE)):
+            for one in sections:
+                st.html(blocks.paper(one, cached.deviations(one.paper.key), others[one.paper.key]))
+        elif shown:
+            st.html(blocks.overview(sections, others))
         if shown:
             _download(shown, len(lines))
         else:
@@ -33,8 +37,10 @@ def show() -> None:
     _problems(version)
 
 
-def _filters(version: str, lines: tuple[Line, ...], names: list[str]) -> tuple[Filters, Asked]:
-    """The filters as people set them. Each is bound to a query parameter of its name, so the address is a permalink.
+def _filters(version: str, lines: tuple[Line, ...], names: list[str]) -> tuple[Filters, Asked, bool]:
+    """The filters as people set them, and whether claims are to be shown in full though nothing is filtered.
+
+    Each is bound to a query parameter of its name, so the address is a permalink.
 
     Options are shown as they stand in the address: Streamlit binds the label, not the value.
     """
@@ -44,6 +50,7 @@ def _filters(version: str, lines: tuple[Line, ...], names: list[str]) -> tuple[F
             "Search", key="q", bind="query-params", placeholder="statement, author, Table 6 …", type="search"
         )
         paper = st.selectbox("Paper", ["All papers", *papers], key="paper", bind="query-params")
+        full = st.toggle("Every claim in full", key="full", bind="query-params")
         with st.popover("More filters", key="more"):
             verdict = _pills("verdict", tuple(style.BADGES))
             evidence = _pills("evidence", queries.EVIDENCE)
@@ -51,9 +58,8 @@ def _filters(version: str, lines: tuple[Line, ...], names: list[str]) -> tuple[F
             own = st.selectbox("Implementation", [REFERENCES, *names[1:]], key="implementation", bind="query-params")
             machine = st.selectbox("Hardware", [ANY, *cached.hardware(version)], key="hardware", bind="query-params")
     filters = Filters(q=q or "", paper=paper if paper in papers else "", verdict=verdict, evidence=evidence, tier=tier)
-    return filters, Asked(
-        implementation=REFERENCE if own == REFERENCES else own, hardware="" if machine == ANY else machine
-    )
+    asked = Asked(implementation=REFERENCE if own == REFERENCES else own, hardware="" if machine == ANY else machine)
+    return filters, asked, full
 
 
 def _pills(name: str, options: tuple[str, ...]) -> tuple[str, ...]:

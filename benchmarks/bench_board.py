@@ -104,7 +104,7 @@ def visits(open_page: Callable[[], Page], address: str, touch: Callable[[], None
     for visit in range(VISITS + 1):
         touch()
         page = open_page()
-        paint = taken(lambda page=page: (page.goto(address), page.locator("table.claims").first.wait_for()))
+        paint = taken(lambda page=page: (page.goto(address), page.locator(".chips").first.wait_for()))
         change = filtered(page, "gates" if visit % 2 else "dropout")
         if visit:  # the first one loads the server's modules
             paints.append(paint)

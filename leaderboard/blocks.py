@@ -42,7 +42,7 @@ def headline(lines: Sequence[Line], others: int = 0) -> str:
     numbers = "".join(f"<div><b>{escape(value)}</b><span>{name}</span></div>" for value, name in figures)
     return style.wrap(
         "<h1>What deep-learning papers claim, and what we measured</h1>"
-        '<p class="lead">Each line is a statement of a paper, judged by a criterion that was fixed beforehand. '
+        '<p class="lead">Each verdict is on a statement of a paper, by a criterion that was fixed beforehand. '
         "A criterion counts only if it also rejects implementations that were sabotaged on purpose.</p>"
         + (f'<div class="figures">{numbers}</div>' if lines else "")
         + style.legend(counts(lines))
@@ -73,7 +73,7 @@ def _overview(section: Section, others: Sequence[str]) -> tuple[str, ...]:
         f'<div class="chips">{chips}</div>',
         f'<span class="value">{rejected} of {controls}</span>' if controls else "&ndash;",
         beside,
-        style.day(max(one.created for one in lines)),
+        f'<span class="unbroken">{style.day(max(one.created for one in lines))}</span>',
     )
 
 
@@ -232,7 +232,7 @@ def empty(*, filtered: bool) -> str:
         return notice("Nothing matches these filters", 'Widen the search, or <a href="./">show everything</a>.')
     return notice(
         "No records yet",
-        "Run <code>make claims</code>, or <code>pytest claims/ --controls</code>. It takes about two minutes and needs "
+        "Run <code>make claims</code>, or <code>pytest claims/ --controls</code>. It takes about six minutes and needs "
         "no download; its records appear here.",
     )
 

@@ -329,31 +329,35 @@ def test_only_touched_claims_are_run(project):
 
 @pytest.mark.slow
 def test_a_slower_loop_is_a_regression(project):
-    """Both revisions by turns: twenty per cent more time is found, memory is not worse, energy is said to be absent."""
+    """Both revisions by turns: twice the time is found, memory is not worse, and energy is said to be absent."""
     edit(project / REFERENCE, "import numpy as np\n", "import time\n\nimport numpy as np\n")
     edit(project / REFERENCE, STEP, "    time.sleep(0.1)\n" + STEP)
     commit(project)
-    edit(project / REFERENCE, "time.sleep(0.1)", "time.sleep(0.12)")
+    edit(project / REFERENCE, "time.sleep(0.1)", "time.sleep(0.2)")
     decision, text = gated(project, "--against", "main", "--pairs", "10")
     states = {cost.cost: cost.state for cost in decision.costs}
     assert decision.exit == 1, text
     assert states["time"] == "worse"
     assert states["memory"] == "fine"
-    assert states["energy"] in ("unmeasured", "worse", "undecided", "fine")
     (time,) = [cost for cost in decision.costs if cost.cost == "time"]
-    assert time.ratio == pytest.approx(1.2, abs=0.05)
+    assert time.ratio is not None
+    assert time.low is not None
+    assert 1.05 < time.low < time.ratio
+    (energy,) = [cost for cost in decision.costs if cost.cost == "energy"]
+    assert (energy.ratio is None) == (energy.state == "unmeasured")
     assert decision.same == 4
 
 
 @pytest.mark.slow
 def test_equal_revisions_cost_the_same(project):
-    """A change of nothing passes with thresholds."""
+    """A change of nothing is no regression; on a busy machine it may stay undecided."""
     edit(project / REFERENCE, "import numpy as np\n", "import time\n\nimport numpy as np\n")
     edit(project / REFERENCE, STEP, "    time.sleep(0.1)\n" + STEP)
     commit(project)
-    decision, text = gated(project, "--against", "main", "--costs", "time<1.1,memory<1.1")
-    assert decision.exit == 0, text
-    assert {cost.state for cost in decision.costs} == {"fine"}
+    decision, text = gated(project, "--against", "main", "--costs", "time<1.5,memory<1.1")
+    assert decision.exit != 1, text
+    assert {cost.cost for cost in decision.costs} == {"time", "memory"}
+    assert "worse" not in {cost.state for cost in decision.costs}
 
 
 def test_a_submission_is_gated_on_its_own_baseline(project):

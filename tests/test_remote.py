@@ -327,7 +327,8 @@ def test_from_a_run_to_a_shared_board(project, tmp_path):
         lines = first.stdout.splitlines()
         assert len(lines) == 4
         assert [line.split()[-1] for line in lines] == ["added"] * 4
-        assert "1/4 toy2020/time-is-a-function@1 " in first.stdout
+        assert [line.split()[0] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
+        assert "toy2020/time-is-a-function@1" in {line.split()[1] for line in lines}
         again = repro(project, "publish", "toy2020/slope", "--to", url, REPRO_TOKEN=token)
         assert [line.split()[-1] for line in again.stdout.splitlines()] == ["known"]
         board = requests.get(url + "/api/claims.json", timeout=9).json()["claims"]

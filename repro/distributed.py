@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -32,7 +33,24 @@ def join(device: Device) -> None:
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not distributed.is_initialized():
+        import torch.distributed.nn  # its default arguments keep a group that is there before it
+
         distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+
+
+def leave() -> None:
+    """End the process group, if there is one. All processes must call this before they exit.
+
+    A thread of gloo's that frees its last piece of work while the interpreter shuts down aborts the process: it asks
+    for the interpreter, and is ended for it. Only the group's destructor waits for that thread.
+    """
+    if world() == 1:
+        return
+    from torch import distributed
+
+    if distributed.is_initialized():
+        gc.collect()  # networks wrapped for data parallelism refer to themselves, and to the group
+        distributed.destroy_process_group()
 
 
 def share(make: Callable[[], T]) -> T:

@@ -152,9 +152,13 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the session's shared folder."""
+    """Remove the session's shared folder, and leave the other processes."""
     if SHARED in config.stash:
         config.stash[SHARED].cleanup()
+    if SESSION in config.stash:
+        from repro.distributed import leave
+
+        leave()
 
 
 def _case(item: pytest.Item) -> Case | None:

@@ -366,14 +366,15 @@ from pathlib import Path
 import torch.distributed as dist
 sys.path.insert(0, {root!r})
 from reference import he2015
-from repro import data
+from repro import data, distributed
 from tests.test_he2015 import TINY
-dist.init_process_group("gloo")
+distributed.join("cpu")
 *_, (_, predictor) = he2015.train(TINY, data.load("digits").train, seed=0, device="cpu")
 state = b"".join(p.detach().numpy().tobytes() for p in predictor.net.parameters())
 found = Path(sys.argv[1]) / str(dist.get_rank())
 found.write_text(str(dist.get_world_size()) + " " + hashlib.sha256(state).hexdigest())
-dist.destroy_process_group()
+del predictor
+distributed.leave()
 """
 
 

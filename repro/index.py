@@ -195,14 +195,6 @@ class Index:
             self._forget(connection, [*gone, *(file.path for file in found)])
             self._take_in(connection, found)
 
-    def replace(self, found: Sequence[Found]) -> None:
-        """Forget everything and take in the files that were read, in one transaction."""
-        with self._writing() as connection:
-            self._wait(connection)
-            for table in (RECORDS, TEXTS, PROBLEMS):
-                connection.execute(table.delete())
-            self._take_in(connection, found)
-
     def rows(self, where: Mapping[str, str | None]) -> list[Row]:
         """The records whose columns have these values (None: any), oldest first."""
         wanted = [RECORDS.c[name] == value for name, value in where.items() if value is not None]
@@ -277,9 +269,13 @@ class Index:
             for file in found
             if file.record is not None
         ]
-        for table, values in ((RECORDS, records), (TEXTS, texts), (PROBLEMS, problems)):
+        for table, values in ((RECORDS, records), (PROBLEMS, problems)):
             if values:
                 connection.execute(self._insert(table).on_conflict_do_nothing(), values)
+        if texts:
+            insert = self._insert(TEXTS)
+            new = {name: insert.excluded[name] for name in ("brief", "json")}
+            connection.execute(insert.on_conflict_do_update(index_elements=[TEXTS.c.id], set_=new), texts)
         count = sa.cast(sa.cast(FACTS.c.value, sa.BigInteger) + 1, sa.Text)
         connection.execute(FACTS.update().where(FACTS.c.name == "changes").values(value=count))
 

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from repro.index import Found, Index, Problem, Row, Stamp, check, local, reading
 from repro.paths import write_whole
 from repro.record import LARGEST, Record, decode, encode, file_name
 
+BATCH = 200  # files that are read into the index in one transaction
 MANY = 1000  # files of a folder that `Store.version` looks at one by one
 
 __all__ = ["Problem", "Row", "Store", "Union", "newest"]
@@ -195,7 +196,7 @@ class Store:
             self._sync(self._index)
 
     def rebuild(self) -> None:
-        """Build the index anew from the files; of a shared index, the part that these files are of.
+        """Read all files into the index again, whatever it knows; of a shared index, the part that they are of.
 
         Raises:
             ReproError: if the store is read-only.
@@ -203,10 +204,7 @@ class Store:
         if self.read_only:
             raise ReproError(f"The store {self.root} was opened for reading only", "Open it for writing.")
         with self._explained():
-            if self.url is None:
-                self._index.replace([self._read(path) for path in self._listing()])
-            else:
-                self._index.update([self._read(path) for path in self._listing()])
+            self._take_in(self._index, self._index.stamps(), {})
 
     @cached_property
     def _index(self) -> Index:
@@ -258,13 +256,26 @@ class Store:
         return index
 
     def _sync(self, index: Index) -> None:
-        # The index is asked before the files are listed: a file written in between is new, never gone.
         known = index.stamps()
+        self._take_in(index, known, known)
+
+    def _take_in(self, index: Index, known: Collection[str], same: Mapping[str, Stamp]) -> None:
+        """Forget the files that are gone and read those that are not the same, some in each transaction.
+
+        So memory is bounded, other writers get their turn, and what is interrupted goes on where it was.
+
+        Args:
+            index: the tables.
+            known: the paths that they had before the files are listed: a file written since is new, never gone.
+            same: the stamps of files that need not be read.
+        """
         listing = self._listing()
-        changed = [path for path, stamp in listing.items() if known.get(path) != stamp]
+        changed = [path for path, stamp in listing.items() if same.get(path) != stamp]
         gone = [path for path in known if path not in listing] if self.url is None else []
-        if changed or gone:
-            index.update([self._read(path) for path in changed], gone)
+        if gone:
+            index.update([], gone)
+        for start in range(0, len(changed), BATCH):
+            index.update([self._read(path) for path in changed[start : start + BATCH]])
 
     def _listing(self) -> dict[str, Stamp]:
         """All record files, by path in the store."""

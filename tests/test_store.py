@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import multiprocessing
 import os
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from repro.errors import ReproError
+from repro.paths import write_whole
 from repro.record import encode
 from repro.store import Store, Union, newest
 from tests.records import EACH, make_record, write_some
@@ -123,6 +125,44 @@ def test_the_index_can_be_thrown_away(store):
         assert Store(store.root).rows() == rows
     store.rebuild()
     assert store.rows() == rows
+
+
+def test_rebuilding_mends_an_index_that_lies(store):
+    """Whatever the tables say of unchanged files, they are read again."""
+    records = [make_record(number) for number in range(3)]
+    for record in records:
+        store.add(record)
+    rows = store.rows()
+    with contextlib.closing(sqlite3.connect(store.root / "index.sqlite")) as index, index:
+        index.execute("UPDATE texts SET json = '{}'")
+        index.execute("UPDATE records SET word = 'refuted' WHERE id = ?", [records[0].id])
+        index.execute("DELETE FROM records WHERE id = ?", [records[1].id])
+    assert store.rows() != rows
+    store.rebuild()
+    assert store.rows() == rows
+    assert sorted(store.records(), key=lambda one: one.id) == sorted(records, key=lambda one: one.id)
+
+
+def test_an_interrupted_reading_of_many_files_goes_on(store, monkeypatch):
+    """What was taken in before stays, and only the rest is read when the store is opened again."""
+    records = [make_record(number) for number in range(5)]
+    for record in records:
+        write_whole(store.path(record), encode(record))
+    monkeypatch.setattr("repro.store.BATCH", 2)
+    read, seen = Store._read, []
+
+    def reading(self, path):
+        seen.append(path)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return read(self, path)
+
+    monkeypatch.setattr(Store, "_read", reading)
+    with pytest.raises(KeyboardInterrupt):
+        Store(store.root).rows()
+    assert len(Store(store.root).rows()) == 5
+    assert len(seen) == 4 + 3
+    assert sorted(seen[4:]) == sorted(set(seen) - set(seen[:2]))
 
 
 def test_files_that_come_and_go_are_noticed(store):

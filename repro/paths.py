@@ -25,13 +25,19 @@ def cache_dir() -> Path:
 
 
 def store_dir() -> Path:
-    """Where records are written: REPRO_STORE, or .repro/store in the project."""
-    return _from_environment("REPRO_STORE") or _home() / "store"
+    """Where the files of records are written: REPRO_STORE unless it is a URL, or .repro/store in the project."""
+    return (None if _store_url() else _from_environment("REPRO_STORE")) or _home() / "store"
 
 
 def index_url() -> str | None:
-    """The database that indexes the store: REPRO_INDEX, such as a PostgreSQL URL; by default SQLite in the store."""
-    return os.environ.get("REPRO_INDEX") or None
+    """The database that indexes the store: REPRO_INDEX, or REPRO_STORE if it is a URL; by default SQLite in it."""
+    return os.environ.get("REPRO_INDEX") or _store_url()
+
+
+def store_environment(store: Path | None) -> dict[str, str]:
+    """This process's environment for one that lies elsewhere, with the same store, or another folder for its files."""
+    own = {"REPRO_STORE": str((store or store_dir()).resolve()), "REPRO_INDEX": index_url() or ""}
+    return os.environ | own
 
 
 def published_dir() -> Path:
@@ -75,6 +81,11 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def _is_project(folder: Path) -> bool:
     return (folder / "claims").is_dir() and (folder / "pyproject.toml").is_file()
+
+
+def _store_url() -> str | None:
+    value = os.environ.get("REPRO_STORE", "")
+    return value if "://" in value else None
 
 
 def _from_environment(name: str) -> Path | None:

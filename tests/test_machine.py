@@ -117,6 +117,22 @@ def test_variables_move_the_folders(project, monkeypatch):
     assert paths.data_dirs() == (Path.home() / "sets", paths.cache_dir() / "data")
 
 
+def test_a_store_may_be_the_url_of_a_database(project, monkeypatch):
+    """Files stay in the project then; REPRO_INDEX goes first; another process is told the same."""
+    monkeypatch.setenv("REPRO_STORE", "postgresql+psycopg://host/board")
+    assert paths.store_dir() == project / ".repro" / "store"
+    assert paths.index_url() == "postgresql+psycopg://host/board"
+    told = paths.store_environment(None)
+    assert told["REPRO_STORE"] == str(project / ".repro" / "store")
+    assert told["REPRO_INDEX"] == "postgresql+psycopg://host/board"
+    monkeypatch.setenv("REPRO_INDEX", "postgresql+psycopg://other/board")
+    assert paths.index_url() == "postgresql+psycopg://other/board"
+    monkeypatch.setenv("REPRO_STORE", "/there")
+    monkeypatch.delenv("REPRO_INDEX")
+    assert paths.index_url() is None
+    assert paths.store_environment(project)["REPRO_STORE"] == str(project)
+
+
 def test_without_a_project_nothing_is_written_beside_the_package(tmp_path, monkeypatch):
     """An installed package that is used outside a clone keeps its files in the user's own data folder."""
     monkeypatch.setattr(paths, "PACKAGE", tmp_path / "site-packages" / "repro")

@@ -31,11 +31,11 @@ def serve(
     """
     if importlib.util.find_spec("uvicorn") is None:
         raise ReproError("The service needs uvicorn", "Run pip install -e '.[board]'.")
-    from repro.paths import project_root, store_dir
+    from repro.paths import project_root, store_dir, store_environment
 
     if not (per_minute > 0 and burst > 0 and largest > 0):
         raise ReproError("A limit is not above zero", "Revoke tokens to take nothing in: `repro token revoke`.")
-    root, folder = project_root(), (store or store_dir()).resolve()
+    root, folder, environment = project_root(), (store or store_dir()).resolve(), store_environment(store)
     command = [sys.executable, "-m", "leaderboard.service", "--address", address, "--port", str(port)]
     command += ["--per-minute", str(per_minute), "--burst", str(burst), "--largest", str(largest)]
     command += [] if any_claim else ["--known", str(_written_terms(folder))]
@@ -44,7 +44,7 @@ def serve(
     )
     os.chdir(root)  # where leaderboard/ lies
     sys.stdout.flush()
-    os.execve(sys.executable, command, os.environ | {"REPRO_STORE": str(folder)})
+    os.execve(sys.executable, command, environment)
 
 
 @click.group()

@@ -29,12 +29,12 @@ def site(folder: Path, url: str, store: Path | None) -> None:
     """
     if importlib.util.find_spec("altair") is None:
         raise ReproError("The export needs altair and pandas", "Run pip install -e '.[board]'.")
-    from repro.paths import project_root, store_dir
+    from repro.paths import project_root, store_environment
 
     if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
         raise ReproError(f"{url} is no web address", "Give one such as https://example.org/board/.")
     base = f"{url.rstrip('/')}/" if url else ""
-    environment = os.environ | {"REPRO_STORE": str((store or store_dir()).resolve())}
+    environment = store_environment(store)
     command = [sys.executable, "-m", "leaderboard.site", str(folder.absolute()), "--url", base]
     os.chdir(project_root())  # where leaderboard/ lies
     sys.stdout.flush()

@@ -20,10 +20,9 @@ def leaderboard(port: int, address: str, store: Path | None) -> None:
     """Serve the leaderboard: the published records and the local store."""
     if importlib.util.find_spec("streamlit") is None:
         raise ReproError("The leaderboard needs streamlit", "Run pip install -e '.[board]'.")
-    from repro.paths import project_root, store_dir
+    from repro.paths import project_root, store_environment
 
-    root = project_root()
-    environment = os.environ | {"REPRO_STORE": str((store or store_dir()).resolve())}
+    root, environment = project_root(), store_environment(store)
     command = [sys.executable, "-m", "streamlit", "run", str(root / "leaderboard" / "app.py")]
     command += ["--server.port", str(port), "--server.address", address, "--server.headless", "true"]
     os.chdir(root)  # where Streamlit looks for its theme

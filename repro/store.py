@@ -190,10 +190,14 @@ class Store:
     def sync(self) -> None:
         """Bring the index up to date with the files; done on opening, and cheap when nothing has changed.
 
-        A shared index keeps rows whose file is not here, since another machine may have it.
+        A shared index keeps rows whose file is not here, since another machine may have it. A store for reading only
+        looks again at what is there.
         """
         with self._explained():
-            self._sync(self._index)
+            if not self.read_only:
+                self._sync(self._index)
+            elif self.url is None:
+                self.__dict__.pop("_index", None)
 
     def rebuild(self) -> None:
         """Read all files into the index again, whatever it knows; of a shared index, the part that they are of.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -157,6 +159,67 @@ def test_the_board_opens_and_a_claim_is_one_click_away(visit, tmp_path):
     assert page.url.endswith(f"claim?claim=he2015/{NAME}")
     page.go_back()
     page.locator("h1", has_text="what we measured").wait_for()
+
+
+def test_badges_and_data_are_served_beside_the_pages(address):
+    """For READMEs of others: pictures, the lines of the board, a record; what is wrong is said as JSON."""
+    with urllib.request.urlopen(f"{address}/badge/he2015/{NAME}.svg") as answer:
+        assert answer.headers["Content-Type"] == "image/svg+xml"
+        assert b"supported" in answer.read()
+    with urllib.request.urlopen(f"{address}/api/claims.json") as answer:
+        (line,) = [one for one in json.load(answer)["claims"] if one["claim"] == f"he2015/{NAME}"]
+    with urllib.request.urlopen(f"{address}/api/records/{line['record'].removeprefix('sha256:')}") as answer:
+        assert decode(answer.read()) == factory.degrades(name=NAME)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{address}/badge/nobody2000.svg")
+    assert refused.value.code == 404
+    assert "no such paper" in json.load(refused.value)["detail"]
+
+
+def test_keys_are_enough(visit):
+    """Tab leads from the menu to the filters, typing narrows the board, and Enter on a verdict opens its claim."""
+    page = visit()
+    reached = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText")
+        )
+        if reached[-1] == "Search":
+            break
+    assert reached[-1] == "Search", reached
+    page.keyboard.type(NAME)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/?q={NAME}")
+    link = page.locator("table.claims a.statement").first
+    link.wait_for()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('table.claims a.statement')"):
+            break
+    else:
+        pytest.fail("no statement is reached")
+    seen = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert seen != "none"
+    page.keyboard.press("Enter")
+    page.get_by_text("History", exact=True).wait_for()
+    assert NAME in page.url
+
+
+def test_back_and_forward_follow_the_filters(visit):
+    """Each filter is a step of the browser's history, and going back shows what was shown."""
+    page = visit("?full=true")
+    everything = page.get_by_text("verdicts shown").inner_text()
+    page.get_by_label("Search").fill(NAME)
+    page.get_by_label("Search").press("Enter")
+    playwright.expect(page.get_by_text("verdicts shown")).not_to_have_text(everything)
+    page.locator("table.claims a.statement").first.click()
+    page.get_by_text("History", exact=True).wait_for()
+    page.go_back()
+    page.wait_for_url(f"**q={NAME}**")
+    playwright.expect(page.get_by_text("verdicts shown")).not_to_have_text(everything)
+    page.go_forward()
+    page.get_by_text("History", exact=True).wait_for()
 
 
 def test_a_permalink_opens_a_claim(visit):

@@ -251,6 +251,21 @@ def test_reading_only_writes_nothing(store):
             (store.root / name).unlink()
 
 
+def test_reading_only_follows_what_comes(store):
+    """After `sync` it has what was added since, by the store or by hand, and still writes nothing."""
+    store.add(make_record(1))
+    reader = Store(store.root, read_only=True)
+    assert len(reader.rows()) == 1
+    write_whole(store.path(make_record(2)), encode(make_record(2)))
+    before = contents(store.root)
+    reader.sync()
+    assert len(reader.rows()) == 2
+    assert contents(store.root) == before
+    store.add(make_record(3))
+    reader.sync()
+    assert len(reader.rows()) == 3
+
+
 def contents(root: Path) -> dict[str, int]:
     """Every file with the time it was last changed."""
     return {str(path): path.stat().st_mtime_ns for path in root.rglob("*")}

@@ -13,21 +13,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from leaderboard.queries import REFERENCE
-from leaderboard.service import badges
-from leaderboard.service.answers import COMMON, LOG, Problem, broken, json_answer, refused, unavailable, unroutable
+from leaderboard.service.answers import LOG, Problem, broken, json_answer, refused, unavailable, unroutable
 from leaderboard.service.board import Board
 from leaderboard.service.ingest import Intake, require
 from leaderboard.service.limits import Limiter, check_rate, read_json
+from leaderboard.service.reading import Reading
 from repro.errors import ReproError
-from repro.record import Record, encode
 from repro.store import Store, Union
 from repro.tokens import Token, Tokens
 
 LARGEST = 4 << 20  # bytes of a record that is sent in; a hundred times what records have had so far
 RATE, BURST = 120.0, 60  # records a minute of one token, and how many at once
 GUESSES, GUESS_BURST = 30.0, 120  # tokens that one address may show and that were not seen before
-DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +59,6 @@ def create(
     limits = limits or Limits()
     store.sync()  # what is wrong with it is said at the start
     service = Service(
-        store=store,
-        board=Board(Union((published, store))),
         intake=Intake(store, known),
         tokens=Tokens(store.root),
         sending=Limiter(limits.per_minute, limits.burst),
@@ -72,13 +67,9 @@ def create(
     )
     routes = [
         Route("/api/records", service.take, methods=["POST"]),
-        Route("/api/records/{name}", service.record),
-        Route("/api/claims.json", service.claims),
         Route("/api/tokens", service.list_tokens),
         Route("/api/tokens/{own}", service.revoke, methods=["DELETE"]),
-        Route("/badge/{paper}.{form}", service.badge),
-        Route("/badge/{paper}/{claim}.{form}", service.badge),
-        Route("/healthz", service.health),
+        *Reading(Board(Union((published, store)))).routes(),
     ]
     handlers = {Problem: refused, HTTPException: unroutable, ReproError: unavailable, Exception: broken}
     return Starlette(routes=routes, exception_handlers=handlers)
@@ -86,10 +77,8 @@ def create(
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """What the routes share, and the routes."""
+    """What the routes of senders and keepers share, and the routes."""
 
-    store: Store
-    board: Board
     intake: Intake
     tokens: Tokens
     sending: Limiter
@@ -109,47 +98,6 @@ class Service:
         answer = {"id": taken.record.id, "new": taken.new, "runner": taken.record.runner}
         place = {"Location": f"/api/records/{taken.record.id.removeprefix('sha256:')}"}
         return json_answer(answer, 201 if taken.new else 200, place)
-
-    def record(self, request: Request) -> Response:
-        """GET /api/records/<id>: the record's own bytes; by its whole id, or by the 16 digits that name its file."""
-        name = request.path_params["name"].removesuffix(".json").removeprefix("sha256:")
-        if len(name) not in (16, 64) or not set(name) <= set("0123456789abcdef"):
-            raise Problem(404, "A record's id is 64 hexadecimal digits", "Give them all, or the first 16.")
-        found = self._find(name)
-        if found is None:
-            self.board.refresh()
-            found = self._find(name)
-        if found is None:
-            raise Problem(404, "There is no such record", "See /api/claims.json.")
-        keep = f"public, max-age={365 * DAY}, immutable"  # a record is never edited
-        return _unless_known(request, encode(found), found.id, keep, "application/json")
-
-    def claims(self, request: Request) -> Response:
-        """GET /api/claims.json: the board."""
-        kept = self.board.snapshot()
-        return _unless_known(request, kept.json, kept.version, "no-cache", "application/json")
-
-    def badge(self, request: Request) -> Response:
-        """GET /badge/<paper>[/<claim>].svg or .json, ?implementation=reference: verdicts in a few words."""
-        paper, claim, form = (request.path_params.get(name) for name in ("paper", "claim", "form"))
-        entries = self.board.snapshot().entries
-        own = request.query_params.get("implementation", REFERENCE)
-        names = {(one.paper, None) for one in entries} | {(one.paper, one.claim.partition("/")[2]) for one in entries}
-        if (paper, claim) not in names or form not in ("svg", "json"):
-            raise Problem(404, "There is no such paper or claim on this board", "See /api/claims.json.")
-        if own != REFERENCE and not own.startswith("submission:"):
-            own = f"submission:{own}"
-        shown = badges.face(entries, str(paper), claim, own)
-        headers = {"Cache-Control": "public, max-age=300"}
-        if form == "json":
-            return json_answer(badges.shields(shown), headers=headers)
-        sealed = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return Response(badges.svg(shown), 200, COMMON | headers | sealed, "image/svg+xml")
-
-    def health(self, request: Request) -> Response:
-        """GET /healthz: 200 while the index answers, else 503."""
-        self.store.find("0" * 64)
-        return json_answer({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
     async def list_tokens(self, request: Request) -> Response:
         """GET /api/tokens: who may send records, for an admin; without secrets and hashes."""
@@ -171,9 +119,6 @@ class Service:
         LOG.info("token %s revoked %s", token.id, own)
         return json_answer({"id": own, "revoked": revoked.revoked}, headers={"Cache-Control": "no-store"})
 
-    def _find(self, name: str) -> Record | None:
-        return next((found for store in self.board.stores.stores if (found := store.find(name)) is not None), None)
-
     async def _token(self, request: Request) -> Token:
         """The token that a request shows.
 
@@ -194,12 +139,3 @@ class Service:
 
 def _unknown(detail: str) -> NoReturn:
     raise Problem(401, detail, "Ask the board's keeper for a token.", {"WWW-Authenticate": "Bearer"})
-
-
-def _unless_known(request: Request, data: bytes, version: str, keep: str, kind: str) -> Response:
-    """An answer, or 304 where the asker has this version of it; "" is never known."""
-    headers = COMMON | {"Cache-Control": keep} | ({"ETag": f'"{version}"'} if version else {})
-    asked = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if version and asked & {f'"{version}"', "*"}:
-        return Response(status_code=304, headers=headers)
-    return Response(data, 200, headers, kind)

@@ -23,7 +23,7 @@ def leaderboard(port: int, address: str, store: Path | None) -> None:
     from repro.paths import project_root, store_environment
 
     root, environment = project_root(), store_environment(store)
-    command = [sys.executable, "-m", "streamlit", "run", str(root / "leaderboard" / "app.py")]
+    command = [sys.executable, "-m", "streamlit", "run", str(root / "leaderboard" / "server.py")]
     command += ["--server.port", str(port), "--server.address", address, "--server.headless", "true"]
     os.chdir(root)  # where Streamlit looks for its theme
     sys.stdout.flush()

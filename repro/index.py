@@ -188,6 +188,11 @@ class Index:
             )
             return {path: Stamp(size, mtime) for path, size, mtime in connection.execute(known)}
 
+    def paths(self) -> set[str]:
+        """The files that the index knows."""
+        with self._reading() as connection:
+            return set(connection.scalars(sa.union_all(sa.select(RECORDS.c.path), sa.select(PROBLEMS.c.path))))
+
     def update(self, found: Sequence[Found], gone: Collection[str] = ()) -> None:
         """Take in files that were read and forget those that are gone, in one transaction."""
         with self._writing() as connection:

@@ -231,9 +231,19 @@ class Store:
         """The SQLite file on the disk, read in place, if it is there and up to date with the files."""
         index = Index(reading(self.root / "index.sqlite"))
         with contextlib.suppress(exc.DatabaseError):
-            if index.exists() and index.stamps() == self._listing():
+            if index.exists() and self._follows(index):
                 return index
         return None
+
+    def _follows(self, index: Index) -> bool:
+        """Whether an index is up to date with the files; with their names where they are many, as in `version`."""
+        names = {
+            f"records/{folder.name}/{entry.name}"
+            for folder in _folders(self.root / "records")
+            for entry in _scan(folder)
+            if entry.name.endswith(".json")
+        }
+        return index.paths() == names if len(names) > MANY else index.stamps() == self._listing()
 
     def _copied(self) -> Index:
         """A copy of it that is brought up to date where it is, since nothing may be written here."""

@@ -266,6 +266,28 @@ def test_reading_only_follows_what_comes(store):
     assert len(reader.rows()) == 3
 
 
+def test_of_many_files_the_names_are_compared(store, monkeypatch):
+    """Opening a large store for reading looks at no file; one more, one less and another one are noticed."""
+    monkeypatch.setattr("repro.store.MANY", 2)
+    records = [make_record(number) for number in range(4)]
+    for record in records[:3]:
+        store.add(record)
+
+    def seen() -> set[str]:
+        return {row.id for row in Store(store.root, read_only=True).rows()}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_stamped", lambda *_: pytest.fail("a file was looked at"))
+        assert seen() == {record.id for record in records[:3]}
+    store.path(records[0]).rename(store.path(records[0]).with_suffix(".kept"))
+    assert seen() == {record.id for record in records[1:3]}
+    write_whole(store.path(records[3]), encode(records[3]))
+    assert seen() == {record.id for record in records[1:]}
+    (store.root / "records" / "toy2020" / "damaged.json").write_text("{")
+    assert len(Store(store.root, read_only=True).problems()) == 1
+    assert seen() == {record.id for record in records[1:]}
+
+
 def contents(root: Path) -> dict[str, int]:
     """Every file with the time it was last changed."""
     return {str(path): path.stat().st_mtime_ns for path in root.rglob("*")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from leaderboard.queries import REFERENCE, Line
+from leaderboard.queries import Line
 from leaderboard.repository import Calibration, Rate
 from leaderboard.vouched import reference_rows
 from repro.paths import project_root
@@ -85,10 +85,9 @@ def history(stores: Union) -> History:
 
     What others sent to a shared board, and nobody has verified, cannot make the suite look worse than it is.
     """
-    some = stores.distinct("powerless", kind=REFERENCE) != [False]  # the databases tell faster than we can
-    rows = reference_rows(stores) if some else []
-    pierced = {_case(row) for row in rows if row.powerless}
-    ordered = [row for row in rows if _case(row) in pierced]
+    pierced = {_case(row) for row in reference_rows(stores, powerless=True)}
+    named = sorted({(paper, name) for paper, name, _ in pierced})
+    ordered = [row for one in named for row in reference_rows(stores, *one) if _case(row) in pierced]
     newest = {row.id: row for store in stores.stores for row in store.flagged(FLAGGED)}
     flagged = sorted(newest.values(), key=lambda row: (row.created, row.id), reverse=True)
     return History(

@@ -201,7 +201,7 @@ class Index:
             self._forget(connection, [*gone, *(file.path for file in found)])
             self._take_in(connection, found)
 
-    def rows(self, where: Mapping[str, str | None]) -> list[Row]:
+    def rows(self, where: Mapping[str, str | bool | None]) -> list[Row]:
         """The records whose columns have these values (None: any), oldest first."""
         wanted = [RECORDS.c[name] == value for name, value in where.items() if value is not None]
         query = sa.select(*COLUMNS).where(*wanted).order_by(RECORDS.c.created, RECORDS.c.id)
@@ -250,6 +250,11 @@ class Index:
         query = sa.select(*COLUMNS).where(RECORDS.c.flag != sa.literal_column("''")).order_by(*age).limit(most)
         with self._reading() as connection:
             return [Row(**row._mapping) for row in connection.execute(query)]
+
+    def among(self, ids: Sequence[str]) -> list[str]:
+        """Which of these ids are of records here."""
+        with self._reading() as connection:
+            return list(connection.scalars(sa.select(RECORDS.c.id).where(RECORDS.c.id.in_(ids))))
 
     def flags(self) -> list[str]:
         """The ids of all records with a flag."""

@@ -100,10 +100,11 @@ class Store:
         kind: str | None = None,
         implementation: str | None = None,
         runner: str | None = None,
+        powerless: bool | None = None,
     ) -> list[Row]:
         """What the index knows of the records with these properties, oldest first, without opening them."""
-        where = {"paper": paper, "claim": claim, "name": name, "kind": kind}
-        where |= {"implementation": implementation, "runner": runner}
+        where: dict[str, str | bool | None] = {"paper": paper, "claim": claim, "name": name, "kind": kind}
+        where |= {"implementation": implementation, "runner": runner, "powerless": powerless}
         with self._explained():
             return self._index.rows(where)
 
@@ -168,6 +169,13 @@ class Store:
         """The newest records with a flag, at most so many, the newest first."""
         with self._explained():
             return self._index.flagged(most)
+
+    def among(self, ids: Sequence[str]) -> set[str]:
+        """Which of these ids are of records here."""
+        with self._explained():
+            return {
+                name for start in range(0, len(ids), BATCH) for name in self._index.among(ids[start : start + BATCH])
+            }
 
     def flags(self) -> list[str]:
         """The ids of all records with a flag."""

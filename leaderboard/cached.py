@@ -46,7 +46,7 @@ def _part(version: str, asked: Asked) -> tuple[Line, ...]:
     return queries.board(stores(version), asked)
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
+@st.cache_data(show_spinner=False, max_entries=64)
 def implementations(version: str, paper: str = "") -> list[str]:
     """What implementations of a paper, or of all, are called in addresses; the reference first."""
     return queries.implementations(stores(version), paper)

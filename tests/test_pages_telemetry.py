@@ -219,7 +219,7 @@ def test_telemetry_of_a_paper_and_of_a_claim(store):
     overview = text(page("telemetry", paper="he2015"))
     assert "table-6[ResNet-56]" in overview
     assert "2,000 J" in overview
-    assert "not measured: no NVML and no readable RAPL counter" in text(page("telemetry", paper="aaronson2014"))
+    assert "No energy of 1 claim: no NVML and no readable RAPL counter" in text(page("telemetry", paper="aaronson2014"))
     claim = page("telemetry", claim="he2015/table-6[ResNet-56]")
     assert "GPU utilisation" in text(claim)
     assert claim.selectbox[0].value == "he2015"

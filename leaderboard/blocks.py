@@ -14,6 +14,7 @@ WIDTHS = ("37%", "14%", "14%", "18%", "8%", "9%")
 HEADS = ("Claim", "Verdict", "Published", "Measured", "Controls", "Checked")
 OVERVIEW = ("Paper", "Verdicts", "Sabotages rejected", "Submissions", "Newest record")
 NAMED = 6  # submissions that the board names
+BESIDE = 12  # submissions that stand beside a finding
 
 
 def claim_link(claim: str, row: str | None = None, implementation: str = "reference", record: str = "") -> str:
@@ -194,11 +195,13 @@ def _size(one: Line) -> str:
 
 def finding(one: Line, others: Iterable[Line] = ()) -> str:
     """A claim that does not hold, with the source that shows it, and what came of it on other implementations."""
-    link = claim_link(one.claim, one.row, one.implementation)
+    link, found = claim_link(one.claim, one.row, one.implementation), list(others)
     badges = "".join(
         f'<a href="{claim_link(x.claim, x.row, x.implementation)}">{style.badge(x.outcome)} {name(x)}</a>'
-        for x in others
+        for x in found[:BESIDE]
     )
+    if len(found) > BESIDE:
+        badges += f'<a href="implementations?paper={escape(one.paper.key)}">{BESIDE} of {len(found)} shown</a>'
     beside = f'<div class="marks small"><span class="soft">On submissions:</span>{badges}</div>' if badges else ""
     return (
         f'<div class="panel {one.outcome}">{style.badge(one.outcome)}'

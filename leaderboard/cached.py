@@ -31,13 +31,22 @@ def stores(version: str) -> Union:
     return Union(_opened(place, own) for place, own in zip(_places(), version.split("-"), strict=True))
 
 
-@st.cache_resource(show_spinner="Reading the records …", max_entries=32)
 def board(version: str, asked: Asked | None = None) -> tuple[Line, ...]:
     """The lines of the board: all, or those asked for; kept as they are, for there may be thousands of them."""
+    return _part(version, asked) if asked else _whole(version)
+
+
+@st.cache_resource(show_spinner="Reading the records …", max_entries=2)
+def _whole(version: str) -> tuple[Line, ...]:
+    return queries.board(stores(version))
+
+
+@st.cache_resource(show_spinner="Reading the records …", max_entries=12)
+def _part(version: str, asked: Asked) -> tuple[Line, ...]:
     return queries.board(stores(version), asked)
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
+@st.cache_data(show_spinner=False, max_entries=64)
 def implementations(version: str, paper: str = "") -> list[str]:
     """What implementations of a paper, or of all, are called in addresses; the reference first."""
     return queries.implementations(stores(version), paper)

@@ -92,7 +92,7 @@ def _answer(answer: Answer) -> str:
 
 def summary(found: Sequence[Beside], names: Sequence[Standing | str]) -> str:
     """How many claims each answers, and how often it differs from the first."""
-    heads = ("Implementation", "Division and who vouches", "Verdicts", "Beside the first")
+    heads = ("Implementation", "Division, and whether the project ran it again", "Verdicts", "Beside the first")
     rows = []
     for place, one in enumerate(names):
         own = [beside.answers[place] for beside in found]
@@ -106,7 +106,7 @@ def summary(found: Sequence[Beside], names: Sequence[Standing | str]) -> str:
                 _counted(own) if place else "the first",
             )
         )
-    return style.wrap(style.table(heads, rows))
+    return style.wrap(f'<div class="named">{style.table(heads, rows)}</div>')
 
 
 def _who(one: Standing | str) -> str:

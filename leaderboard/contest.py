@@ -44,7 +44,7 @@ class Quality:
     """What implementations of a paper are compared by.
 
     Attributes:
-        name: as it stands in an address: "all", "answered", or a claim with its row.
+        name: as people choose it, and as it stands in an address: a share of claims, or a claim with its row.
         title: for the axis.
         says: exactly what it is.
         better: whether a larger value is.
@@ -57,13 +57,13 @@ class Quality:
 
 
 ALL = Quality(
-    name="all",
+    name="share of all claims",
     title="claims judged as expected (% of all)",
     says="the share of the paper's claims that hold on it (or do not, where they are known not to); a claim that it "
     "does not answer counts as one that does not hold",
 )
 ANSWERED = Quality(
-    name="answered",
+    name="share of the claims it answers",
     title="claims judged as expected (% of those answered)",
     says="the share of the claims that it answers that hold on it (or do not, where they are known not to); an "
     "implementation that leaves out hard claims looks better than it is",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,21 +10,25 @@ import altair as alt
 import pandas as pd
 
 from leaderboard.charts import INK
-from leaderboard.contest import LARGEST, Contender, Quality
+from leaderboard.contest import ALL, ANSWERED, LARGEST, Contender, Quality
 from leaderboard.queries import Standing
 from repro.text import interval, number
 
 MOST = 500  # points that one chart shows
-NAMED = 8  # members of the front whose names stand in the chart
+ALL_NAMED = 12  # points up to this many all have their names beside them
+NAMED = 8  # members of the front that have, where there are more
+OVER = 3.0  # per cent beyond what a share can be, for the points' own size
 LABEL = 24  # letters of a name
-KINDS = ("reference", "closed", "open", "division not said")
+KINDS = ("reference", "closed division", "open division", "division not said")
 SHAPES = ("diamond", "circle", "square", "triangle-up")
+NEAR = 0.25  # of the width of the chart: about the length of a name
 HUES = ("#8d959e", "#2a9d8f", "#e07a3f", "#8f83e3")  # told apart by most eyes; the shape says the same
 
 
 def kind(standing: Standing) -> str:
     """What a point stands for."""
-    return "reference" if standing.newest.is_reference else standing.newest.division or "division not said"
+    newest = standing.newest
+    return KINDS[0] if newest.is_reference else f"{newest.division} division" if newest.division else KINDS[-1]
 
 
 def chart(found: Sequence[Contender], best: Sequence[Contender], quality: Quality, what: str) -> alt.LayerChart:
@@ -35,38 +40,95 @@ def chart(found: Sequence[Contender], best: Sequence[Contender], quality: Qualit
         quality: what the upright axis counts; better is always up.
         what: the cost.
     """
-    frame = pd.DataFrame([_point(one) for one in _drawn(found, best)])
+    drawn = _drawn(found, best)
+    frame = pd.DataFrame([_point(one) for one in drawn])
     steps = pd.DataFrame([_point(one, i) for i, one in enumerate(best)])
     spread = [1.0, *(x for name in ("cost", "low", "high") for x in frame[name])]
     log = max(spread) / min(spread) > 4
+    ends, heights = _ends(spread, log=log), _heights(frame["quality"].tolist(), share=quality in (ALL, ANSWERED))
+    named = len(drawn) if len(drawn) <= ALL_NAMED else min(NAMED, len(best))
+    frame["side"] = _sides(frame["cost"].tolist(), frame["quality"].tolist(), ends, heights, named, log=log)
+    # Every layer has the scale: one without would draw the axis down to 0.
+    wide = alt.Scale(type="log" if log else "linear", domain=ends, nice=False, zero=False)
     across = alt.X(
         "cost:Q",
         title=f"{_short(what, 40)}, times the reference's",
-        scale=alt.Scale(type="log" if log else "linear", domain=_ends(spread, log=log), nice=False),
+        scale=wide,
         axis=alt.Axis(tickCount=6, format="~g"),
     )
     up = alt.Y(
         "quality:Q",
         title=_short(quality.title, 56),
-        scale=alt.Scale(reverse=not quality.better, zero=False, domain=_heights(frame["quality"].tolist())),
+        scale=alt.Scale(reverse=not quality.better, zero=False, nice=False, domain=heights),
         axis=alt.Axis(tickCount=5),
     )
-    legend = alt.Legend(orient="top", title=None, values=[x for x in KINDS if x in set(frame["kind"])], symbolSize=110)
+    legend = alt.Legend(
+        orient="top",
+        title=None,
+        values=[x for x in KINDS if x in set(frame["kind"])],
+        symbolSize=110,
+        symbolOpacity=1,
+        labelFontSize=13,
+        labelLimit=0,
+    )
     hue = alt.Color("kind:N", scale=alt.Scale(domain=list(KINDS), range=list(HUES)), legend=legend)
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=list(KINDS), range=list(SHAPES)), legend=legend)
     tip = [alt.Tooltip(f"{name}:N") for name in ("implementation", "kind", "spent", "gained", "of")]
     base, line = alt.Chart(frame), alt.Chart(steps)
     one = alt.Chart(pd.DataFrame({"cost": [1.0]}))
+    low, high = alt.X("low:Q", scale=wide), alt.X2("high:Q")
     layers: list[Any] = [
-        one.mark_rule(color=INK, strokeDash=[4, 4]).encode(x="cost:Q"),
+        one.mark_rule(color=INK, strokeDash=[4, 4]).encode(x=alt.X("cost:Q", scale=wide)),
         line.mark_line(interpolate="step-after", color=INK, strokeWidth=2).encode(x=across, y=up, order="order:Q"),
-        base.mark_rule(strokeWidth=3, opacity=0.4).encode(x="low:Q", x2="high:Q", y=up, color=hue),
+        base.mark_rule(strokeWidth=3, opacity=0.4).encode(x=low, x2=high, y=up, color=hue),
         base.mark_point(size=150, filled=True, opacity=1).encode(x=across, y=up, color=hue, shape=shape, tooltip=tip),
-        line.transform_filter(f"datum.order < {NAMED}")
-        .mark_text(align="left", dx=9, dy=-10, color=INK, fontSize=12)
-        .encode(x="cost:Q", y=up, text="label:N"),
     ]
+    for side in sorted({x for x in frame["side"] if x}):
+        upright, level = side.split()
+        layers.append(
+            base.transform_filter(f"datum.side === '{side}'")
+            .mark_text(
+                align="left" if level == "right" else "right",
+                dx=9 if level == "right" else -9,
+                dy=-12 if upright == "above" else 14,
+                color=INK,
+                fontSize=13,
+            )
+            .encode(x=across, y=up, text="label:N")
+        )
     return alt.LayerChart(layer=layers).properties(height=380, width="container").configure_view(strokeWidth=0)
+
+
+def _sides(
+    costs: Sequence[float],
+    qualities: Sequence[float],
+    ends: Sequence[float],
+    heights: Sequence[float],
+    named: int,
+    *,
+    log: bool,
+) -> list[str]:
+    """Where the name of each point stands, such as "above right": inside of the chart, and off its neighbour's name.
+
+    Args:
+        costs: of the points.
+        qualities: the same.
+        ends: of the axis of cost.
+        heights: the ends of the other axis.
+        named: how many of the first points have a name beside them; "" is said of the others.
+        log: whether the axis of cost is logarithmic.
+    """
+    said = [""] * len(costs)
+    scaled = [math.log(x) for x in costs] if log else list(costs)
+    first, last = (math.log(x) for x in ends) if log else ends
+    before: tuple[float, float, str] | None = None
+    for i in sorted(range(named), key=lambda i: scaled[i]):
+        x, y = (scaled[i] - first) / (last - first), (qualities[i] - heights[0]) / (heights[1] - heights[0])
+        near = before is not None and x - before[0] < NEAR and abs(y - before[1]) < NEAR / 2
+        upright = "below" if near and before is not None and before[2] == "above" else "above"
+        said[i] = f"{upright} {'left' if x > 1 - NEAR else 'right'}"
+        before = (x, y, upright)
+    return said
 
 
 def _drawn(found: Sequence[Contender], best: Sequence[Contender]) -> list[Contender]:
@@ -108,7 +170,8 @@ def _ends(values: Sequence[float], *, log: bool) -> list[float]:
     return [max(0.0, low - room), high + 1.6 * room]
 
 
-def _heights(values: Sequence[float]) -> list[float]:
+def _heights(values: Sequence[float], *, share: bool) -> list[float]:
+    """The ends of the axis of quality, with a little room; of per cent, hardly beyond 0 and 100."""
     low, high = min(values), max(values)
     room = 0.14 * (high - low) or 0.1 * abs(high) or 1.0
-    return [low - room, high + room]
+    return [max(low - room, -OVER), min(high + room, 100 + OVER)] if share else [low - room, high + room]

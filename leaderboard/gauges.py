@@ -10,11 +10,14 @@ import pandas as pd
 
 from leaderboard.charts import INK, LABEL, PALETTE, Picture
 from leaderboard.usage import GAUGES, Cost, Gauge, Trace, points
-from repro.text import duration, number
+from leaderboard.usage_sheet import time_of
+from repro.text import number
 
 POINTS = 6000  # of all lines of a chart
 BARS = 30  # claims in a chart
-TALL = 46  # pixels of a claim in it
+LETTERS = 14  # pixels of the names in it
+TALL = 48  # pixels of a claim in it
+NTH = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")  # a name for each colour
 DOTS = 60  # points of a line that are drawn as dots too
 DASHES = {"solid": [1, 0], "dashed": [7, 4], "dotted": [2, 3]}  # told apart without colours, and by their CSS names
 
@@ -50,9 +53,9 @@ def _frame(traces: Sequence[Trace], gauge: Gauge) -> pd.DataFrame:
 def _over_time(
     frame: pd.DataFrame, gauge: Gauge, chosen: Collection[str], looks: dict[str, tuple[str, str]]
 ) -> alt.LayerChart:
-    across = alt.X("t:Q", title="seconds", axis=alt.Axis(grid=False, tickCount=6))
+    across = alt.X("t:Q", title="seconds", axis=_axis(grid=False, tickCount=6))
     scale = alt.Scale(zero=gauge.zero, nice=True)
-    up = alt.Y("value:Q", title=gauge.unit, scale=scale, axis=alt.Axis(tickCount=5, format=",.4~g"))
+    up = alt.Y("value:Q", title=gauge.unit, scale=scale, axis=_axis(tickCount=5, format=",.4~g"))
     arms = list(looks)
     hues = alt.Scale(domain=arms, range=[hue for hue, _ in looks.values()])
     dashes = alt.Scale(domain=arms, range=[DASHES[kind] for _, kind in looks.values()])
@@ -78,9 +81,8 @@ def _over_time(
 def _words(frame: pd.DataFrame, gauge: Gauge) -> str:
     times, values = frame["t"].tolist(), frame["value"].tolist()
     trials = len(set(frame["trial"]))
-    many = "1 trial" if trials == 1 else f"{trials} trials"
     return (
-        f"{gauge.name[0].upper()}{gauge.name[1:]} over {number(max(times))} s, {many}: "
+        f"{gauge.name[0].upper()}{gauge.name[1:]} over {number(max(times))} s, {_trials(trials)}: "
         f"between {number(min(values))} and {number(max(values))} {gauge.unit}"
     )
 
@@ -92,36 +94,51 @@ def seconds(costs: Sequence[Cost]) -> Picture:
     order = [f"{i}" for i in range(len(costs))]  # names of two claims may be equal once they are cut
     unit, long = _unit(max((one.wall_s for one in costs), default=0.0))
     rows = [
-        (order[i], one.short, arm.name, str(place % len(PALETTE)), place, arm.wall_s / long, arm.trials)
+        (order[i], one.short, arm.name, _nth(place), place, arm.wall_s / long, time_of(arm.wall_s), arm.trials)
         for i, one in enumerate(costs)
         for place, arm in enumerate(one.arms)
     ]
-    frame = pd.DataFrame(rows, columns=["bar", "claim", "arm", "hue", "place", "wall", "trials"])
+    frame = pd.DataFrame(rows, columns=["bar", "claim", "arm", "hue", "place", "wall", "time", "trials"])
     said = pd.DataFrame(
         [
-            {"bar": order[i], "text": f"{names[i]}: {duration(one.wall_s)} in {one.trials} trials"}
+            {"bar": order[i], "text": f"{names[i]}: {time_of(one.wall_s)} in {_trials(one.trials)}"}
             for i, one in enumerate(costs)
         ]
     )
     band = alt.Y("bar:N", axis=None, scale=alt.Scale(domain=order, paddingInner=0.62, paddingOuter=0.5))
-    across = alt.X("wall:Q", title=f"{unit} of wall time", stack="zero", axis=alt.Axis(tickCount=6))
-    hues = alt.Scale(domain=[str(i) for i in range(len(PALETTE))], range=PALETTE)
+    across = alt.X("wall:Q", title=f"{unit} of wall time", stack="zero", axis=_axis(tickCount=6))
+    found = [_nth(place) for place in range(min(len(PALETTE), max((len(one.arms) for one in costs), default=0)))]
+    hues = alt.Scale(domain=found, range=PALETTE[: len(found)])
+    legend = alt.Legend(orient="top", title=None, symbolOpacity=1, labelFontSize=LETTERS, labelLimit=0)
+    colour = alt.Color("hue:N", scale=hues, legend=legend if len(found) > 1 else None)
     tip = [
         alt.Tooltip("claim:N"),
         alt.Tooltip("arm:N"),
-        alt.Tooltip("wall:Q", format=".3~f", title=unit),
+        alt.Tooltip("time:N", title="wall time"),
         alt.Tooltip("trials:Q"),
     ]
     bars = alt.Chart(frame).mark_bar(stroke="white", strokeWidth=0.8, opacity=0.85)
-    text = alt.Chart(said).mark_text(align="left", baseline="bottom", dy=-10, fontSize=12, color=INK)
+    text = alt.Chart(said).mark_text(align="left", baseline="bottom", dy=-10, fontSize=LETTERS, color=INK)
     layers: list[Any] = [
-        bars.encode(
-            x=across, y=band, color=alt.Color("hue:N", scale=hues, legend=None), order=alt.Order("place:Q"), tooltip=tip
-        ),
+        bars.encode(x=across, y=band, color=colour, order=alt.Order("place:Q"), tooltip=tip),
         text.encode(x=alt.value(2), y=band, text="text:N"),
     ]
-    words = "; ".join(f"{one.short}: {duration(one.wall_s)}" for one in costs)
+    words = "; ".join(f"{one.short}: {time_of(one.wall_s)}" for one in costs)
     return Picture(chart=_finish(layers, height=TALL * len(costs) + 100), alt=f"Seconds by claim and arm. {words}")
+
+
+def _nth(place: int) -> str:
+    """What the legend calls an arm: each claim has arms of its own, so that a colour says only which one it is."""
+    return f"{NTH[place % len(PALETTE)]} arm of a claim"
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count:,} trials"
+
+
+def _axis(**facts: Any) -> alt.Axis:
+    """An axis whose numbers and title can be read."""
+    return alt.Axis(labelFontSize=LETTERS - 1, titleFontSize=LETTERS - 1, **facts)
 
 
 def _unit(longest: float) -> tuple[str, float]:

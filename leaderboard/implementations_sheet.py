@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from leaderboard import blocks, paper_sheet, record_sheet, style
 from leaderboard.contest import Contender, Quality, cost
-from leaderboard.queries import Section, Standing, counts
+from leaderboard.queries import REFERENCE, Section, Standing, counts
 from repro.record import Ratio
 from repro.text import number
 
 HEADS = ("Implementation", "Verdicts", "Time", "Memory", "Energy", "Source")
+NAMED = 6  # submissions of a paper that the overview names
+NONE = '<span class="soft">&ndash;</span>'
 EACH = 50  # implementations on one page
 SAID = 30  # members of the front that the text names
+
+
+def overview(titles: Mapping[str, str], names: Mapping[str, Sequence[str]]) -> str:
+    """All papers, how many submissions each has, and the way to them.
+
+    Args:
+        titles: of the papers, by key.
+        names: what their submissions are called, by key.
+    """
+    rows = []
+    for key, title in sorted(titles.items(), key=lambda each: (-len(names[each[0]]), each[0])):
+        own = names[key]
+        link = f'<a href="{paper_sheet.address("implementations", key)}">{escape(title)}</a>'
+        listed = ", ".join(style.theirs(name.removeprefix("submission:")) for name in own[:NAMED])
+        more = f" and {len(own) - NAMED} more" if len(own) > NAMED else ""
+        beside = _beside(key, [REFERENCE, *own[:1]], "Compare") if own else NONE
+        many = f"{len(own)}: {listed}{more}" if own else '<span class="soft">the reference only</span>'
+        rows.append((f'{link}<span class="sub mono">{escape(key)}</span>', many, beside))
+    return style.wrap(
+        '<h1>Implementations</h1><p class="lead">Who answers the claims of which paper. On the page of a paper each '
+        "submission stands beside the project's reference, with its verdicts and what it costs.</p>"
+        + style.table(("Paper", "Submissions", "Side by side"), rows)
+        + '<p class="soft"><a href="submit">Submit</a> says how to make one.</p>'
+    )
+
+
+def compare(section: Section, shown: Sequence[Standing]) -> str:
+    """The way to the page that compares two of those that are shown; "" where there are no two."""
+    names = [one.newest.implementation for one in shown[:2]]
+    if len(names) < 2:
+        return ""
+    first, second = (style.theirs(name.removeprefix("submission:")) for name in names)
+    return style.wrap(f"<p>{_beside(section.paper.key, names, f'Compare {first} and {second}, claim by claim')}</p>")
+
+
+def _beside(paper: str, names: Sequence[str], says: str) -> str:
+    return f'<a href="{paper_sheet.address("compare", paper, **{"with": names})}">{says}</a>'
 
 
 def head(section: Section, total: int) -> str:

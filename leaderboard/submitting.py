@@ -10,6 +10,8 @@ from leaderboard import style
 from leaderboard.blocks import name
 from leaderboard.queries import Section, Standing, counts
 
+LISTED = 100  # submissions that the page lists
+
 
 @dataclass(frozen=True)
 class Step:
@@ -100,11 +102,17 @@ def rules() -> str:
 
 
 def status(sections: Iterable[Section]) -> str:
-    """Where the submissions stand that records are there of."""
-    rows = [_standing(one, section) for section in sections for one in section.standings if not one.newest.is_reference]
+    """Where the submissions stand that records are there of, in full or the newest `LISTED` of them."""
+    found = [(one, section) for section in sections for one in section.standings if not one.newest.is_reference]
+    shown = found
+    if len(found) > LISTED:
+        shown = sorted(found, key=lambda pair: pair[0].newest.created, reverse=True)[:LISTED]
+    rows = [_standing(*pair) for pair in shown]
     heads = ("Submission", "Paper", "Standing", "Verdicts", "Newest record")
     body = style.table(heads, rows) if rows else '<p class="soft">No submission has been judged here yet.</p>'
-    return style.wrap(style.part("Submissions and where they stand") + body)
+    cut = f"The newest {len(rows)} of {len(found):,} are shown; a paper's page of implementations lists all of its own."
+    note = f'<p class="soft small">{cut}</p>' if len(found) > len(rows) else ""
+    return style.wrap(style.part("Submissions and where they stand") + body + note)
 
 
 def _standing(one: Standing, section: Section) -> Sequence[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from leaderboard.queries import REFERENCE, Line
+from leaderboard.queries import Line
 from leaderboard.repository import Calibration, Rate
 from leaderboard.vouched import reference_rows
 from repro.paths import project_root
@@ -81,20 +81,19 @@ class History:
 
 
 def history(stores: Union) -> History:
-    """Go through the index of the stores once, and open the records of claims that a sabotage ever got through.
+    """Ask the index for what is flagged, and open the records of claims that a sabotage ever got through.
 
     What others sent to a shared board, and nobody has verified, cannot make the suite look worse than it is.
     """
-    some = stores.distinct("powerless", kind=REFERENCE) != [False]  # the databases tell faster than we can
-    rows = reference_rows(stores) if some else []
-    pierced = {_case(row) for row in rows if row.powerless}
-    ordered = [row for row in rows if _case(row) in pierced]
-    any_flag = any(stores.distinct("flag"))
-    flagged = [row for row in reversed(stores.rows()) if row.flag] if any_flag else []
+    pierced = {_case(row) for row in reference_rows(stores, powerless=True)}
+    named = sorted({(paper, name) for paper, name, _ in pierced})
+    ordered = [row for one in named for row in reference_rows(stores, *one) if _case(row) in pierced]
+    newest = {row.id: row for store in stores.stores for row in store.flagged(FLAGGED)}
+    flagged = sorted(newest.values(), key=lambda row: (row.created, row.id), reverse=True)
     return History(
         slips=tuple(slips(stores.get(row.id) for row in ordered)),
         flagged=tuple(flagged[:FLAGGED]),
-        flags=len(flagged),
+        flags=len({name for store in stores.stores for name in store.flags()}),
     )
 
 

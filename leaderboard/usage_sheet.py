@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from repro.record import Record, TrialPart
 from repro.text import duration, number
 
 TRIALS = 100  # rows of the table of trials
+NONE = "not measured: "  # how `Cost.energy_says` begins where no trial was
 DASH = '<span class="soft">&ndash;</span>'
 
 
@@ -58,22 +60,34 @@ def overview(title: str, costs: Sequence[Cost], on: str) -> str:
 
 
 def claims(costs: Sequence[Cost]) -> str:
-    """Time, memory and energy by claim."""
+    """Time, memory and energy by claim; why some energy was not measured is said once, above the table."""
     heads = ("Claim", "Trials", "Wall", "CPU", "Memory", "Energy", "Machine")
     rows = [
         (
-            f'<a href="{link(claim=one.case)}">{escape(one.short)}</a><span class="sub">@{one.version}, '
-            f"{style.day(one.created)}</span>",
+            f'<a href="{link(claim=one.case)}">{escape(one.short)}</a>'
+            f'<div class="soft">@{one.version}, {style.day(one.created)}{_arms(one)}</div>',
             f"{one.trials:,}" + _sub(f"{one.sampled} with a series" if one.sampled else ""),
             _value(time_of(one.wall_s)),
             _value(time_of(one.cpu_s)),
             _memory(one.peak_bytes, one.gpu_peak_bytes),
-            energy(one),
+            '<span class="soft unbroken">not measured</span>' if one.energy_says.startswith(NONE) else energy(one),
             escape(one.machine) + _sub("" if one.tier == "cpu" else f"tier {one.tier}"),
         )
         for one in costs
     ]
-    return style.wrap(style.table(heads, rows))
+    reasons = Counter(one.energy_says.removeprefix(NONE) for one in costs if one.energy_says.startswith(NONE))
+    notes = [f"of {_claims(count)}: {reason}" for reason, count in reasons.items()]
+    note = f'<p class="soft">No energy {escape("; ".join(notes))}.</p>' if notes else ""
+    return style.wrap(note + style.table(heads, rows))
+
+
+def _arms(one: Cost) -> str:
+    """The names of a claim's arms in the order of their colours, where it has several."""
+    return f"; arms: {escape(', '.join(arm.name for arm in one.arms))}" if len(one.arms) > 1 else ""
+
+
+def _claims(count: int) -> str:
+    return "1 claim" if count == 1 else f"{count} claims"
 
 
 def energy(one: Cost) -> str:

@@ -23,7 +23,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from repro.errors import ReproError
 from repro.record import Record, brief, encode, hardware
 
-VERSION = "2"  # of the tables; an index of another version is built anew
+VERSION = "3"  # of the tables; an index of another version is built anew
 BUSY_S = 60.0  # how long a writer waits for the others
 LOCK = 0x726570726F  # PostgreSQL's advisory lock for writing
 
@@ -40,6 +40,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         claim: its id, "key/name@version" with "[row]" for a row of a table.
+        source: hash of the implementation's source.
         estimate: of the verdict, with its interval `low` to `high` over `n` seeds or cases.
         machine: the processor's name.
         hardware: what a record is filtered by, `repro.record.hardware`.
@@ -58,6 +59,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     kind: str
     implementation: str
+    source: str
     evidence: str
     tier: str
     status: str
@@ -107,7 +109,8 @@ RECORDS = sa.Table(
     *(sa.Column(name, sa.Text, nullable=False) for name in ("claim", "name")),
     sa.Column("row", sa.Text),
     sa.Column("version", sa.Integer, nullable=False),
-    *(sa.Column(name, sa.Text, nullable=False) for name in ("digest", "kind", "implementation", "evidence", "tier")),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("digest", "kind", "implementation", "source")),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("evidence", "tier")),
     *(sa.Column(name, sa.Text, nullable=False) for name in ("status", "word")),
     *(sa.Column(name, sa.Double) for name in ("estimate", "low", "high")),
     sa.Column("n", sa.Integer, nullable=False),
@@ -116,7 +119,7 @@ RECORDS = sa.Table(
     sa.Column("machine", sa.Text, nullable=False),
     sa.Column("gpu", sa.Text, index=True),
     sa.Column("hardware", sa.Text, nullable=False, index=True),
-    sa.Column("runner", sa.Text, nullable=False),
+    sa.Column("runner", sa.Text, nullable=False, index=True),
     sa.Column("division", sa.Text),
     sa.Column("wall_s", sa.Double, nullable=False),
     sa.Column("energy_j", sa.Double),
@@ -126,6 +129,7 @@ RECORDS = sa.Table(
     sa.Column("supersedes", sa.String(71)),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Index("records_flagged", "created", sqlite_where=sa.text("flag != ''"), postgresql_where=sa.text("flag != ''")),
     sa.Index("records_case", "paper", "name", "created"),
     sa.Index("records_newest", "claim", "kind", "implementation", "created"),
     sa.Index("records_heads", "kind", "implementation", "paper", "name", "row", "version", "created", "id"),
@@ -147,6 +151,8 @@ PROBLEMS = sa.Table(
 )
 FACTS = sa.Table("facts", META, sa.Column("name", sa.String(40), primary_key=True), sa.Column("value", sa.Text))
 COLUMNS = [RECORDS.c[name] for name in Row.__struct_fields__]
+SAME = ("kind", "implementation", "paper", "name", "row", "version", "digest", "source", "word", "powerless")
+"""In which a rerun agrees with what it verifies."""
 
 
 class Index:
@@ -200,7 +206,7 @@ class Index:
             self._forget(connection, [*gone, *(file.path for file in found)])
             self._take_in(connection, found)
 
-    def rows(self, where: Mapping[str, str | None]) -> list[Row]:
+    def rows(self, where: Mapping[str, str | bool | None]) -> list[Row]:
         """The records whose columns have these values (None: any), oldest first."""
         wanted = [RECORDS.c[name] == value for name, value in where.items() if value is not None]
         query = sa.select(*COLUMNS).where(*wanted).order_by(RECORDS.c.created, RECORDS.c.id)
@@ -233,18 +239,52 @@ class Index:
         with self._reading() as connection:
             return list(connection.scalars(query))
 
+    def verified(self, where: Mapping[str, str | None]) -> list[Row]:
+        """Of the verified records among those, the newest of each that say the same of the same source."""
+        wanted = [RECORDS.c[name] == value for name, value in where.items() if value is not None]
+        age = [RECORDS.c[name].desc() for name in ("created", "id")]
+        rank = sa.func.row_number().over(partition_by=[RECORDS.c[name] for name in SAME], order_by=age).label("rank")
+        ranked = sa.select(RECORDS.c.id, rank).where(RECORDS.c.runner == "verified", *wanted).subquery()
+        query = sa.select(*COLUMNS).join(ranked, RECORDS.c.id == ranked.c.id).where(ranked.c.rank == 1)
+        with self._reading() as connection:
+            return [Row(**row._mapping) for row in connection.execute(query)]
+
+    def flagged(self, most: int) -> list[Row]:
+        """The newest records with a flag, at most so many, the newest first."""
+        age = [RECORDS.c[name].desc() for name in ("created", "id")]
+        query = sa.select(*COLUMNS).where(RECORDS.c.flag != sa.literal_column("''")).order_by(*age).limit(most)
+        with self._reading() as connection:
+            return [Row(**row._mapping) for row in connection.execute(query)]
+
+    def among(self, ids: Sequence[str]) -> list[str]:
+        """Which of these ids are of records here."""
+        with self._reading() as connection:
+            return list(connection.scalars(sa.select(RECORDS.c.id).where(RECORDS.c.id.in_(ids))))
+
+    def flags(self) -> list[str]:
+        """The ids of all records with a flag."""
+        query = sa.select(RECORDS.c.id).where(RECORDS.c.flag != sa.literal_column("''"))
+        with self._reading() as connection:
+            return list(connection.scalars(query))
+
+    def briefs(self, ids: Sequence[str]) -> list[str]:
+        """The JSON of `repro.record.brief` of records, in any order."""
+        with self._reading() as connection:
+            return list(connection.scalars(sa.select(TEXTS.c.brief).where(TEXTS.c.id.in_(ids))))
+
     def distinct(self, name: str, where: Mapping[str, str | None]) -> list[str]:
         """The values of a column among the records whose columns have these values, sorted."""
         wanted = [RECORDS.c[column] == value for column, value in where.items() if value is not None]
-        query = sa.select(RECORDS.c[name]).where(*wanted).distinct().order_by(RECORDS.c[name])
+        query = sa.select(RECORDS.c[name]).where(*wanted).distinct()
         with self._reading() as connection:
-            return list(connection.scalars(query))
+            # Sorted here: each database orders letters in its own way.
+            return sorted(connection.scalars(query), key=lambda value: (value is None, value))
 
     def problems(self) -> list[Problem]:
         """Files that are no sound records."""
         with self._reading() as connection:
-            query = sa.select(PROBLEMS.c.path, PROBLEMS.c.reason).order_by(PROBLEMS.c.path)
-            return [Problem(path, reason) for path, reason in connection.execute(query)]
+            found = connection.execute(sa.select(PROBLEMS.c.path, PROBLEMS.c.reason))
+            return [Problem(path, reason) for path, reason in sorted(tuple(one) for one in found)]
 
     def changes(self) -> str:
         """A number that grows with every transaction that changed something."""
@@ -423,6 +463,7 @@ def _columns(record: Record) -> dict[str, Any]:
         digest=claim.digest,
         kind=implementation.kind,
         implementation=implementation.name,
+        source=implementation.source,
         evidence=claim.evidence,
         tier=claim.tier,
         status=verdict.status,

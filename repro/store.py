@@ -100,10 +100,11 @@ class Store:
         kind: str | None = None,
         implementation: str | None = None,
         runner: str | None = None,
+        powerless: bool | None = None,
     ) -> list[Row]:
         """What the index knows of the records with these properties, oldest first, without opening them."""
-        where = {"paper": paper, "claim": claim, "name": name, "kind": kind}
-        where |= {"implementation": implementation, "runner": runner}
+        where: dict[str, str | bool | None] = {"paper": paper, "claim": claim, "name": name, "kind": kind}
+        where |= {"implementation": implementation, "runner": runner, "powerless": powerless}
         with self._explained():
             return self._index.rows(where)
 
@@ -150,6 +151,45 @@ class Store:
         }
         with self._explained():
             return [msgspec.json.decode(text, type=Record) for text in self._index.heads(where)]
+
+    def verified(
+        self,
+        *,
+        paper: str | None = None,
+        kind: str | None = None,
+        implementation: str | None = None,
+        hardware: str | None = None,
+    ) -> list[Row]:
+        """The newest verified record of each claim, its version and digest, implementation, source and word."""
+        where = {"paper": paper, "kind": kind, "implementation": implementation, "hardware": hardware}
+        with self._explained():
+            return self._index.verified(where)
+
+    def flagged(self, most: int) -> list[Row]:
+        """The newest records with a flag, at most so many, the newest first."""
+        with self._explained():
+            return self._index.flagged(most)
+
+    def among(self, ids: Sequence[str]) -> set[str]:
+        """Which of these ids are of records here."""
+        with self._explained():
+            return {
+                name for start in range(0, len(ids), BATCH) for name in self._index.among(ids[start : start + BATCH])
+            }
+
+    def flags(self) -> list[str]:
+        """The ids of all records with a flag."""
+        with self._explained():
+            return self._index.flags()
+
+    def briefs(self, ids: Sequence[str]) -> list[Record]:
+        """Those of the records with these ids that are here, in any order: brief, see `repro.record.brief`."""
+        found: list[Record] = []
+        for start in range(0, len(ids), BATCH):
+            with self._explained():
+                texts = self._index.briefs(ids[start : start + BATCH])
+            found += [msgspec.json.decode(text, type=Record) for text in texts]
+        return found
 
     def distinct(self, name: str, *, paper: str | None = None, kind: str | None = None) -> list[str]:
         """The values of one property of `Row` among the records with these properties, sorted."""

@@ -24,6 +24,6 @@ def empty_url(postgresql_url) -> Iterator[str]:
     """PostgreSQL without any tables of ours."""
     engine = sa.create_engine(postgresql_url)
     with engine.begin() as connection:
-        connection.execute(sa.text("drop table if exists records, problems, facts"))
+        connection.execute(sa.text("drop table if exists records, texts, problems, facts"))
     yield postgresql_url
     engine.dispose()

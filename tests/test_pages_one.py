@@ -142,7 +142,9 @@ def test_an_unknown_paper_is_helped(store, name):
     shown = text(page(name, paper=HOSTILE))
     assert "There is no record of a paper &lt;img" in shown
     assert f'href="{name}?paper=aaronson2014"' in shown
-    assert "No paper is named" in text(page(name))
+    bare = text(page(name))
+    assert ("No paper is named" in bare) == (name != "implementations")
+    assert f'href="{name}?paper=aaronson2014"' in bare
 
 
 @pytest.mark.parametrize("name", [*PAGES, "record"])
@@ -356,3 +358,15 @@ def test_costs_that_cannot_have_been_measured_are_not_placed(project):
         part = msgspec.structs.replace(factory.SUBMISSION, costs=(ratio("time to train", value, low=None, high=None),))
         Store(project / "store").add(factory.degrades(submission=f"s{i}", part=part))
     assert {contest.cost(one, "time to train") for one in section().standings} == {None}
+
+
+def test_implementations_of_all_papers_and_the_way_to_compare_two(store):
+    """The entry of the menu lists papers with their submissions; each leads to a comparison with the reference."""
+    store.add(factory.degrades(submission="mine"))
+    shown = text(page("implementations"))
+    assert "<h1>Implementations</h1>" in shown
+    link = "compare?paper=he2015&amp;with=reference&amp;with=submission:mine"
+    assert f'href="{link}"' in shown
+    assert shown.index("he2015") < shown.index("aaronson2014")  # papers with submissions go first
+    assert f'href="{link}"' in text(page("implementations", paper="he2015"))
+    assert "compare?" not in text(page("implementations", paper="aaronson2014"))

@@ -275,3 +275,32 @@ def test_a_chart_of_the_front_holds_every_point_and_its_order():
     assert '"reverse": true' in json.dumps(drawn)
     sizes = sorted(len(data) for data in drawn["datasets"].values())
     assert sizes == [1, len(best), 3] == [1, 1, 3]
+
+
+def test_every_point_of_a_small_chart_has_its_name():
+    """On the front or not; where there are more, those on the front have."""
+    found = contenders((50, 1.0), (40, 1.5), (30, 2.0))
+    best = contest.front(found, contest.ALL)
+    assert len(best) == 1
+    assert all(_layer(front_chart.chart(found, best, contest.ALL, "time"))["side"])
+    many = contenders(*[(50 + i % 2, 1 + i / 10) for i in range(front_chart.ALL_NAMED + 1)])
+    best = contest.front(many, contest.ALL)
+    sides = _layer(front_chart.chart(many, best, contest.ALL, "time"))["side"]
+    assert [bool(side) for side in sides] == [i < len(best) for i in range(len(many))]
+
+
+def test_the_axes_of_the_front_are_fitted_to_the_points():
+    """No layer draws the axis of cost down to 0, and a share of claims hardly goes beyond 100 %."""
+    found = contenders((100, 1.0), (100, 1.4))
+    drawn = json.loads(front_chart.chart(found, contest.front(found, contest.ALL), contest.ALL, "time").to_json())
+    scales = [layer["encoding"]["x"]["scale"] for layer in drawn["layer"]]
+    assert all(scale["zero"] is False and 0.8 < scale["domain"][0] < 1 for scale in scales)
+    assert drawn["layer"][-1]["encoding"]["y"]["scale"]["domain"][1] < 104
+    legend = drawn["layer"][3]["encoding"]["color"]["legend"]
+    assert legend["symbolOpacity"] == 1
+    assert set(legend["values"]) <= {"reference", "open division", "closed division", "division not said"}
+
+
+def _layer(chart: object):
+    """The points of a chart of the front."""
+    return chart.layer[3].data  # type: ignore[attr-defined] -- a chart of layers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import math
 from pathlib import Path
 
@@ -179,6 +181,34 @@ def test_seconds_are_stacked_by_arm():
     assert "plain-degrades: 3.0 h" in picture.alt
 
 
+def test_a_bar_says_its_time_as_the_table_does_and_its_arms_have_a_legend():
+    """Milliseconds are not "0.0 s", one trial is no "trials", and colours are named where there are several."""
+    quick = usage.cost(changed(factory.degrades(), trials=(trial(1, wall=0.0071),)))
+    chart = gauges.seconds([quick]).chart.to_dict()
+    assert "7.1 ms in 1 trial" in json.dumps(chart)
+    assert "1 trials" not in json.dumps(chart)
+    assert chart["layer"][0]["encoding"]["color"]["legend"] is None
+    both = usage.cost(changed(factory.degrades(), trials=(trial(1), trial(2, "shallow"))))
+    colour = gauges.seconds([quick, both]).chart.to_dict()["layer"][0]["encoding"]["color"]
+    assert colour["legend"]["orient"] == "top"
+    assert colour["scale"]["domain"] == ["first arm of a claim", "second arm of a claim"]
+    assert "arms: deep, shallow" in usage_sheet.claims([both])
+
+
+def test_why_energy_was_not_measured_is_said_once():
+    """Above the table, with the number of claims; rows say that it was not."""
+    found = [usage.cost(changed(factory.degrades(name=f"c{i}"), trials=(trial(1),))) for i in range(3)]
+    reason = found[0].energy_says.removeprefix("not measured: ")
+    shown = usage_sheet.claims(found)
+    assert shown.count(html.escape(reason)) == 1
+    assert f"No energy of 3 claims: {html.escape(reason)}." in shown
+    assert shown.count(">not measured<") == 3
+    some = (trial(1), trial(2, energy_j=5.0, energy_method="a counter"))
+    assert "measured in 1 of 2 trials only" in usage_sheet.claims(
+        [usage.cost(changed(factory.degrades(), trials=some))]
+    )
+
+
 # telemetry: the page
 
 
@@ -189,7 +219,7 @@ def test_telemetry_of_a_paper_and_of_a_claim(store):
     overview = text(page("telemetry", paper="he2015"))
     assert "table-6[ResNet-56]" in overview
     assert "2,000 J" in overview
-    assert "not measured: no NVML and no readable RAPL counter" in text(page("telemetry", paper="aaronson2014"))
+    assert "No energy of 1 claim: no NVML and no readable RAPL counter" in text(page("telemetry", paper="aaronson2014"))
     claim = page("telemetry", claim="he2015/table-6[ResNet-56]")
     assert "GPU utilisation" in text(claim)
     assert claim.selectbox[0].value == "he2015"

@@ -474,7 +474,7 @@ def test_the_board_is_kept_until_it_changes(open_board):
 def test_the_board_is_read_once_for_each_version(root, monkeypatch):
     """Whoever asks, the lines are made once until a record is added."""
     calls = []
-    monkeypatch.setattr(board, "board", lambda stores: calls.append(1) or queries.board(stores))
+    monkeypatch.setattr(board, "board", lambda *asked: calls.append(1) or queries.board(*asked))
     kept = board.Board(Union((Store(root),)))
     for number in range(2):
         Store(root).add(make_record(number))

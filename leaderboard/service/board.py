@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import msgspec
 
-from leaderboard.queries import Line, board, quarantines
+from leaderboard.queries import Asked, Line, board, quarantines
 from repro.paper import Reported
 from repro.store import Union
 
 SCHEMA = 1
 FRESH_S = 1.0  # for which the stores are not asked again whether they have changed
+PARTS = 256  # of a paper on an implementation, which badges show, that are kept
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,50 +70,86 @@ class Snapshot:
 class Board:
     """The board of several stores, read anew when they have changed.
 
+    What a badge shows is read for itself: nobody waits for the whole board who does not ask for it.
+
     Args:
         stores: the published records first.
     """
 
     def __init__(self, stores: Union) -> None:
         self.stores = stores
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # never held while lines are read
+        self._reading = threading.Lock()
         self._kept: Snapshot | None = None
-        self._version, self._asked = "", -FRESH_S
+        self._parts: OrderedDict[tuple[str, str], tuple[str, tuple[Entry, ...]]] = OrderedDict()
+        self._versions, self._asked = [""] * len(stores.stores), -FRESH_S
 
-    def refresh(self) -> None:
-        """Take in what has changed in the stores since a second ago, or longer.
+    def refresh(self) -> str:
+        """Take in what has changed in the stores since a second ago, or longer; the stores' version then.
 
         Raises:
             ReproError: if a store cannot be read.
         """
         with self._lock:
             if time.monotonic() - self._asked >= FRESH_S:
-                version = self.stores.version()
-                if version != self._version:
-                    self.stores.sync()
-                self._version, self._asked = version, time.monotonic()
+                versions = [store.version() for store in self.stores.stores]
+                for store, old, new in zip(self.stores.stores, self._versions, versions, strict=True):
+                    if old != new:  # one that has not changed need not be opened anew
+                        store.sync()
+                self._versions, self._asked = versions, time.monotonic()
+            return "-".join(self._versions)
 
     def snapshot(self) -> Snapshot:
-        """The board as it stands, or as it stood a second ago.
+        """The board as it stands, or as it stood a second ago, or before what is being read just now.
 
         Raises:
             ReproError: if a store cannot be read.
         """
-        with self._lock:
-            self.refresh()
-            if self._kept is None or self._kept.version != self._version:
-                self._kept = self._read(self._version)
+        version = self.refresh()
+        kept = self._kept
+        if kept is not None and (kept.version == version or self._reading.locked()):
+            return kept
+        with self._reading:
+            if self._kept is None or self._kept.version != version:
+                self._kept = self._read(version)
             return self._kept
 
+    def entries(self, paper: str, implementation: str) -> tuple[Entry, ...]:
+        """The lines of one paper on one implementation, as they stand or stood a second ago.
+
+        Raises:
+            ReproError: if a store cannot be read.
+        """
+        version, key = self.refresh(), (paper, implementation)
+        with self._lock:
+            known = self._parts.get(key)
+        if known is None or known[0] != version:
+            known = (version, self._entries(Asked(paper=paper, implementation=implementation)))
+            with self._lock:
+                self._parts[key] = known
+                self._parts.move_to_end(key)
+                if len(self._parts) > PARTS:
+                    self._parts.popitem(last=False)
+        return known[1]
+
+    def claims(self, paper: str) -> list[str]:
+        """The names of a paper's claims that there are records of; none of a paper that is unknown."""
+        self.refresh()
+        return self.stores.distinct("name", paper=paper)
+
     def _read(self, version: str) -> Snapshot:
-        lines = board(self.stores)
-        sent_in: set[str] = set()
-        if any(quarantines(store) for store in self.stores.stores):
-            ours = {row.id for store in self.stores.stores if not quarantines(store) for row in store.rows()}
-            sent_in = {one.record for one in lines if one.runner != "verified"} - ours
-        entries = tuple(_entry(one, quarantined=one.record in sent_in) for one in lines)
+        entries = self._entries()
         text = msgspec.json.encode({"schema": SCHEMA, "version": version, "claims": entries})
         return Snapshot(version, entries, text)
+
+    def _entries(self, asked: Asked | None = None) -> tuple[Entry, ...]:
+        lines = board(self.stores, asked)
+        sent_in: set[str] = set()
+        if any(quarantines(store) for store in self.stores.stores):
+            unverified = [one.record for one in lines if one.runner != "verified"]
+            ours = [store.among(unverified) for store in self.stores.stores if not quarantines(store)]
+            sent_in = set(unverified).difference(*ours)
+        return tuple(_entry(one, quarantined=one.record in sent_in) for one in lines)
 
 
 def _entry(one: Line, *, quarantined: bool) -> Entry:

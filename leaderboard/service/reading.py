@@ -55,14 +55,13 @@ class Reading:
     def badge(self, request: Request) -> Response:
         """GET /badge/<paper>[/<claim>].svg or .json, ?implementation=reference: verdicts in a few words."""
         paper, claim, form = (request.path_params.get(name) for name in ("paper", "claim", "form"))
-        entries = self.board.snapshot().entries
         own = request.query_params.get("implementation", REFERENCE)
-        names = {(one.paper, None) for one in entries} | {(one.paper, one.claim.partition("/")[2]) for one in entries}
-        if (paper, claim) not in names or form not in ("svg", "json"):
+        names = self.board.claims(str(paper)) if form in ("svg", "json") else []
+        if not names or claim not in (None, *names):
             raise Problem(404, "There is no such paper or claim on this board", "See /api/claims.json.")
         if own != REFERENCE and not own.startswith("submission:"):
             own = f"submission:{own}"
-        shown = badges.face(entries, str(paper), claim, own)
+        shown = badges.face(self.board.entries(str(paper), own), str(paper), claim, own)
         headers = {"Cache-Control": "public, max-age=300"}
         if form == "json":
             return json_answer(badges.shields(shown), headers=headers)

@@ -85,7 +85,7 @@ def implementations(section: Section) -> str:
     parts = [implementations_sheet.head(section, len(section.standings))]
     if all(one.newest.is_reference for one in section.standings):
         return "".join([*parts, implementations_sheet.nothing(section)])
-    parts += [paper_sheet.heading("Side by side"), implementations_sheet.table(section, section.standings)]
+    parts += [paper_sheet.heading("Each beside the reference"), implementations_sheet.table(section, section.standings)]
     whats = contest.costs_of(section)
     if whats:
         found = contest.contenders(section, section.standings, whats[0], contest.ALL, {})

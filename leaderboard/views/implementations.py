@@ -8,7 +8,7 @@ from leaderboard import blocks, cached, contest, front_chart, implementations_sh
 from leaderboard.contest import Aim, Quality
 from leaderboard.queries import REFERENCE, Asked, Section, Standing
 
-BOTH, ANYONE = "any division", "anyone"
+BOTH, ANYONE = "open and closed", "verified or not"
 
 
 def show() -> None:
@@ -18,7 +18,9 @@ def show() -> None:
     if section is None:
         st.set_page_config(page_title="Implementations · Repro")
         known = {one.paper.key: one.paper.title for one in cached.board(version, Asked(implementation=REFERENCE))}
-        st.html(paper_sheet.unknown(asked, known.items(), "implementations"))
+        names = {key: cached.implementations(version, key)[1:] for key in known}
+        overview = implementations_sheet.overview(known, names)
+        st.html(paper_sheet.unknown(asked, known.items(), "implementations") if asked or not known else overview)
         return
     st.set_page_config(page_title=f"Implementations of {section.paper.title} · Repro")
     st.html(implementations_sheet.head(section, len(section.standings)))
@@ -41,7 +43,7 @@ def _chosen(section: Section) -> list[Standing]:
         st.info(f"There is no {' and no '.join(unknown)} to filter by; it is left out.")
     with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
         division = st.selectbox("Division", [BOTH, *style.DIVISIONS], key="division", bind="query-params")
-        runner = st.selectbox("Vouched for by", [ANYONE, *style.RUNNERS], key="runner", bind="query-params")
+        runner = st.selectbox("Run again by the project", [ANYONE, *style.RUNNERS], key="runner", bind="query-params")
     return [
         one
         for one in section.standings
@@ -50,7 +52,7 @@ def _chosen(section: Section) -> list[Standing]:
 
 
 def _table(section: Section, chosen: list[Standing]) -> None:
-    st.html(paper_sheet.heading("Side by side"))
+    st.html(paper_sheet.heading("Each beside the reference") + implementations_sheet.compare(section, chosen))
     if all(one.newest.is_reference for one in chosen):
         st.html(blocks.notice("Only the reference is left", "No submission matches these filters; widen them."))
         return
@@ -73,8 +75,8 @@ def _front(version: str, section: Section, chosen: list[Standing]) -> None:
     aims = kept.aims(version, section.paper.key, tuple(section.reference.values()))
     qualities = _qualities(section, aims)
     with st.container(key="axes", horizontal=True, vertical_alignment="bottom"):
-        named = st.selectbox("Quality", list(qualities), key="quality", bind="query-params")
-        what = st.selectbox("Cost", whats, key="cost", bind="query-params")
+        named = st.selectbox("Quality (upwards)", list(qualities), key="quality", bind="query-params")
+        what = st.selectbox("Cost (to the right)", whats, key="cost", bind="query-params")
     quality = qualities.get(named or "", contest.ALL)
     found = contest.contenders(section, chosen, what or whats[0], quality, aims)
     placed = [one for one in found if one.measured]

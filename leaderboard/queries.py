@@ -322,7 +322,7 @@ def estimated(rule: Criterion, verdict: Verdict) -> str:
     if isinstance(rule, Lower | Higher | Equivalent | Matches) and rule.log:
         return "log ratio"
     if isinstance(rule, Lower | Higher) and rule.times != 1:
-        return f"a - {number(rule.times)} b"
+        return f"first \N{MINUS SIGN} {number(rule.times)} \N{MULTIPLICATION SIGN} second"
     if isinstance(rule, Lower | Higher | Equivalent | Ordered):
         return "difference"
     return {"Holds": "violations", "PowerLaw": "exponent"}.get(type(rule).__name__, "mean")

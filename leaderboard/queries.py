@@ -454,6 +454,13 @@ def history(
     return [stores.get(found.id) for found in kept]
 
 
+def extent(stores: Union, claim: str, row: str | None) -> tuple[int, int]:
+    """How many records a claim "key/name" and row has, of every version and implementation, and its highest version."""
+    key, _, name = claim.partition("/")
+    versions = [found.version for found in stores.rows(paper=key, name=name) if found.row == row]
+    return len(versions), max(versions, default=0)
+
+
 def reference_of(records: Iterable[Record]) -> Record | None:
     """The first of a claim's records that is the reference's."""
     return next((record for record in records if label(record) == REFERENCE), None)

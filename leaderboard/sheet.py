@@ -293,8 +293,14 @@ def share(rate: Rate) -> str:
     return f'<span class="value">{rate.hits} of {rate.of}</span> <span class="soft">{ends}</span>'
 
 
-def history(records: Iterable[Record], current: Record) -> str:
-    """The records of a claim over time, versions and implementations."""
+def history(records: Iterable[Record], current: Record, every: int = 0) -> str:
+    """The records of a claim over time, versions and implementations.
+
+    Args:
+        records: the newest, and those of which the page speaks.
+        current: the one that the page shows.
+        every: how many there are in all; 0 where these are all.
+    """
     rows = []
     for record in records:
         one = line(record)
@@ -312,7 +318,11 @@ def history(records: Iterable[Record], current: Record) -> str:
                 commit,
             )
         )
-    return style.wrap(style.table(("Date", "Verdict", "Measured", "Version", "Machine", "Commit"), rows))
+    table = style.table(("Date", "Verdict", "Measured", "Version", "Machine", "Commit"), rows)
+    if every <= len(rows):
+        return style.wrap(table)
+    note = f"{len(rows)} of {every:,} shown: the newest, those of which this page speaks, and no other."
+    return style.wrap(f'{table}<p class="soft small">{note}</p>')
 
 
 def more(record: Record) -> str:

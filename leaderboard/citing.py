@@ -34,7 +34,7 @@ class Addresses:
     """Where things lie, whole or relative to the board.
 
     Attributes:
-        page: that is cited.
+        page: that is cited; "" where its address is not known.
         badge: a picture; "" where there is none.
         data: what it is as JSON, and where.
     """
@@ -84,6 +84,11 @@ def _digits(record: Record) -> str:
     return record.id.removeprefix("sha256:")[:DIGITS]
 
 
+def nowhere() -> Addresses:
+    """The addresses of what does not know where it lies."""
+    return Addresses("", "", ())
+
+
 def base_of(url: str | None, page: str) -> str:
     """The address of the board, of which `page` has this address; "" where that is not known."""
     if not url:
@@ -106,7 +111,7 @@ def of_claim(record: Record, places: Addresses) -> list[Text]:
 
 
 def _links(places: Addresses, says: str) -> list[Text]:
-    found = [Text("Permanent link", places.page)]
+    found = [Text("Permanent link", places.page)] if places.page else []
     if places.badge:
         picture, page = places.badge, places.page
         safe = re.sub(r"[\[\]\\<>&\"`*_]|[\x00-\x1f]", " ", says)

@@ -62,8 +62,7 @@ def strips(records: Sequence[Record], current: Record) -> Strips:
         grouped.setdefault(label(one.record) if several else hardware(one.record), []).append(one)
     first, *rest = grouped
     names = [first, *sorted(rest, key=lambda name: -len(grouped[name]))]
-    breaks = {v: min(one.at for one in dated if one.record.claim.version == v) for v in _versions(dated)[1:]}
-    frame = _Frame(_ends([one.at for one in dated]), _ends(_heights(dated)), breaks, current)
+    frame = _Frame(_ends([one.at for one in dated]), _ends(_heights(dated)), _breaks(dated), current)
     drawn = [_strip(name, grouped[name], frame, i) for i, name in enumerate(names[:MOST])]
     return Strips(drawn, _note(dated, records, place, names))
 
@@ -104,6 +103,16 @@ def _judged(record: Record, place: int | None) -> tuple[Criterion | None, Verdic
 
 def _versions(dated: Sequence[Dated]) -> list[int]:
     return sorted({one.record.claim.version for one in dated})
+
+
+def _breaks(dated: Sequence[Dated]) -> dict[int, float]:
+    """When each version but the first begins: midway between its first record and the one before that."""
+    breaks = {}
+    for version in _versions(dated)[1:]:
+        first = min(one.at for one in dated if one.record.claim.version == version)
+        before = [one.at for one in dated if one.record.claim.version < version and one.at < first]
+        breaks[version] = (first + max(before, default=first)) / 2
+    return breaks
 
 
 def _heights(dated: Sequence[Dated]) -> list[float]:

@@ -185,12 +185,12 @@ def _names(samples: list[Sample]) -> list[str]:
 
 
 def _distinct(arms: list[str]) -> list[str]:
-    """Names of arms without the settings that are the same for all; the first word always stays."""
+    """Names of arms without the settings, such as n=60, that are the same for all."""
     words = [arm.split() for arm in arms]
     if len(set(arms)) == 1:
         return arms
-    shared = set.intersection(*map(set, words))
-    return [" ".join([*w[:1], *(x for x in w[1:] if x not in shared)]) for w in words]
+    shared = {word for word in set.intersection(*map(set, words)) if "=" in word}
+    return [" ".join(x for x in w if x not in shared) for w in words]
 
 
 def _short(text: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import cached, curves, published, queries
+from leaderboard import cached, curves, published, queries, repository
 from leaderboard.contest import Aim, aim
 from leaderboard.curves import Curve
 from leaderboard.published import Pair
 from leaderboard.queries import Asked, Line, Section
+from leaderboard.rerun import Around
 from repro.errors import ReproError
 from repro.record import Record
 from repro.store import Union
@@ -65,6 +66,25 @@ def record(version: str, record_id: str) -> Record:
 def successors(version: str, paper: str, record_id: str) -> list[str]:
     """The ids of the records that say that they replace this one, the oldest first."""
     return [row.id for row in cached.stores(version).rows(paper=paper) if row.supersedes == record_id]
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def extent(version: str, claim: str, row: str | None) -> tuple[int, int]:
+    """How many records a claim "key/name" and row has, and its highest version."""
+    return queries.extent(cached.stores(version), claim, row)
+
+
+@st.cache_data(show_spinner=False, ttl=60)
+def commit() -> str:
+    """The commit that the board runs from; "" where it cannot be named."""
+    return repository.commit()
+
+
+def around(version: str, record: Record) -> Around:
+    """What is known of a record's claim beside it."""
+    claim = record.claim
+    many, highest = extent(version, f"{record.paper.key}/{claim.name}", claim.row)
+    return Around(records=many, version=highest, commit=commit())
 
 
 def _record(stores: Union, one: Line) -> Record | None:

@@ -328,7 +328,7 @@ def estimated(rule: Criterion, verdict: Verdict) -> str:
     if isinstance(rule, Lower | Higher | Equivalent | Matches) and rule.log:
         return "log ratio"
     if isinstance(rule, Lower | Higher) and rule.times != 1:
-        return f"a - {number(rule.times)} b"
+        return f"first \N{MINUS SIGN} {number(rule.times)} \N{MULTIPLICATION SIGN} second"
     if isinstance(rule, Lower | Higher | Equivalent | Ordered):
         return "difference"
     return {"Holds": "violations", "PowerLaw": "exponent"}.get(type(rule).__name__, "mean")
@@ -486,6 +486,13 @@ def history(
         if i < HISTORY or found.id in always or (asked and found.id.startswith(asked))
     ]
     return [stores.get(found.id) for found in kept]
+
+
+def extent(stores: Union, claim: str, row: str | None) -> tuple[int, int]:
+    """How many records a claim "key/name" and row has, of every version and implementation, and its highest version."""
+    key, _, name = claim.partition("/")
+    versions = [found.version for found in stores.rows(paper=key, name=name) if found.row == row]
+    return len(versions), max(versions, default=0)
 
 
 def reference_of(records: Iterable[Record]) -> Record | None:

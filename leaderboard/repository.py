@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from repro.machine import source
 from repro.paths import project_root
 from repro.record import Record
 from repro.source import deviations as listed
@@ -40,6 +41,12 @@ def calibration(record: Record, root: Path | None = None) -> tuple[Calibration |
         return None, ""
     except (OSError, msgspec.MsgspecError) as error:
         return None, f"{path.name} cannot be read: {error}"
+
+
+def commit(root: Path | None = None) -> str:
+    """The commit of the checkout; "" where it is none, or where tracked files differ from it."""
+    found = source(root or project_root())
+    return found.commit if found.commit and found.dirty is False else ""
 
 
 def deviations(paper: str, root: Path | None = None) -> tuple[str, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 
 import numpy as np
 
-from leaderboard import style
+from leaderboard import style, wording
 from leaderboard.blocks import claim_link, measured, name, notice
 from leaderboard.queries import Line, label, line, stated, unjailed, weighed
 from leaderboard.repository import Calibration, Rate
+from leaderboard.wording import Said
 from repro.criterion import AllOf
 from repro.measurement import Sample
 from repro.record import Ratio, Record, SubmissionPart, hardware
@@ -38,7 +40,7 @@ def verdict(record: Record, reference: Record | None = None) -> str:
         reference: the reference's record of the same claim, for a submission's.
     """
     one = weighed(line(record), line(reference) if reference else None)
-    notes = [f'<p class="num">{escape(one.reason)}</p>']
+    notes = [f'<p class="num">{escape(wording.reason(record.verdict, wording.said(record)))}</p>']
     if record.powerless:
         through = ", ".join(control.name for control in record.controls if not control.rejected)
         notes.append(f"<p>Not rejected: {escape(through)}. A check that a sabotage passes proves nothing.</p>")
@@ -65,6 +67,7 @@ def sides(record: Record, reference: Record | None = None) -> str:
         reference: the reference's record of the same claim, for a submission's.
     """
     one, found = line(record), record.verdict
+    one = replace(one, what=wording.estimate(record) or one.what)
     stated = "".join(f"<div>{style.reported(fact)}</div>" for fact in one.reported)
     stated = stated or f'<span class="value many">a statement</span><span class="sub">{escape(one.place)}</span>'
     bound = style.amount(found.bound, found.unit) if found.bound is not None else "no violation"
@@ -94,18 +97,33 @@ def _bound(bound: str, least: str, level: str) -> str:
 
 
 def criterion(record: Record) -> str:
-    """The criterion in words; where it has parts, each with its own verdict."""
-    rule, parts = record.claim.criterion, record.verdict.parts
-    says = [part.says() for part in rule.parts] if isinstance(rule, AllOf) else []
-    if len(says) != len(parts) or not says:  # a rule whose parts have no words of their own
-        rows = [(escape(part.status), _estimate(part), escape(part.reason)) for part in parts]
-        table = style.table(("Part", "Measured", "In numbers"), rows) if rows else ""
-        return style.wrap(f"<p>{escape(rule.says())}</p>{table}")
-    rows = [
-        (escape(words), escape(part.status), _estimate(part), escape(part.reason))
-        for words, part in zip(says, parts, strict=True)
-    ]
-    return style.wrap(style.table(("All of these", "Verdict", "Measured", "In numbers"), rows))
+    """The criterion in words that name the arms, and as a formula; where it has parts, each with its own verdict."""
+    parts, judged = wording.said(record), record.verdict.parts
+    terms = 't, SE and &alpha;, and each rule in general, are <a href="about">on the page about the board</a>.'
+    if wording.shortened(record):
+        terms += f" In a name, {wording.LEFT_OUT} stands for settings that all arms share; the samples have them."
+    note = f'<p class="soft small">{terms}</p>'
+    if isinstance(record.claim.criterion, AllOf) and len(parts) == len(judged):
+        rows = [
+            (
+                f"{i}",
+                _rule(part),
+                escape(found.status),
+                _estimate(found),
+                escape(wording.reason(found, [part])),
+            )
+            for i, (part, found) in enumerate(zip(parts, judged, strict=True), start=1)
+        ]
+        heads = ("Part", "All of these must hold", "Verdict", "Measured", "In numbers")
+        return style.wrap(f"{style.table(heads, rows)}{note}")
+    rows = [(escape(found.status), _estimate(found), escape(found.reason)) for found in judged]
+    table = style.table(("Part", "Measured", "In numbers"), rows) if rows else ""
+    return style.wrap("".join(map(_rule, parts)) + table + note)
+
+
+def _rule(part: Said) -> str:
+    formula = f'<p class="soft small">{part.formula}</p>' if part.formula else ""
+    return f"<p>{escape(part.words)}</p>{formula}"
 
 
 def _estimate(found: Verdict) -> str:
@@ -234,7 +252,7 @@ def controls(record: Record, known: Calibration | None, reference: Record | None
         return style.wrap(
             '<p class="soft">This record was made without controls; run the claim with <code>--controls</code>.</p>'
         )
-    rows = []
+    rows, said = [], wording.said(record)
     for control in record.controls:
         told = "rejected" if control.rejected else "not rejected"
         rate = known.rejected.get(control.name) if known else None
@@ -242,7 +260,8 @@ def controls(record: Record, known: Calibration | None, reference: Record | None
             (
                 f'<span class="mono">{escape(control.name)}</span><span class="sub">{escape(control.says)}</span>',
                 f"{style.mark(told, good=control.rejected)}<span class='sub'>{escape(control.verdict.status)}</span>",
-                _estimate(control.verdict) + f'<span class="sub">{escape(control.verdict.reason)}</span>',
+                _estimate(control.verdict)
+                + f'<span class="sub">{escape(wording.reason(control.verdict, said))}</span>',
                 share(rate) if rate else '<span class="sub">not calibrated</span>',
             )
         )
@@ -274,8 +293,14 @@ def share(rate: Rate) -> str:
     return f'<span class="value">{rate.hits} of {rate.of}</span> <span class="soft">{ends}</span>'
 
 
-def history(records: Iterable[Record], current: Record) -> str:
-    """The records of a claim over time, versions and implementations."""
+def history(records: Iterable[Record], current: Record, every: int = 0) -> str:
+    """The records of a claim over time, versions and implementations.
+
+    Args:
+        records: the newest, and those of which the page speaks.
+        current: the one that the page shows.
+        every: how many there are in all; 0 where these are all.
+    """
     rows = []
     for record in records:
         one = line(record)
@@ -293,7 +318,11 @@ def history(records: Iterable[Record], current: Record) -> str:
                 commit,
             )
         )
-    return style.wrap(style.table(("Date", "Verdict", "Measured", "Version", "Machine", "Commit"), rows))
+    table = style.table(("Date", "Verdict", "Measured", "Version", "Machine", "Commit"), rows)
+    if every <= len(rows):
+        return style.wrap(table)
+    note = f"{len(rows)} of {every:,} shown: the newest, those of which this page speaks, and no other."
+    return style.wrap(f'{table}<p class="soft small">{note}</p>')
 
 
 def more(record: Record) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
 from leaderboard import about, queries, record_sheet, trust
 from leaderboard.queries import REFERENCE, Line, Section
 from leaderboard.repository import Calibration
+from leaderboard.rerun import Around
 from leaderboard.service import badges
 from leaderboard.service.board import Board
 from leaderboard.site import frame, pages, places
@@ -28,6 +29,7 @@ class Content:
         reference: papers with the reference's lines only, as the first page of the app has them.
         sections: papers with all lines.
         cases: the records of each paper by claim and row, the newest first.
+        url: where it will lie, with a slash at its end; "" where that is not known.
     """
 
     stores: Union
@@ -35,12 +37,17 @@ class Content:
     reference: list[Section]
     sections: list[Section]
     cases: dict[str, dict[Case, list[Row]]]
+    url: str = ""
     kept: dict[str, tuple[dict[str, Calibration], str]] = field(default_factory=dict)
 
     def calibration(self, one: Record) -> tuple[Calibration | None, str]:
         """The calibration of a record's claim, and what is wrong with its file."""
         found, trouble = self.kept[one.paper.key]
         return found.get(one.claim.id), trouble
+
+
+def _around(rows: Sequence[Row]) -> Around:
+    return Around(records=len(rows), version=max((row.version for row in rows), default=0))
 
 
 def files(stores: Union, url: str = "") -> Iterator[tuple[str, bytes]]:
@@ -50,7 +57,7 @@ def files(stores: Union, url: str = "") -> Iterator[tuple[str, bytes]]:
         stores: read as the app reads them.
         url: where the export will lie, with a slash at its end; "" where that is not known.
     """
-    content = _content(stores)
+    content = replace(_content(stores), url=url)
     where = Places(files=frozenset(_paths(content)), newest=places.newest(content.lines))
     newest = max((one.created for one in content.lines), default="")
     counted = about.counted(len(content.lines), len(content.sections), newest)
@@ -113,7 +120,8 @@ def _pages(content: Content, counted: str) -> Iterator[tuple[str, str, str]]:
     yield "about.html", "About", pages.about_it(counted)
     for section in sections:
         key, title = section.paper.key, section.paper.title
-        yield places.paper(key), title, pages.paper(stores, section, names[key])
+        where = places.addresses(content.url, places.paper(key), places.badge(key))
+        yield places.paper(key), title, pages.paper(stores, section, names[key], where)
         yield places.implementations(key), f"Implementations of {title}", pages.implementations(section)
 
 
@@ -129,7 +137,9 @@ def _claims(content: Content, key: str, references: dict[Case, Record | None]) -
         references[name, row] = reference = queries.reference_of(history)
         known, trouble = content.calibration(reference or history[0])
         title = f"{key}/{name}" + (f"[{row}]" if row is not None else "")
-        yield places.claim(f"{key}/{name}", row), title, pages.claim(history, known, trouble)
+        path, shown = places.claim(f"{key}/{name}", row), reference or history[0]
+        where = places.addresses(content.url, path, places.badge(key, name), shown.id)
+        yield path, title, pages.claim(history, known, trouble, _around(cases[name, row]), where)
 
 
 def _records(content: Content, key: str, references: Mapping[Case, Record | None]) -> Iterator[tuple[Record, str, str]]:
@@ -141,7 +151,10 @@ def _records(content: Content, key: str, references: Mapping[Case, Record | None
             other = queries.label(one) != REFERENCE
             reference = references.get((one.claim.name, one.claim.row)) if other else None
             known, _ = content.calibration(one)
-            body = pages.record(one, replaced.get(one.id, ()), reference, known)
+            badge = "" if other else places.badge(key, one.claim.name)
+            where = places.addresses(content.url, places.record(one.id), badge, one.id)
+            rows = content.cases[key].get((one.claim.name, one.claim.row), [])
+            body = pages.record(one, replaced.get(one.id, ()), reference, known, _around(rows), where)
             yield one, f"{record_sheet.short(one.id)} {one.claim.id}", body
 
 

@@ -9,6 +9,7 @@ from leaderboard import (
     about,
     blocks,
     charts,
+    citing,
     contest,
     implementations_sheet,
     paper_sheet,
@@ -16,6 +17,7 @@ from leaderboard import (
     queries,
     record_sheet,
     repository,
+    rerun,
     sheet,
     style,
     submitting,
@@ -23,8 +25,10 @@ from leaderboard import (
     trust_sheet,
     usage_sheet,
 )
+from leaderboard.citing import Addresses, Text
 from leaderboard.queries import Line, Section
 from leaderboard.repository import Calibration
+from leaderboard.rerun import Around
 from leaderboard.site import places
 from leaderboard.trust import History
 from repro.record import Record
@@ -56,13 +60,14 @@ def board(sections: Sequence[Section], names: Mapping[str, Sequence[str]], probl
     return "".join(parts)
 
 
-def paper(stores: Union, section: Section, names: Sequence[str]) -> str:
+def paper(stores: Union, section: Section, names: Sequence[str], where: Addresses | None = None) -> str:
     """A paper.
 
     Args:
         stores: for the whole records of claims that state a number.
         section: its lines, of all implementations.
         names: what all of its implementations are called.
+        where: addresses of the page and what belongs to it.
     """
     stating = [one for one in section.claims if one.reported]
     pairs = [x for one in stating for x in published.pairs(one, None if one.exact else stores.get(one.record))]
@@ -77,6 +82,7 @@ def paper(stores: Union, section: Section, names: Sequence[str]) -> str:
         parts.append(paper_sheet.findings(section))
     parts += [paper_sheet.heading("Implementations"), paper_sheet.implementations(section, names)]
     parts += [paper_sheet.heading("Not measured"), paper_sheet.unmeasured(section)]
+    parts.append(_texts(citing.of_paper(section.paper, where or citing.nowhere())))
     return "".join(parts)
 
 
@@ -104,21 +110,26 @@ def all_implementations(sections: Sequence[Section]) -> str:
     return style.wrap(f"<h1>Implementations</h1><p>By paper:</p><ul>{links}</ul>") + submitting.status(sections)
 
 
-def claim(found: Sequence[Record], known: Calibration | None, trouble: str) -> str:
+def claim(
+    found: Sequence[Record], known: Calibration | None, trouble: str, around: Around, where: Addresses | None = None
+) -> str:
     """A claim: its newest record, and its history.
 
     Args:
         found: its records, the newest first; the reference's goes before others.
         known: its calibration.
         trouble: what is wrong with the file of calibrations.
+        around: what is known of the claim beside them.
+        where: addresses of the page and what belongs to it.
     """
     one = queries.reference_of(found) or found[0]
     parts = [sheet.claim_head(one), sheet.verdict(one), sheet.sides(one)]
     parts += [_heading("Criterion"), sheet.criterion(one)]
     parts += [_heading("Controls"), sheet.controls(one, known)]
     parts += [_heading("Calibration"), sheet.calibration(known, trouble, one)]
-    parts += [_heading("Run it again"), _code(one.command)]
-    parts += [_heading("History"), sheet.history(found, one)]
+    parts += [_heading("Run it again"), _rerun(one, around)]
+    parts += [_heading("History"), sheet.history(found, one, around.records)]
+    parts.append(_texts(citing.of_claim(one, where or citing.nowhere())))
     parts.append(style.wrap(f'<p><a href="{record_sheet.record_link(one.id)}">The whole record</a></p>'))
     return "".join(parts)
 
@@ -128,7 +139,14 @@ def rows(name: str, found: Sequence[str]) -> str:
     return sheet.rows(name, found)
 
 
-def record(one: Record, replaced_by: Sequence[str], reference: Record | None, known: Calibration | None) -> str:
+def record(
+    one: Record,
+    replaced_by: Sequence[str],
+    reference: Record | None,
+    known: Calibration | None,
+    around: Around,
+    where: Addresses | None = None,
+) -> str:
     """A record with everything in it but its series.
 
     Args:
@@ -136,9 +154,11 @@ def record(one: Record, replaced_by: Sequence[str], reference: Record | None, kn
         replaced_by: ids of those that say that they replace it.
         reference: the reference's record of the same claim, for a submission's.
         known: the calibration of its claim.
+        around: what is known of the claim beside it.
+        where: addresses of the page and what belongs to it.
     """
     parts = [record_sheet.head(one, replaced_by), sheet.verdict(one, reference)]
-    parts += [_heading("Run it again"), _code(one.command)]
+    parts += [_heading("Run it again"), _rerun(one, around)]
     parts += [_heading("Published and measured"), sheet.sides(one, reference)]
     parts += [_heading("Criterion"), sheet.criterion(one)]
     parts += [_heading("Controls"), sheet.controls(one, known, reference)]
@@ -149,6 +169,7 @@ def record(one: Record, replaced_by: Sequence[str], reference: Record | None, kn
     parts += [_heading("Samples"), record_sheet.samples(one.samples), _cases(one)]
     parts += [_heading("Trials"), record_sheet.usage(one), usage_sheet.trials(one)]
     parts += [_heading("Provenance"), sheet.provenance(one)]
+    parts.append(_texts(citing.of_claim(one, where or citing.nowhere())))
     parts.append(
         style.wrap(
             f'<p><a href="{places.record(one.id, "json")}" download>The record itself, as JSON</a>. {NOT_DRAWN}</p>'
@@ -195,6 +216,18 @@ def about_it(counted: str) -> str:
 
 def _heading(text: str) -> str:
     return paper_sheet.heading(text)
+
+
+def _rerun(one: Record, around: Around) -> str:
+    return _code(rerun.commands(one, around)) + rerun.notes(one, around)
+
+
+def _texts(found: Sequence[Text]) -> str:
+    """Texts to copy, folded."""
+    parts = "".join(
+        f'<p class="soft small">{escape(x.title)}</p><pre><code>{escape(x.text)}</code></pre>' for x in found
+    )
+    return style.wrap(f"<details><summary>{citing.TITLE}</summary>{parts}</details>")
 
 
 def _code(text: str) -> str:

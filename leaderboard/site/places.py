@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from posixpath import dirname, relpath
 from urllib.parse import parse_qs, quote, urlsplit
 
+from leaderboard import citing
+from leaderboard.citing import Addresses
 from leaderboard.queries import REFERENCE, Line
 
 PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -110,6 +112,26 @@ class Places:
             return f' href="{relative(path, page)}"' if path else ""
 
         return HREF.sub(turned, body)
+
+
+def _json(own: str) -> str:
+    return record(own, "json")
+
+
+def addresses(url: str, page: str, badge: str = "", record: str = "") -> Addresses:
+    """Where a page of the export lies, and what belongs to it; nothing where it is not known where the export lies.
+
+    Args:
+        url: where the export lies, with a slash at its end; "" where that is not known.
+        page: its path.
+        badge: the path of its badge; "" for none.
+        record: id of its record; "" for none.
+    """
+    if not url:
+        return citing.nowhere()
+    own = [("The record as JSON", url + quote(_json(record)))] if record else []
+    data = (*own, ("All verdicts as JSON", f"{url}board.json"))
+    return Addresses(url + quote(page), url + quote(badge) if badge else "", data)
 
 
 def relative(path: str, page: str) -> str:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import blocks, cached, charts, queries, repository, sheet, style
+from leaderboard import (
+    blocks,
+    cached,
+    charts,
+    citing,
+    kept,
+    panels,
+    queries,
+    repository,
+    sheet,
+    style,
+    timeline,
+)
 from repro.record import Record, encode, file_name
 from repro.text import duration
 
@@ -39,13 +51,16 @@ def show() -> None:
     _heading("Calibration")
     st.html(sheet.calibration(known, trouble, record))
     _heading("Run it again")
-    st.code(record.command, language=None, wrap_lines=True)
+    around = kept.around(version, record)
+    panels.rerun(record, around)
     _heading("History")
-    st.html(sheet.history(records, record))
+    _history(records, record, around.records)
     _heading("Trials")
     _trials(record)
     _heading("Provenance")
     st.html(sheet.provenance(record))
+    base = citing.base_of(st.context.url, "claim")
+    panels.texts(citing.of_claim(record, citing.served_claim(base, record)))
     st.html(sheet.more(record))
     st.download_button(
         "Download the record (JSON)", encode(record), file_name(record), "application/json", on_click="ignore"
@@ -84,10 +99,25 @@ def _heading(text: str) -> None:
     st.html(style.wrap(style.part(text)))
 
 
+def _history(records: list[Record], record: Record, every: int) -> None:
+    """Estimates over time, and the table of all that is known of each."""
+    found = timeline.strips(records, record)
+    for picture in found.pictures:
+        st.altair_chart(picture.chart, width="stretch", alt=picture.alt)
+    if found.pictures:
+        st.html(blocks.footnote(found.note))
+    st.html(sheet.history(records, record, every))
+
+
 def _samples(record: Record) -> None:
     if not record.samples:
         return
     _heading("Samples")
+    _drawn(record)
+    panels.numbers(record)
+
+
+def _drawn(record: Record) -> None:
     try:
         exact, pictures = charts.exact_samples(record), charts.pictures(record)
         table = sheet.found_cases(exact, charts.FEW) if exact else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import blocks, cached, charts, curves, kept, paper_sheet, published, queries
+from leaderboard import blocks, cached, charts, citing, curves, kept, panels, paper_sheet, published, queries
 from leaderboard.published import Scale
 from leaderboard.queries import REFERENCE, Asked, Section
 from repro.errors import ReproError
@@ -38,6 +38,8 @@ def show() -> None:
     st.html(paper_sheet.implementations(section, names))
     st.html(paper_sheet.heading("Not measured"))
     st.html(paper_sheet.unmeasured(section))
+    places = citing.served_paper(citing.base_of(st.context.url, "paper"), section.paper.key)
+    panels.texts(citing.of_paper(section.paper, places))
 
 
 def _forest(version: str, section: Section) -> None:

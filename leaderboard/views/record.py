@@ -10,7 +10,9 @@ from leaderboard import (
     blocks,
     cached,
     charts,
+    citing,
     kept,
+    panels,
     paper_sheet,
     queries,
     record_sheet,
@@ -42,12 +44,14 @@ def show() -> None:
     st.html(sheet.verdict(record, reference))
     _verify(version, record)
     _heading("Run it again")
-    st.code(record.command, language=None, wrap_lines=True)
+    panels.rerun(record, kept.around(version, record))
     _judged(record, reference)
     _samples(record)
     _trials(record)
     _heading("Provenance")
     st.html(sheet.provenance(record))
+    base = citing.base_of(st.context.url, "record")
+    panels.texts(citing.of_claim(record, citing.served_record(base, record)))
     _raw(record)
 
 
@@ -114,6 +118,11 @@ def _judged(record: Record, reference: Record | None) -> None:
 def _samples(record: Record) -> None:
     _heading("Samples")
     st.html(record_sheet.samples(record.samples))
+    _drawn(record)
+    panels.numbers(record)
+
+
+def _drawn(record: Record) -> None:
     try:
         exact, pictures = charts.exact_samples(record), charts.pictures(record)
         table = sheet.found_cases(exact, charts.FEW) if exact else ""

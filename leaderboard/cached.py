@@ -6,7 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from leaderboard import catalogue as catalogues
 from leaderboard import queries, repository
+from leaderboard.catalogue import Catalogue
 from leaderboard.queries import REFERENCE, Asked, Line
 from repro.errors import ReproError
 from repro.record import Record
@@ -31,10 +33,24 @@ def stores(version: str) -> Union:
     return Union(_opened(place, own) for place, own in zip(_places(), version.split("-"), strict=True))
 
 
-@st.cache_resource(show_spinner="Reading the records …", max_entries=32)
 def board(version: str, asked: Asked | None = None) -> tuple[Line, ...]:
     """The lines of the board: all, or those asked for; kept as they are, for there may be thousands of them."""
-    return queries.board(stores(version), asked)
+    return _board(version, asked, catalogues.stamp())
+
+
+@st.cache_resource(show_spinner="Reading the records …", max_entries=32)
+def _board(version: str, asked: Asked | None, stamp: catalogues.Stamp) -> tuple[Line, ...]:
+    return queries.marked(queries.board(stores(version), asked), _catalogue(stamp))
+
+
+def catalogue() -> Catalogue:
+    """The claims of today, those that nobody has run too."""
+    return _catalogue(catalogues.stamp())
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _catalogue(stamp: catalogues.Stamp) -> Catalogue:
+    return catalogues.read()
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

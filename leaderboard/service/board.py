@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from dataclasses import dataclass
 
 import msgspec
 
+from leaderboard.catalogue import Catalogue, Stated, read
 from leaderboard.queries import Line, board, quarantines
 from repro.paper import Reported
 from repro.store import Union
@@ -56,13 +58,41 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     record: str
 
 
+class Absent(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim in `/api/claims.json` that the reference has no record of: no number, no verdict.
+
+    Attributes:
+        claim: "key/name"; with `row` and `version` it is what is to be judged.
+        published: the numbers that the paper states.
+        cost: what it costs to run; "" for the claims that any machine can run.
+        command: what runs it.
+    """
+
+    paper: str
+    claim: str
+    row: str | None
+    version: int
+    says: str
+    place: str
+    tier: str
+    evidence: str
+    published: tuple[Reported, ...]
+    cost: str
+    command: str
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """The board at one version of the stores, and the same as JSON."""
+    """The board at one version of the stores, and the same as JSON.
+
+    Attributes:
+        tag: tells one JSON from another; the claims of today are part of it.
+    """
 
     version: str
     entries: tuple[Entry, ...]
     json: bytes
+    tag: str
 
 
 class Board:
@@ -70,10 +100,12 @@ class Board:
 
     Args:
         stores: the published records first.
+        catalogue: the claims of today; read where it is not given.
     """
 
-    def __init__(self, stores: Union) -> None:
+    def __init__(self, stores: Union, catalogue: Catalogue | None = None) -> None:
         self.stores = stores
+        self._catalogue = catalogue or read()
         self._lock = threading.RLock()
         self._kept: Snapshot | None = None
         self._version, self._asked = "", -FRESH_S
@@ -110,8 +142,27 @@ class Board:
             ours = {row.id for store in self.stores.stores if not quarantines(store) for row in store.rows()}
             sent_in = {one.record for one in lines if one.runner != "verified"} - ours
         entries = tuple(_entry(one, quarantined=one.record in sent_in) for one in lines)
-        text = msgspec.json.encode({"schema": SCHEMA, "version": version, "claims": entries})
-        return Snapshot(version, entries, text)
+        missing = self._catalogue.missing((one.paper.key, *one.case) for one in lines if one.is_reference)
+        absent = [_absent(one) for one in missing]
+        text = msgspec.json.encode({"schema": SCHEMA, "version": version, "claims": entries, "unmeasured": absent})
+        known = hashlib.sha256(msgspec.json.encode(absent)).hexdigest()[:16]
+        return Snapshot(version, entries, text, f"{version}-{known}" if version else "")
+
+
+def _absent(one: Stated) -> Absent:
+    return Absent(
+        paper=one.paper.key,
+        claim=one.claim,
+        row=one.row,
+        version=one.version,
+        says=one.says,
+        place=one.place,
+        tier=one.tier,
+        evidence=one.evidence,
+        published=one.reported,
+        cost=one.listed.cost,
+        command=one.listed.command,
+    )
 
 
 def _entry(one: Line, *, quarantined: bool) -> Entry:

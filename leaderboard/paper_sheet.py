@@ -188,9 +188,11 @@ def _left(section: Section) -> str:
     tiers = {tier: sum(one.tier == tier for one in section.absent) for tier in TIERS}
     needed = ", ".join(f"{count} of the {tier} tier" for tier, count in tiers.items() if count)
     past = [one for one in section.claims if one.past]
-    said = f"Nobody has run {len(section.absent)} of {section.known} claims: {needed}; they stand below."
+    said = (
+        f"The reference has no record of {len(section.absent)} of {section.known} claims: {needed}; they stand below."
+    )
     earlier = f" Not counted, for the claim has changed or is gone: {_links(past)}." if past else ""
-    return (said if section.absent else "Every claim was run.") + earlier
+    return (said if section.absent else "The reference has a record of every claim.") + earlier
 
 
 def _links(lines: Sequence[Line]) -> str:
@@ -213,7 +215,11 @@ def implementations(section: Section, names: Sequence[str]) -> str:
         tally = counts(one.lines)
         verdicts = "".join(style.tally(name, tally[name]) for name in style.BADGES if tally[name])
         who = "" if one.newest.is_reference else style.division(one.newest.division) + style.runner(one.runner)
-        left = f"{len(one.unanswered)} of {len(section.reference)}" if one.unanswered else "none"
+        answered = sum(not x.past for x in (*one.lines, *one.outdated))
+        missing, every = len(one.unanswered), len(section.reference)
+        if section.known:
+            missing, every = section.known - answered, section.known
+        left = f"{missing} of {every}" if missing else "none"
         cells = (f'<div class="marks">{cell}</div>' if cell else "&ndash;" for cell in (who, verdicts))
         rows.append((blocks.name(one.newest), *cells, left))
     key, more = section.paper.key, len(names) - len(section.standings)

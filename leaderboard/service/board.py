@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from leaderboard.catalogue import Catalogue, Stated, read
+from leaderboard.catalogue import Catalogue, Stamp, Stated, read, stamp
 from leaderboard.queries import Line, board, quarantines
 from repro.paper import Reported
 from repro.store import Union
@@ -100,14 +100,13 @@ class Board:
 
     Args:
         stores: the published records first.
-        catalogue: the claims of today; read where it is not given.
     """
 
-    def __init__(self, stores: Union, catalogue: Catalogue | None = None) -> None:
+    def __init__(self, stores: Union) -> None:
         self.stores = stores
-        self._catalogue = catalogue or read()
         self._lock = threading.RLock()
         self._kept: Snapshot | None = None
+        self._kept_of: Stamp | None = None
         self._version, self._asked = "", -FRESH_S
 
     def refresh(self) -> None:
@@ -131,18 +130,19 @@ class Board:
         """
         with self._lock:
             self.refresh()
-            if self._kept is None or self._kept.version != self._version:
-                self._kept = self._read(self._version)
+            now = stamp()
+            if self._kept is None or self._kept.version != self._version or self._kept_of != now:
+                self._kept, self._kept_of = self._read(self._version, read()), now
             return self._kept
 
-    def _read(self, version: str) -> Snapshot:
+    def _read(self, version: str, catalogue: Catalogue) -> Snapshot:
         lines = board(self.stores)
         sent_in: set[str] = set()
         if any(quarantines(store) for store in self.stores.stores):
             ours = {row.id for store in self.stores.stores if not quarantines(store) for row in store.rows()}
             sent_in = {one.record for one in lines if one.runner != "verified"} - ours
         entries = tuple(_entry(one, quarantined=one.record in sent_in) for one in lines)
-        missing = self._catalogue.missing((one.paper.key, *one.case) for one in lines if one.is_reference)
+        missing = catalogue.missing((one.paper.key, *one.case) for one in lines if one.is_reference)
         absent = [_absent(one) for one in missing]
         text = msgspec.json.encode({"schema": SCHEMA, "version": version, "claims": entries, "unmeasured": absent})
         known = hashlib.sha256(msgspec.json.encode(absent)).hexdigest()[:16]

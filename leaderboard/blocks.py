@@ -7,12 +7,16 @@ from html import escape
 from urllib.parse import urlencode
 
 from leaderboard import style
+from leaderboard.catalogue import Catalogue, Stated
 from leaderboard.queries import Line, Section, counts
 from repro.text import number
 
 WIDTHS = ("37%", "14%", "14%", "18%", "8%", "9%")
 HEADS = ("Claim", "Verdict", "Published", "Measured", "Controls", "Checked")
-OVERVIEW = ("Paper", "Verdicts", "Sabotages rejected", "Submissions", "Newest record")
+OVERVIEW = ("Paper", "Verdicts", "Sabotages rejected", "Submissions", "Last verified")
+ABSENT_WIDTHS = ("40%", "16%", "18%", "26%")
+ABSENT_HEADS = ("Claim", "Verdict", "Published", "Needs")
+NEEDS = {"cpu": "two cores, minutes", "gpu": "one GPU", "cluster": "several GPUs"}
 NAMED = 6  # submissions that the board names
 BESIDE = 12  # submissions that stand beside a finding
 
@@ -25,60 +29,89 @@ def claim_link(claim: str, row: str | None = None, implementation: str = "refere
     return escape("claim?" + urlencode({name: value for name, value in asked.items() if value}, safe="/:"))
 
 
-def headline(lines: Sequence[Line], others: int = 0) -> str:
-    """The title, what the board is, the counts of the references' lines, and the legend.
+def headline(lines: Sequence[Line], others: int = 0, catalogue: Catalogue | None = None, *, aged: bool = True) -> str:
+    """The title, what the board is, the counts of the references' lines among all claims, and the legend.
 
     Args:
         lines: the references'.
         others: how many submissions there are.
+        catalogue: the claims of today; None where the board is to show records only.
+        aged: whether to say how long ago the newest record was made, which a file cannot.
     """
-    rejected, controls = sum(x.rejected for x in lines), sum(x.controls for x in lines)
+    every = catalogue or Catalogue()
+    current = [x for x in lines if not x.past]
+    rejected, controls = sum(x.rejected for x in current), sum(x.controls for x in current)
+    newest = max((x.created for x in lines), default="")
+    old = style.age(newest) if aged else ""
     figures = [
-        (str(len({x.paper.key for x in lines})), "papers"),
-        (str(len(lines)), "verdicts"),
+        (str(len({x.paper.key for x in lines} | every.papers.keys())), "papers"),
+        (f"{len(current)} of {len(every.claims)}", "claims judged") if every.claims else (str(len(lines)), "verdicts"),
         (f"{rejected} of {controls}", "sabotaged implementations rejected"),
         *[(str(others), "submission" if others == 1 else "submissions")] * bool(others),
-        (style.day(max((x.created for x in lines), default="")), "newest record"),
+        (style.day(newest) or "never", f"last verified, {old}" if old else "last verified"),
     ]
     numbers = "".join(f"<div><b>{escape(value)}</b><span>{name}</span></div>" for value, name in figures)
     return style.wrap(
         "<h1>What deep-learning papers claim, and what we measured</h1>"
         '<p class="lead">Each verdict is on a statement of a paper, by a criterion that was fixed beforehand. '
         "A criterion counts only if it also rejects implementations that were sabotaged on purpose.</p>"
-        + (f'<div class="figures">{numbers}</div>' if lines else "")
+        + (f'<div class="figures">{numbers}</div>' if lines or every.claims else "")
+        + unlisted(every)
         + style.legend(counts(lines))
     )
 
 
-def overview(sections: Sequence[Section], others: Mapping[str, Sequence[str]]) -> str:
+def unlisted(catalogue: Catalogue) -> str:
+    """That the list of all claims is not there, so that what nobody has run is not shown; "" where it is."""
+    if not catalogue.trouble:
+        return ""
+    why = escape(catalogue.trouble)
+    return (
+        f'<p class="note small">Only claims with a record are shown, for the list of all claims is missing: {why}.</p>'
+    )
+
+
+def overview(sections: Sequence[Section], others: Mapping[str, Sequence[str]], *, aged: bool = True) -> str:
     """Papers by claims: a row for each paper, a letter for each verdict, controls, submissions and the newest date.
+
+    Claims that nobody has run have an empty place after the verdicts.
 
     Args:
         sections: papers with their lines.
         others: the submissions of each paper, by its key.
+        aged: whether to say how long ago the newest record was made, which a file cannot.
     """
-    return style.wrap(style.table(OVERVIEW, [_overview(one, others.get(one.paper.key, ())) for one in sections]))
+    rows = [_overview(one, others.get(one.paper.key, ()), aged=aged) for one in sections]
+    return style.wrap(style.table(OVERVIEW, rows))
 
 
-def _overview(section: Section, others: Sequence[str]) -> tuple[str, ...]:
+def _overview(section: Section, others: Sequence[str], *, aged: bool) -> tuple[str, ...]:
     about, lines = section.paper, section.lines
     link = f"paper?paper={escape(about.key)}"
     chips = "".join(
-        style.chip(one.outcome, _named(one), claim_link(one.claim, one.row, one.implementation)) for one in lines
+        style.chip(one.outcome, named(one), claim_link(one.claim, one.row, one.implementation), one.past)
+        for one in lines
     )
-    rejected, controls = sum(x.rejected for x in lines), sum(x.controls for x in lines)
+    chips += "".join(style.absent_chip(named(one), one.tier, claim_link(one.claim, one.row)) for one in section.absent)
+    share = f'<span class="sub">{section.judged} of {section.known} claims judged</span>' if section.known else ""
+    current = [one for one in lines if not one.past]
+    rejected, controls = sum(x.rejected for x in current), sum(x.controls for x in current)
+    newest = max((one.created for one in lines), default="")
+    old = style.age(newest) if aged else ""
     beside = f'<a href="implementations?paper={escape(about.key)}">{len(others)}</a>' if others else "&ndash;"
     return (
         f'<a class="statement" href="{link}">{escape(about.title)}</a>'
         f'<span class="sub">{style.authors(about, 2)}, {about.year}</span>',
-        f'<div class="chips">{chips}</div>',
+        f'<div class="chips">{chips}</div>{share}',
         f'<span class="value">{rejected} of {controls}</span>' if controls else "&ndash;",
         beside,
-        f'<span class="unbroken">{style.day(max(one.created for one in lines))}</span>',
+        f'<span class="unbroken">{style.day(newest) or "never"}</span>'
+        + (f'<span class="sub">{old}</span>' if old else ""),
     )
 
 
-def _named(one: Line) -> str:
+def named(one: Line | Stated) -> str:
+    """The name of a claim, with its row, not yet escaped."""
     return f"{one.name}[{one.row}]" if one.row else one.name
 
 
@@ -90,14 +123,16 @@ def paper(section: Section, deviations: Sequence[str] = (), others: Sequence[str
         deviations: how its reference deviates from it.
         others: its submissions, as `queries.label` calls them.
     """
-    about, tally = section.paper, counts(section.lines)
+    about, tally = section.paper, counts(one for one in section.lines if not one.past)
     facts = " · ".join(
         part for part in (style.authors(about), str(about.year), escape(about.venue), style.source_link(about)) if part
     )
     told = f'<div class="story">{style.paragraphs(about.story)}</div>'
     story = f"<details><summary>The story</summary>{told}</details>" if about.story.strip() else ""
     shares = "".join(f"<span>{style.badge(o)} {tally[o]}</span>" for o in style.BADGES if tally[o])
-    claims = f'<div class="tally">{shares}</div>{claims_table(section.lines)}'
+    shares += f"<span>{style.absent()} {len(section.absent)}</span>" if section.absent else ""
+    claims = f'<div class="tally">{shares}</div>' + (claims_table(section.lines) if section.lines else "")
+    claims += f"<h3>Not measured</h3>{absent_table(section.absent)}" if section.absent else ""
     link = f"paper?paper={escape(about.key)}"
     return style.wrap(
         f'<section class="paper" id="{escape(about.key)}"><h2><a href="{link}">{escape(about.title)}</a></h2>'
@@ -127,29 +162,58 @@ def departures(found: Sequence[str]) -> str:
 
 def claims_table(lines: Iterable[Line]) -> str:
     """Lines, a row each: statement, verdict, published, measured, controls, date."""
-    columns = "".join(f'<col style="width:{width}">' for width in WIDTHS)
-    heads = "".join(f'<th scope="col">{head}</th>' for head in HEADS)
-    rows = "".join(_row(one) for one in lines)
+    return _table(WIDTHS, HEADS, map(_row, lines))
+
+
+def absent_table(found: Iterable[Stated]) -> str:
+    """Claims that nobody has run, a row each: statement, published numbers, and what they need."""
+    return _table(ABSENT_WIDTHS, ABSENT_HEADS, map(_absent_row, found))
+
+
+def _table(widths: Iterable[str], names: Iterable[str], rows: Iterable[str]) -> str:
+    columns = "".join(f'<col style="width:{width}">' for width in widths)
+    heads = "".join(f'<th scope="col">{head}</th>' for head in names)
     return (
         f'<table class="claims"><colgroup>{columns}</colgroup>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
+def _absent_row(one: Stated) -> str:
+    outcome = f'{style.absent()}<span class="sub">{style.EVIDENCE[one.evidence]} {_tier(one)}</span>'
+    return _cells(one, claim_link(one.claim, one.row), ABSENT_HEADS[1:], (outcome, published(one), escape(needs(one))))
+
+
+def needs(one: Stated) -> str:
+    """What a claim needs to be run: what it says of its cost, else what its tier means; not yet escaped."""
+    return one.listed.cost or NEEDS[one.tier]
+
+
+def _tier(one: Line | Stated) -> str:
+    return f'<span class="tag">{escape(one.tier)}</span>' if one.tier != "cpu" else ""
+
+
 def _row(one: Line) -> str:
-    tag = f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
-    place = escape(f"{one.place} · {one.name}@{one.version}")
-    link = claim_link(one.claim, one.row, one.implementation)
-    tier = f'<span class="tag">{escape(one.tier)}</span>' if one.tier != "cpu" else ""
     ratio = f"{one.rejected} of {one.controls}" if one.controls else "&ndash;"
     rejected = f'<span class="value">{ratio}</span>' + ('<span class="sub">rejected</span>' if one.controls else "")
     checked = f'<span class="value">{style.day(one.created)}</span><span class="sub">{escape(one.machine)}</span>'
-    outcome = f'{style.badge(one.outcome)}<span class="sub">{style.EVIDENCE[one.evidence]} {tier}</span>'
-    cells = zip(HEADS[1:], (outcome, published(one), measured(one), rejected, checked), strict=True)
+    told = " ".join(part for part in (style.EVIDENCE[one.evidence], _tier(one), style.past(one.past)) if part)
+    outcome = f'{style.badge(one.outcome)}<span class="sub">{told}</span>'
+    link = claim_link(one.claim, one.row, one.implementation)
+    return _cells(one, link, HEADS[1:], (outcome, published(one), measured(one), rejected, checked))
+
+
+def _cells(one: Line | Stated, link: str, heads: Iterable[str], cells: Iterable[str]) -> str:
+    """A row of a table of claims: the statement, and cells under their heads."""
+    tag = f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
+    place = escape(f"{one.place} · {one.name}@{one.version}")
     return (
         f'<tr><td class="whole"><a class="statement" href="{link}">{tag}{escape(one.says)}</a>'
         f'<span class="sub">{place}</span></td>'
-        + "".join(f'<td class="{h.lower()}" data-label="{h}"><div>{cell}</div></td>' for h, cell in cells)
+        + "".join(
+            f'<td class="{h.lower()}" data-label="{h}"><div>{cell}</div></td>'
+            for h, cell in zip(heads, cells, strict=True)
+        )
         + "</tr>"
     )
 
@@ -159,7 +223,7 @@ def name(one: Line) -> str:
     return style.theirs(one.implementation.removeprefix("submission:"))
 
 
-def published(one: Line, most: int = 2) -> str:
+def published(one: Line | Stated, most: int = 2) -> str:
     """The numbers that the paper states for a claim, each with its place."""
     if not one.reported:
         return '<span class="sub">see the statement</span>'

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from leaderboard import catalogue as catalogues
 from leaderboard import queries, repository
+from leaderboard.catalogue import Catalogue
 from leaderboard.queries import REFERENCE, Asked, Line
 from repro.errors import ReproError
 from repro.record import Record
@@ -33,17 +35,29 @@ def stores(version: str) -> Union:
 
 def board(version: str, asked: Asked | None = None) -> tuple[Line, ...]:
     """The lines of the board: all, or those asked for; kept as they are, for there may be thousands of them."""
-    return _part(version, asked) if asked else _whole(version)
+    if asked is None:
+        return _whole(version, catalogues.stamp())
+    return _part(version, asked, catalogues.stamp())
 
 
 @st.cache_resource(show_spinner="Reading the records …", max_entries=2)
-def _whole(version: str) -> tuple[Line, ...]:
-    return queries.board(stores(version))
+def _whole(version: str, stamp: catalogues.Stamp) -> tuple[Line, ...]:
+    return queries.marked(queries.board(stores(version)), _catalogue(stamp))
 
 
 @st.cache_resource(show_spinner="Reading the records …", max_entries=12)
-def _part(version: str, asked: Asked) -> tuple[Line, ...]:
-    return queries.board(stores(version), asked)
+def _part(version: str, asked: Asked, stamp: catalogues.Stamp) -> tuple[Line, ...]:
+    return queries.marked(queries.board(stores(version), asked), _catalogue(stamp))
+
+
+def catalogue() -> Catalogue:
+    """The claims of today, those that nobody has run too."""
+    return _catalogue(catalogues.stamp())
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _catalogue(stamp: catalogues.Stamp) -> Catalogue:
+    return catalogues.read()
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -33,28 +33,34 @@ def crumbs(*steps: tuple[str, str]) -> str:
     return f'<nav class="crumbs" aria-label="Breadcrumb">{between.join(links)}</nav>'
 
 
-def head(section: Section, departures: Sequence[str], implementations: int) -> str:
+def head(section: Section, departures: Sequence[str], implementations: int, *, aged: bool = True) -> str:
     """Title, facts and links, the story, the reference's deviations, and what the records add up to.
 
     Args:
         section: the paper with its lines.
         departures: how its reference deviates from it.
         implementations: how many answer its claims, the reference included.
+        aged: whether to say how long ago the newest record was made, which a file cannot.
     """
     about, own = section.paper, section.claims
     facts = (style.authors(about, 20), str(about.year), escape(about.venue), style.source_link(about))
     story = f'<div class="story"><b>The story</b>{style.paragraphs(about.story)}</div>' if about.story.strip() else ""
-    rejected, controls = sum(x.rejected for x in own), sum(x.controls for x in own)
+    current = [one for one in own if not one.past]
+    rejected, controls = sum(x.rejected for x in current), sum(x.controls for x in current)
+    newest = max((x.created for x in own), default="")
+    old = style.age(newest) if aged else ""
+    judged = (f"{section.judged} of {section.known}", "claims judged")
     figures = [
-        (str(len(own)), "verdict" if len(own) == 1 else "verdicts"),
+        judged if section.known else (str(len(own)), "verdict" if len(own) == 1 else "verdicts"),
         (f"{rejected} of {controls}", "sabotages rejected"),
-        (str(sum(x.controls == 0 for x in own)), "verdicts without a control"),
+        (str(sum(x.controls == 0 for x in current)), "verdicts without a control"),
         (str(implementations), "implementation" if implementations == 1 else "implementations"),
-        (style.day(max(x.created for x in section.lines)), "newest record"),
+        (style.day(newest) or "never", f"last verified, {old}" if old else "last verified"),
     ]
     drawn = "".join(f"<div><b>{escape(value)}</b><span>{name}</span></div>" for value, name in figures)
-    shares = counts(own)
+    shares = counts(current)
     tally = "".join(f"<span>{style.badge(name)}&ensp;{shares[name]}</span>" for name in style.BADGES if shares[name])
+    tally += f"<span>{style.absent()}&ensp;{len(section.absent)}</span>" if section.absent else ""
     return style.wrap(
         f'{crumbs()}<h1>{escape(about.title)}</h1><div class="soft">{" · ".join(part for part in facts if part)}</div>'
         f'{story}<div class="figures">{drawn}</div><div class="marks">{tally}</div>{blocks.departures(departures)}'
@@ -142,13 +148,15 @@ def findings(section: Section) -> str:
 
 
 def unmeasured(section: Section) -> str:
-    """What the records leave open. Claims that nobody has run leave no record, and so are not in this list."""
+    """What the records leave open: the claims that nobody has run, and what is not settled by those that were."""
     own = section.claims
     tiers = {tier: sum(one.tier == tier for one in own) for tier in TIERS}
     said = ", ".join(f"{count} of the {tier} tier" for tier, count in tiers.items() if count) or "none"
     missing = [tier for tier, count in tiers.items() if not count]
     items = [f"Verdicts on the reference: {said}."]
-    if missing:
+    if section.known:
+        items.append(_left(section))
+    elif missing:
         items.append(
             f"There is no record of a claim of the {' or '.join(missing)} tier. Whether the paper has such claims, "
             f"records cannot say: <code>repro claims {escape(section.paper.key)}</code> lists all of them."
@@ -171,7 +179,20 @@ def unmeasured(section: Section) -> str:
         f'What trials cost, and where energy was not measured, is on the page of <a href="'
         f'{address("telemetry", section.paper.key)}">telemetry</a>.'
     )
-    return style.wrap("<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>")
+    table = blocks.absent_table(section.absent) if section.absent else ""
+    return style.wrap("<ul>" + "".join(f"<li>{item}</li>" for item in items) + f"</ul>{table}")
+
+
+def _left(section: Section) -> str:
+    """How many claims of today have no verdict, by what they need; and which verdicts are of earlier claims."""
+    tiers = {tier: sum(one.tier == tier for one in section.absent) for tier in TIERS}
+    needed = ", ".join(f"{count} of the {tier} tier" for tier, count in tiers.items() if count)
+    past = [one for one in section.claims if one.past]
+    said = (
+        f"The reference has no record of {len(section.absent)} of {section.known} claims: {needed}; they stand below."
+    )
+    earlier = f" Not counted, for the claim has changed or is gone: {_links(past)}." if past else ""
+    return (said if section.absent else "The reference has a record of every claim.") + earlier
 
 
 def _links(lines: Sequence[Line]) -> str:
@@ -194,7 +215,11 @@ def implementations(section: Section, names: Sequence[str]) -> str:
         tally = counts(one.lines)
         verdicts = "".join(style.tally(name, tally[name]) for name in style.BADGES if tally[name])
         who = "" if one.newest.is_reference else style.division(one.newest.division) + style.runner(one.runner)
-        left = f"{len(one.unanswered)} of {len(section.reference)}" if one.unanswered else "none"
+        answered = sum(not x.past for x in (*one.lines, *one.outdated))
+        missing, every = len(one.unanswered), len(section.reference)
+        if section.known:
+            missing, every = section.known - answered, section.known
+        left = f"{missing} of {every}" if missing else "none"
         cells = (f'<div class="marks">{cell}</div>' if cell else "&ndash;" for cell in (who, verdicts))
         rows.append((blocks.name(one.newest), *cells, left))
     key, more = section.paper.key, len(names) - len(section.standings)

@@ -1,15 +1,16 @@
-"""From the stores to what the pages show. No Streamlit here, and nothing that is not read from records."""
+"""From the stores to what the pages show, and beside them what the catalogue has and they have not. No Streamlit."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from leaderboard.catalogue import Catalogue, Stated
 from repro.criterion import Criterion, Equivalent, Higher, Lower, Matches, Ordered
 from repro.paper import Paper, Reported
 from repro.paths import index_url, published_dir, store_dir
@@ -49,6 +50,7 @@ class Line:
         division: of a submission: "closed" or "open"; None where the record does not say.
         deviations: how many deviations from the paper the implementation declares.
         submission: what a submission says of itself; None for the reference, and where the record does not say.
+        past: why it does not count for today's claim, such as "retired"; "" where it does. See `marked`.
     """
 
     record: str
@@ -86,6 +88,7 @@ class Line:
     machine: str
     commit: str
     runner: str
+    past: str = ""
 
     @property
     def key(self) -> Key:
@@ -150,12 +153,21 @@ class Section:
         lines: of every implementation.
         standings: of the reference, and of each other implementation with a line among these.
         reference: the reference's line by claim and row, whatever the filters leave.
+        absent: claims that are asked for and that the reference has no record of; see `complete`.
+        known: how many claims the paper has today; 0 where that is not known.
     """
 
     paper: Paper
     lines: tuple[Line, ...]
     standings: tuple[Standing, ...]
     reference: dict[tuple[str, str], Line]
+    absent: tuple[Stated, ...] = ()
+    known: int = 0
+
+    @property
+    def judged(self) -> int:
+        """How many claims of today have a verdict on the reference, whatever the filters leave."""
+        return sum(not one.past for one in self.reference.values())
 
     @property
     def claims(self) -> tuple[Line, ...]:
@@ -185,9 +197,9 @@ class Filters:
     tier: tuple[str, ...] = ()
     q: str = ""
 
-    def admits(self, line: Line) -> bool:
-        """Whether a line is asked for; every word of the search text must occur in it."""
-        own = "" if line.is_reference else line.implementation
+    def admits(self, line: Line | Stated) -> bool:
+        """Whether a line is asked for, or a claim without one; every word of the search text must occur in it."""
+        own = line.implementation if isinstance(line, Line) and not line.is_reference else ""
         text = " ".join((line.claim, line.row or "", line.says, line.place, own, line.paper.title, *line.paper.authors))
         return (
             self.paper in ("", line.paper.key)
@@ -416,6 +428,41 @@ def sections(lines: Iterable[Line], shown: Iterable[Line] | None = None) -> list
     ]
 
 
+def complete(
+    found: Iterable[Section],
+    lines: Iterable[Line],
+    catalogue: Catalogue,
+    admits: Callable[[Stated], bool] = lambda _: True,
+) -> list[Section]:
+    """Sections with the claims that nobody has run, and with the papers of which there is no record at all.
+
+    Args:
+        found: papers with what is asked for of their lines.
+        lines: the whole board, or the reference's lines of it.
+        catalogue: the claims of today.
+        admits: which of the claims without a record are asked for.
+    """
+    own, absent = {one.paper.key: one for one in found}, dict[str, list[Stated]]()
+    for one in catalogue.missing((x.paper.key, *x.case) for x in lines if x.is_reference):
+        if admits(one):
+            absent.setdefault(one.paper.key, []).append(one)
+    known = Counter(key for key, _, _ in catalogue.claims)
+    return [
+        replace(
+            own.get(key) or Section(paper=catalogue.papers[key], lines=(), standings=(), reference={}),
+            absent=tuple(sorted(absent.get(key, ()), key=_place_on_page)),
+            known=known[key],
+        )
+        for key in sorted(own.keys() | absent.keys())
+    ]
+
+
+def marked(lines: Iterable[Line], catalogue: Catalogue) -> tuple[Line, ...]:
+    """Lines, those of claims that have changed or gone since then with a word on that."""
+    found = ((one, catalogue.past((one.paper.key, *one.case), one.version, one.digest)) for one in lines)
+    return tuple(replace(one, past=past) if past else one for one, past in found)
+
+
 def _by_paper(lines: Iterable[Line]) -> dict[str, list[Line]]:
     grouped: dict[str, list[Line]] = {}
     for one in lines:
@@ -503,7 +550,7 @@ def reference_of(records: Iterable[Record]) -> Record | None:
 def rows_of(stores: Union, claim: str) -> list[str]:
     """The rows that a claim "key/name" has records of."""
     key, _, name = claim.partition("/")
-    return sorted({found.row for found in stores.rows(paper=key, name=name) if found.row}, key=_natural)
+    return sorted({found.row for found in stores.rows(paper=key, name=name) if found.row}, key=natural)
 
 
 def problems(stores: Union) -> list[tuple[str, str]]:
@@ -561,18 +608,19 @@ def csv(lines: Sequence[Line]) -> str:
     return frame.to_csv(index=False)
 
 
-def _place_on_page(one: Line) -> tuple[object, ...]:
+def _place_on_page(one: Line | Stated) -> tuple[object, ...]:
     return (
         one.paper.key,
         EVIDENCE.index(one.evidence),
         TIERS.index(one.tier),
         one.name,
-        _natural(one.row or ""),
-        one.implementation,
+        natural(one.row or ""),
+        one.implementation if isinstance(one, Line) else "",
     )
 
 
-def _natural(text: str) -> tuple[object, ...]:
+def natural(text: str) -> tuple[object, ...]:
+    """A key that sorts names by the numbers in them, as in the tables of papers."""
     digits = "".join(c if c.isdigit() else " " for c in text).split()
     return (tuple(int(d) for d in digits), text)
 

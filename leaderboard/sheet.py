@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from html import escape
 
@@ -15,14 +15,14 @@ from leaderboard.repository import Calibration, Rate
 from leaderboard.wording import Said
 from repro.criterion import AllOf
 from repro.measurement import Sample
-from repro.record import Ratio, Record, SubmissionPart, hardware
+from repro.paper import Paper
+from repro.record import ClaimPart, Ratio, Record, SubmissionPart, hardware
 from repro.text import number
 from repro.verdict import Verdict
 
 
-def claim_head(record: Record) -> str:
+def claim_head(claim: ClaimPart, about: Paper) -> str:
     """Where we are, the statement, and where the paper makes it."""
-    claim, about = record.claim, record.paper
     row = f'<span class="tag">{escape(claim.row)}</span> ' if claim.row else ""
     return style.wrap(
         f'<div class="crumbs"><a href="./">Board</a> <span class="soft">/</span> '
@@ -30,6 +30,11 @@ def claim_head(record: Record) -> str:
         f'<h1>{row}{escape(claim.says)}</h1><div class="soft">{escape(claim.place)} of {style.authors(about, 2)}, '
         f'{about.year} · {style.source_link(about)} · <span class="mono">{escape(claim.id)}</span></div>'
     )
+
+
+def past(why: str) -> str:
+    """That a record does not count for today's claim."""
+    return style.wrap(f'<p class="note">{style.past(why)} This record does not count for the claims of today.</p>')
 
 
 def verdict(record: Record, reference: Record | None = None) -> str:
@@ -373,9 +378,18 @@ def provenance(record: Record) -> str:
     )
 
 
-def rows(claim: str, found: Iterable[str]) -> str:
-    """The rows of a claim that is a table, to choose from."""
-    items = "".join(f'<li><a href="{claim_link(claim, row)}">{escape(row)}</a></li>' for row in found)
+def rows(claim: str, found: Iterable[str], absent: Container[str] = ()) -> str:
+    """The rows of a claim that is a table, to choose from.
+
+    Args:
+        claim: "key/name".
+        found: its rows.
+        absent: those of them that nobody has run.
+    """
+    items = "".join(
+        f'<li><a href="{claim_link(claim, row)}">{escape(row)}</a>{", not measured" * (row in absent)}</li>'
+        for row in found
+    )
     return style.wrap(
         f'<h1>{escape(claim)}</h1><p class="lead">This claim is a table. Choose a row:</p><ul>{items}</ul>'
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from html import escape
 from pathlib import Path
 
@@ -36,6 +37,8 @@ BADGES = {
 }
 ALWAYS = ("reproduced", "supported", "refuted", "inconclusive", "finding", "powerless")
 
+ABSENT = Badge("&ndash;", "not measured", "nobody has run it yet: no number, no verdict", hollow=True)
+
 DIVISIONS = {
     "closed": Badge("C", "closed", "the paper's protocol: the same presets as the reference"),
     "open": Badge("O", "open", "anything but the data and the measure may differ", hollow=True),
@@ -60,17 +63,47 @@ def badge(outcome: str, *, large: bool = False) -> str:
     return _badge(BADGES[outcome], outcome, large=large)
 
 
-def chip(outcome: str, name: str, link: str) -> str:
+def chip(outcome: str, name: str, link: str, past: str = "") -> str:
     """An outcome's letter that leads somewhere; what it is of is said by its name, for screen readers and on hovering.
 
     Args:
         outcome: of the verdict.
         name: of what was judged, not yet escaped.
         link: an address that is ready to stand in an attribute.
+        past: why the verdict does not count for today's claim; "" where it does.
     """
-    look, hollow = BADGES[outcome], " hollow" * BADGES[outcome].hollow
-    says = f'title="{escape(name)}: {look.word}" aria-label="{escape(name)}: {look.word}"'
-    return f'<a class="badge {outcome}{hollow}" href="{link}" {says}><i aria-hidden="true">{look.letter}</i></a>'
+    look = BADGES[outcome]
+    classes = f"{outcome}{' hollow' * look.hollow}{' past' * bool(past)}"
+    return _chip(look, classes, f"{name}: {look.word}{f' ({past})' * bool(past)}", link)
+
+
+def absent_chip(name: str, tier: str, link: str) -> str:
+    """What stands in the place of a verdict where there is none; it leads to what is known of the claim.
+
+    Args:
+        name: of the claim, not yet escaped.
+        tier: what it needs to be run.
+        link: an address that is ready to stand in an attribute.
+    """
+    return _chip(ABSENT, "absent hollow", f"{name}: {ABSENT.word} ({tier})", link)
+
+
+def _chip(look: Badge, classes: str, says: str, link: str) -> str:
+    told = escape(says)
+    return (
+        f'<a class="badge {classes}" href="{link}" title="{told}" aria-label="{told}">'
+        f'<i aria-hidden="true">{look.letter}</i></a>'
+    )
+
+
+def absent(*, large: bool = False) -> str:
+    """The badge of a claim that nobody has run."""
+    return _badge(ABSENT, "absent", large=large)
+
+
+def past(why: str) -> str:
+    """The mark of a verdict that does not count for today's claim; "" where it does."""
+    return f'<span class="tag past" title="not counted: {escape(why)}">{escape(why)}</span>' if why else ""
 
 
 def tally(outcome: str, count: int) -> str:
@@ -109,6 +142,7 @@ def legend(present: Iterable[str] = ()) -> str:
     """What the letters mean; "unexpected" only where it occurs."""
     shown = [*ALWAYS, *(o for o in BADGES if o not in ALWAYS and o in set(present))]
     items = [f'<li>{badge(o)}<span class="soft">{BADGES[o].meaning}</span></li>' for o in shown]
+    items.append(f'<li>{absent()}<span class="soft">{ABSENT.meaning}</span></li>')
     return f'<ul class="legend" aria-label="What the badges mean">{"".join(items)}</ul>'
 
 
@@ -217,6 +251,15 @@ def memory(size: float | None) -> str:
 def day(created: str) -> str:
     """The date of a record's time."""
     return created[:10]
+
+
+def age(created: str, now: datetime | None = None) -> str:
+    """How long ago the day of a record's time was; "" for a time that is to come, or no date."""
+    try:
+        days = ((now or datetime.now(UTC)).date() - date.fromisoformat(day(created))).days
+    except ValueError:
+        return ""
+    return {0: "today", 1: "1 day ago"}.get(days, f"{days} days ago") if days >= 0 else ""
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:

@@ -37,6 +37,7 @@ PAGES = [
     "about",
     f"claim?claim=he2015/{NAME}",
     f"claim?claim=aaronson2014/{NAME}",
+    "claim?claim=he2015/imagenet-depth-gains",  # days on a GPU: nobody has run it yet
     "paper?paper=he2015",
     "implementations?paper=aaronson2014",
     "compare?paper=aaronson2014",
@@ -159,6 +160,20 @@ def test_the_board_opens_and_a_claim_is_one_click_away(visit, tmp_path):
     assert page.url.endswith(f"claim?claim=he2015/{NAME}")
     page.go_back()
     page.locator("h1", has_text="what we measured").wait_for()
+
+
+def test_what_nobody_has_run_is_an_empty_place_one_click_from_its_claim(visit):
+    """Its chip is dashed and says so to a screen reader; the page behind it has no verdict and a command."""
+    page = visit()
+    chip = page.locator(".chips .badge.absent").first
+    chip.wait_for()
+    said = chip.get_attribute("aria-label") or ""
+    assert "not measured (" in said
+    assert chip.locator("i").evaluate("e => getComputedStyle(e).borderTopStyle") == "dashed"
+    chip.click()
+    page.get_by_text("Nobody has run this yet: no number, no verdict.").wait_for()
+    assert said.split("[")[0].split(":")[0] in page.url
+    assert page.locator("[data-testid=stCode]").inner_text().startswith("repro run ")
 
 
 def test_badges_and_data_are_served_beside_the_pages(address):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from leaderboard.catalogue import Catalogue, Stamp, Stated, read, stamp
 from leaderboard.queries import Asked, Line, board, quarantines
 from repro.paper import Reported
 from repro.store import Union
@@ -58,13 +61,41 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     record: str
 
 
+class Absent(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim in `/api/claims.json` that the reference has no record of: no number, no verdict.
+
+    Attributes:
+        claim: "key/name"; with `row` and `version` it is what is to be judged.
+        published: the numbers that the paper states.
+        cost: what it costs to run; "" for the claims that any machine can run.
+        command: what runs it.
+    """
+
+    paper: str
+    claim: str
+    row: str | None
+    version: int
+    says: str
+    place: str
+    tier: str
+    evidence: str
+    published: tuple[Reported, ...]
+    cost: str
+    command: str
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """The board at one version of the stores, and the same as JSON."""
+    """The board at one version of the stores, and the same as JSON.
+
+    Attributes:
+        tag: tells one JSON from another; the claims of today are part of it.
+    """
 
     version: str
     entries: tuple[Entry, ...]
     json: bytes
+    tag: str
 
 
 class Board:
@@ -82,6 +113,7 @@ class Board:
         self._reading = threading.Lock()
         self._kept: Snapshot | None = None
         self._parts: OrderedDict[tuple[str, str], tuple[str, tuple[Entry, ...]]] = OrderedDict()
+        self._kept_of: Stamp | None = None
         self._versions, self._asked = [""] * len(stores.stores), -FRESH_S
 
     def refresh(self) -> str:
@@ -105,13 +137,13 @@ class Board:
         Raises:
             ReproError: if a store cannot be read.
         """
-        version = self.refresh()
+        version, now = self.refresh(), stamp()
         kept = self._kept
-        if kept is not None and (kept.version == version or self._reading.locked()):
+        if kept is not None and ((kept.version, self._kept_of) == (version, now) or self._reading.locked()):
             return kept
         with self._reading:
-            if self._kept is None or self._kept.version != version:
-                self._kept = self._read(version)
+            if self._kept is None or (self._kept.version, self._kept_of) != (version, now):
+                self._kept, self._kept_of = self._read(version, read()), now
             return self._kept
 
     def entries(self, paper: str, implementation: str) -> tuple[Entry, ...]:
@@ -124,7 +156,7 @@ class Board:
         with self._lock:
             known = self._parts.get(key)
         if known is None or known[0] != version:
-            known = (version, self._entries(Asked(paper=paper, implementation=implementation)))
+            known = (version, self._stated(board(self.stores, Asked(paper=paper, implementation=implementation))))
             with self._lock:
                 self._parts[key] = known
                 self._parts.move_to_end(key)
@@ -137,19 +169,38 @@ class Board:
         self.refresh()
         return self.stores.distinct("name", paper=paper)
 
-    def _read(self, version: str) -> Snapshot:
-        entries = self._entries()
-        text = msgspec.json.encode({"schema": SCHEMA, "version": version, "claims": entries})
-        return Snapshot(version, entries, text)
+    def _read(self, version: str, catalogue: Catalogue) -> Snapshot:
+        lines = board(self.stores)
+        entries = self._stated(lines)
+        missing = catalogue.missing((one.paper.key, *one.case) for one in lines if one.is_reference)
+        absent = [_absent(one) for one in missing]
+        text = msgspec.json.encode({"schema": SCHEMA, "version": version, "claims": entries, "unmeasured": absent})
+        known = hashlib.sha256(msgspec.json.encode(absent)).hexdigest()[:16]
+        return Snapshot(version, entries, text, f"{version}-{known}" if version else "")
 
-    def _entries(self, asked: Asked | None = None) -> tuple[Entry, ...]:
-        lines = board(self.stores, asked)
+    def _stated(self, lines: Sequence[Line]) -> tuple[Entry, ...]:
         sent_in: set[str] = set()
         if any(quarantines(store) for store in self.stores.stores):
             unverified = [one.record for one in lines if one.runner != "verified"]
             ours = [store.among(unverified) for store in self.stores.stores if not quarantines(store)]
             sent_in = set(unverified).difference(*ours)
         return tuple(_entry(one, quarantined=one.record in sent_in) for one in lines)
+
+
+def _absent(one: Stated) -> Absent:
+    return Absent(
+        paper=one.paper.key,
+        claim=one.claim,
+        row=one.row,
+        version=one.version,
+        says=one.says,
+        place=one.place,
+        tier=one.tier,
+        evidence=one.evidence,
+        published=one.reported,
+        cost=one.listed.cost,
+        command=one.listed.command,
+    )
 
 
 def _entry(one: Line, *, quarantined: bool) -> Entry:

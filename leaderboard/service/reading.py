@@ -50,7 +50,7 @@ class Reading:
     def claims(self, request: Request) -> Response:
         """GET /api/claims.json: the board."""
         kept = self.board.snapshot()
-        return _unless_known(request, kept.json, kept.version, "no-cache", "application/json")
+        return _unless_known(request, kept.json, kept.tag, "no-cache", "application/json")
 
     def badge(self, request: Request) -> Response:
         """GET /badge/<paper>[/<claim>].svg or .json, ?implementation=reference: verdicts in a few words."""

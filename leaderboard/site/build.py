@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from html import escape
 
 from leaderboard import about, queries, record_sheet, trust
+from leaderboard.catalogue import Catalogue, Stated, read
 from leaderboard.queries import REFERENCE, Line, Section
 from leaderboard.repository import Calibration
 from leaderboard.rerun import Around
@@ -27,8 +28,9 @@ class Content:
     Attributes:
         lines: the board, of all implementations.
         reference: papers with the reference's lines only, as the first page of the app has them.
-        sections: papers with all lines.
+        sections: papers with all lines; papers without any are among these and `reference`, but not in `cases`.
         cases: the records of each paper by claim and row, the newest first.
+        catalogue: the claims of today.
         url: where it will lie, with a slash at its end; "" where that is not known.
     """
 
@@ -37,6 +39,7 @@ class Content:
     reference: list[Section]
     sections: list[Section]
     cases: dict[str, dict[Case, list[Row]]]
+    catalogue: Catalogue
     url: str = ""
     kept: dict[str, tuple[dict[str, Calibration], str]] = field(default_factory=dict)
 
@@ -44,6 +47,11 @@ class Content:
         """The calibration of a record's claim, and what is wrong with its file."""
         found, trouble = self.kept[one.paper.key]
         return found.get(one.claim.id), trouble
+
+    def absent(self, section: Section) -> dict[Case, Stated]:
+        """The claims of a paper that have no record of any implementation, so that no page of records is theirs."""
+        run = self.cases.get(section.paper.key, {})
+        return {(one.name, one.row): one for one in section.absent if (one.name, one.row) not in run}
 
 
 def _around(rows: Sequence[Row]) -> Around:
@@ -60,7 +68,7 @@ def files(stores: Union, url: str = "") -> Iterator[tuple[str, bytes]]:
     content = replace(_content(stores), url=url)
     where = Places(files=frozenset(_paths(content)), newest=places.newest(content.lines))
     newest = max((one.created for one in content.lines), default="")
-    counted = about.counted(len(content.lines), len(content.sections), newest)
+    counted = about.counted(len(content.lines), len(content.cases), newest)
     note = f"Repro: {counted}. A copy of the board as files."
 
     def page(path: str, title: str, body: str) -> tuple[str, bytes]:
@@ -69,6 +77,10 @@ def files(stores: Union, url: str = "") -> Iterator[tuple[str, bytes]]:
     for path, title, body in _pages(content, counted):
         yield page(path, title, body)
     for section in content.sections:
+        for path, title, body in _absent(content, section):
+            yield page(path, title, body)
+        if not section.lines:
+            continue
         references: dict[Case, Record | None] = {}
         for path, title, body in _claims(content, section.paper.key, references):
             yield page(path, title, body)
@@ -81,17 +93,21 @@ def files(stores: Union, url: str = "") -> Iterator[tuple[str, bytes]]:
 
 
 def _content(stores: Union) -> Content:
-    lines = queries.board(stores)
-    own = queries.sections([one for one in lines if one.is_reference])
-    sections = queries.sections(lines)
+    catalogue = read()
+    lines = queries.marked(queries.board(stores), catalogue)
+    found = queries.sections([one for one in lines if one.is_reference])
+    own = queries.complete(found, lines, catalogue)
+    sections = queries.complete(queries.sections(lines), lines, catalogue)
     cases: dict[str, dict[Case, list[Row]]] = {}
-    for section in sections:
+    for section in (one for one in sections if one.lines):
         rows = sorted(stores.rows(paper=section.paper.key), key=lambda row: (row.version, row.created), reverse=True)
         grouped = cases.setdefault(section.paper.key, {})
         for row in rows:
             grouped.setdefault((row.name, row.row), []).append(row)
     kept = {key: trust.calibrations(key) for key in cases}
-    return Content(stores=stores, lines=lines, reference=own, sections=sections, cases=cases, kept=kept)
+    return Content(
+        stores=stores, lines=lines, reference=own, sections=sections, cases=cases, catalogue=catalogue, kept=kept
+    )
 
 
 def _paths(content: Content) -> Iterator[str]:
@@ -104,42 +120,62 @@ def _paths(content: Content) -> Iterator[str]:
             yield places.claim(f"{key}/{name}")
             for found in rows:
                 yield from (places.record(found.id), places.record(found.id, "json"))
+    for section in content.sections:
+        yield places.paper(section.paper.key)
+        for one in content.absent(section).values():
+            yield places.claim(one.claim, one.row)
+            yield places.claim(one.claim)
 
 
 def _pages(content: Content, counted: str) -> Iterator[tuple[str, str, str]]:
     """Path, title and body of every page."""
-    stores, sections = content.stores, content.sections
+    stores, sections = content.stores, [one for one in content.sections if one.lines]
+    measured = [one for one in content.reference if one.lines]
     names = {key: queries.implementations(stores, key) for key in content.cases}
     problems, past = queries.problems(stores), trust.history(stores)
     others = {key: found[1:] for key, found in names.items()}
-    yield "index.html", "Board", pages.board(content.reference, others, problems)
+    yield "index.html", "Board", pages.board(content.reference, others, problems, content.catalogue)
     yield "findings.html", "Findings", pages.findings(sections)
-    yield "trust.html", "Trust", pages.trusted(content.reference, past, content.lines)
+    yield "trust.html", "Trust", pages.trusted(measured, past, content.lines)
     yield "implementations.html", "Implementations", pages.all_implementations(sections)
     yield "submit.html", "Submit", pages.submit(sections)
     yield "about.html", "About", pages.about_it(counted)
+    for section in content.sections:
+        key, title = section.paper.key, section.paper.title
+        where = places.addresses(content.url, places.paper(key), places.badge(key) if section.lines else "")
+        yield places.paper(key), title, pages.paper(stores, section, names.get(key, [REFERENCE]), where)
     for section in sections:
         key, title = section.paper.key, section.paper.title
-        where = places.addresses(content.url, places.paper(key), places.badge(key))
-        yield places.paper(key), title, pages.paper(stores, section, names[key], where)
         yield places.implementations(key), f"Implementations of {title}", pages.implementations(section)
 
 
 def _claims(content: Content, key: str, references: dict[Case, Record | None]) -> Iterator[tuple[str, str, str]]:
     """The pages of a paper's claims and their rows; the references' newest records are noted by the way."""
     cases = content.cases[key]
-    for name in dict.fromkeys(name for name, _ in cases):
-        if (name, None) not in cases:
-            found = queries.rows_of(content.stores, f"{key}/{name}")
-            yield places.claim(f"{key}/{name}"), f"{key}/{name}", pages.rows(f"{key}/{name}", found)
     for name, row in cases:
         history = queries.history(content.stores, f"{key}/{name}", row)
         references[name, row] = reference = queries.reference_of(history)
         known, trouble = content.calibration(reference or history[0])
         title = f"{key}/{name}" + (f"[{row}]" if row is not None else "")
-        path, shown = places.claim(f"{key}/{name}", row), reference or history[0]
-        where = places.addresses(content.url, path, places.badge(key, name), shown.id)
-        yield path, title, pages.claim(history, known, trouble, _around(cases[name, row]), where)
+        shown = (reference or history[0]).claim
+        past = content.catalogue.past((key, name, row or ""), shown.version, shown.digest)
+        path, own = places.claim(f"{key}/{name}", row), (reference or history[0]).id
+        where = places.addresses(content.url, path, places.badge(key, name), own)
+        yield path, title, pages.claim(history, known, trouble, _around(cases[name, row]), where, past)
+
+
+def _absent(content: Content, section: Section) -> Iterator[tuple[str, str, str]]:
+    """The pages of a paper's claims that nobody has run, and of its tables, whose rows may be such."""
+    key, absent = section.paper.key, content.absent(section)
+    cases = content.cases.get(key, {})
+    for (name, row), one in absent.items():
+        yield places.claim(one.claim, row), f"{key}/{name}" + (f"[{row}]" if row else ""), pages.absent(one)
+    every = [*cases, *absent]
+    for name in dict.fromkeys(name for name, _ in every):
+        if (name, None) not in every:
+            rows = sorted({row for own, row in every if own == name and row}, key=queries.natural)
+            missing = {row for own, row in absent if own == name}
+            yield places.claim(f"{key}/{name}"), f"{key}/{name}", pages.rows(f"{key}/{name}", rows, missing)
 
 
 def _records(content: Content, key: str, references: Mapping[Case, Record | None]) -> Iterator[tuple[Record, str, str]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from html import escape
 
 from leaderboard import (
     about,
+    absent_sheet,
     blocks,
     charts,
     citing,
@@ -25,6 +26,7 @@ from leaderboard import (
     trust_sheet,
     usage_sheet,
 )
+from leaderboard.catalogue import Catalogue, Stated
 from leaderboard.citing import Addresses, Text
 from leaderboard.queries import Line, Section
 from leaderboard.repository import Calibration
@@ -37,16 +39,25 @@ from repro.store import Union
 NOT_DRAWN = "Charts are in the app (<code>repro leaderboard</code>); the record has all of their numbers."
 
 
-def board(sections: Sequence[Section], names: Mapping[str, Sequence[str]], problems: Sequence[tuple[str, str]]) -> str:
+def board(
+    sections: Sequence[Section],
+    names: Mapping[str, Sequence[str]],
+    problems: Sequence[tuple[str, str]],
+    catalogue: Catalogue,
+) -> str:
     """The first page.
 
     Args:
-        sections: papers with the reference's lines.
+        sections: papers with the reference's lines, and the claims that nobody has run.
         names: what their submissions are called, by paper.
         problems: files that are no sound records.
+        catalogue: the claims of today.
     """
     others = len({name for found in names.values() for name in found})
-    parts = [blocks.headline([one for section in sections for one in section.lines], others)]
+    lines = [one for section in sections for one in section.lines]
+    parts = [blocks.headline(lines, others, catalogue, aged=False)]
+    if sections:
+        parts.append(blocks.overview(sections, names, aged=False))
     for section in sections:
         key = section.paper.key
         parts.append(blocks.paper(section, repository.deviations(key), names.get(key, ())))
@@ -71,7 +82,7 @@ def paper(stores: Union, section: Section, names: Sequence[str], where: Addresse
     """
     stating = [one for one in section.claims if one.reported]
     pairs = [x for one in stating for x in published.pairs(one, None if one.exact else stores.get(one.record))]
-    parts = [paper_sheet.head(section, repository.deviations(section.paper.key), len(names))]
+    parts = [paper_sheet.head(section, repository.deviations(section.paper.key), len(names), aged=False)]
     if pairs:
         says = "The app draws these numbers with their intervals as a chart."
         parts += [paper_sheet.heading("Published and reproduced", says), paper_sheet.forest_table(pairs)]
@@ -80,7 +91,8 @@ def paper(stores: Union, section: Section, names: Sequence[str], where: Addresse
     if section.findings:
         parts.append(paper_sheet.heading("Findings", "What is known not to hold, and who showed it."))
         parts.append(paper_sheet.findings(section))
-    parts += [paper_sheet.heading("Implementations"), paper_sheet.implementations(section, names)]
+    if section.lines:
+        parts += [paper_sheet.heading("Implementations"), paper_sheet.implementations(section, names)]
     parts += [paper_sheet.heading("Not measured"), paper_sheet.unmeasured(section)]
     parts.append(_texts(citing.of_paper(section.paper, where or citing.nowhere())))
     return "".join(parts)
@@ -111,7 +123,12 @@ def all_implementations(sections: Sequence[Section]) -> str:
 
 
 def claim(
-    found: Sequence[Record], known: Calibration | None, trouble: str, around: Around, where: Addresses | None = None
+    found: Sequence[Record],
+    known: Calibration | None,
+    trouble: str,
+    around: Around,
+    where: Addresses | None = None,
+    past: str = "",
 ) -> str:
     """A claim: its newest record, and its history.
 
@@ -121,9 +138,11 @@ def claim(
         trouble: what is wrong with the file of calibrations.
         around: what is known of the claim beside them.
         where: addresses of the page and what belongs to it.
+        past: why the record that is shown does not count for today's claim; "" where it does.
     """
     one = queries.reference_of(found) or found[0]
-    parts = [sheet.claim_head(one), sheet.verdict(one), sheet.sides(one)]
+    parts = [sheet.claim_head(one.claim, one.paper), *[sheet.past(past)] * bool(past)]
+    parts += [sheet.verdict(one), sheet.sides(one)]
     parts += [_heading("Criterion"), sheet.criterion(one)]
     parts += [_heading("Controls"), sheet.controls(one, known)]
     parts += [_heading("Calibration"), sheet.calibration(known, trouble, one)]
@@ -134,9 +153,14 @@ def claim(
     return "".join(parts)
 
 
-def rows(name: str, found: Sequence[str]) -> str:
-    """The rows of a claim that is a table."""
-    return sheet.rows(name, found)
+def absent(one: Stated) -> str:
+    """A claim that nobody has run."""
+    return absent_sheet.head(one) + absent_sheet.body(one) + _heading("Run it") + _code(one.listed.command)
+
+
+def rows(name: str, found: Sequence[str], missing: Container[str]) -> str:
+    """The rows of a claim that is a table, and which of them nobody has run."""
+    return sheet.rows(name, found, missing)
 
 
 def record(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import blocks, cached, queries, style
+from leaderboard.catalogue import UNMEASURED
 from leaderboard.queries import REFERENCE, Asked, Filters, Line
 
 REFERENCES = "The references"
@@ -16,21 +17,24 @@ def show() -> None:
     version = cached.version()
     reference = cached.board(version, Asked(implementation=REFERENCE))
     names = cached.implementations(version)
-    st.html(blocks.headline(reference, len(names) - 1))
-    if reference or len(names) > 1:
+    catalogue = cached.catalogue()
+    st.html(blocks.headline(reference, len(names) - 1, catalogue))
+    if reference or len(names) > 1 or catalogue.claims:
         chosen, asked, full = _filters(version, reference, names)
         lines = reference if asked == Asked(implementation=REFERENCE) else cached.board(version, asked)
         shown = [line for line in lines if chosen.admits(line)]
         sections = queries.sections(lines, shown)
+        if asked == Asked(implementation=REFERENCE):
+            sections = queries.complete(sections, reference, catalogue, chosen.admits)
         others = {one.paper.key: cached.implementations(version, one.paper.key)[1:] for one in sections}
         if full or (chosen, asked) != (Filters(), Asked(implementation=REFERENCE)):
             for one in sections:
                 st.html(blocks.paper(one, cached.deviations(one.paper.key), others[one.paper.key]))
-        elif shown:
+        elif sections:
             st.html(blocks.overview(sections, others))
         if shown:
             _download(shown, len(lines))
-        else:
+        elif not sections:
             st.html(blocks.empty(filtered=True))
     else:
         st.html(blocks.empty(filtered=False))
@@ -44,7 +48,7 @@ def _filters(version: str, lines: tuple[Line, ...], names: list[str]) -> tuple[F
 
     Options are shown as they stand in the address: Streamlit binds the label, not the value.
     """
-    papers = [section.paper.key for section in queries.sections(lines)]
+    papers = sorted({line.paper.key for line in lines} | cached.catalogue().papers.keys())
     with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
         q = st.text_input(
             "Search", key="q", bind="query-params", placeholder="statement, author, Table 6 …", type="search"
@@ -52,7 +56,7 @@ def _filters(version: str, lines: tuple[Line, ...], names: list[str]) -> tuple[F
         paper = st.selectbox("Paper", ["All papers", *papers], key="paper", bind="query-params")
         full = st.toggle("Every claim in full", key="full", bind="query-params")
         with st.popover("More filters", key="more"):
-            verdict = _pills("verdict", tuple(style.BADGES))
+            verdict = _pills("verdict", (*style.BADGES, UNMEASURED))
             evidence = _pills("evidence", queries.EVIDENCE)
             tier = _pills("tier", queries.TIERS)
             own = st.selectbox("Implementation", [REFERENCES, *names[1:]], key="implementation", bind="query-params")

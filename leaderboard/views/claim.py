@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard import (
+    absent_sheet,
     blocks,
     cached,
     charts,
@@ -31,11 +32,14 @@ def show() -> None:
     digits = asked.get("record", "").lower()[:DIGITS]
     records = cached.history(version, name, row, implementation, digits) if "/" in name else []
     if not records:
-        _missing(version, name)
+        _missing(version, name, row)
         return
     record = _chosen(records, implementation, digits)
     st.set_page_config(page_title=f"{record.claim.id} · Repro")
-    st.html(sheet.claim_head(record))
+    st.html(sheet.claim_head(record.claim, record.paper))
+    case = (record.paper.key, record.claim.name, record.claim.row or "")
+    if past := cached.catalogue().past(case, record.claim.version, record.claim.digest):
+        st.html(sheet.past(past))
     if record.id != next(r.id for r in records if queries.label(r) == queries.label(record)):
         st.info("This is not the newest record of this claim; see its history below.", icon="🕑")
     reference = None if queries.label(record) == queries.REFERENCE else queries.reference_of(records)
@@ -86,11 +90,21 @@ def _submission(record: Record) -> None:
         st.html(sheet.costs(part.costs))
 
 
-def _missing(version: str, name: str) -> None:
-    """No such claim, or a claim that is a table and no row was named."""
-    rows = cached.rows(version, name) if "/" in name else []
+def _missing(version: str, name: str, row: str | None) -> None:
+    """A claim that nobody has run, or a table of which no row was named, or no claim."""
+    catalogue = cached.catalogue()
+    one = catalogue.get(name, row)
+    if one is not None:
+        st.set_page_config(page_title=f"{one.part.id} · Repro")
+        st.html(absent_sheet.head(one))
+        st.html(absent_sheet.body(one))
+        _heading("Run it")
+        st.code(one.listed.command, language=None, wrap_lines=True)
+        return
+    run = cached.rows(version, name) if "/" in name else []
+    rows = sorted({*run, *catalogue.rows(name)}, key=queries.natural)
     if rows:
-        st.html(sheet.rows(name, rows))
+        st.html(sheet.rows(name, rows, set(rows) - set(run)))
     else:
         st.html(sheet.unknown(name))
 

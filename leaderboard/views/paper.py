@@ -18,12 +18,15 @@ def show() -> None:
     names = cached.implementations(version, asked) if asked else []
     few = names[: paper_sheet.MOST]
     lines = [one for name in few for one in cached.board(version, Asked(paper=asked, implementation=name))]
-    if not lines:
+    catalogue = cached.catalogue()
+    sections = queries.complete(queries.sections(lines), lines, catalogue, lambda one: one.paper.key == asked)
+    if not sections:
         st.set_page_config(page_title="Papers · Repro")
-        known = {one.paper.key: one.paper.title for one in cached.board(version, Asked(implementation=REFERENCE))}
+        known = {key: one.title for key, one in catalogue.papers.items()}
+        known |= {one.paper.key: one.paper.title for one in cached.board(version, Asked(implementation=REFERENCE))}
         st.html(paper_sheet.unknown(asked, known.items()))
         return
-    (section,) = queries.sections(lines)
+    (section,) = sections
     st.set_page_config(page_title=f"{section.paper.title} · Repro")
     st.html(paper_sheet.head(section, cached.deviations(asked), len(names)))
     _forest(version, section)
@@ -34,8 +37,9 @@ def show() -> None:
     if section.findings:
         st.html(paper_sheet.heading("Findings", "What is known not to hold, and who showed it."))
         st.html(paper_sheet.findings(section))
-    st.html(paper_sheet.heading("Implementations"))
-    st.html(paper_sheet.implementations(section, names))
+    if lines:
+        st.html(paper_sheet.heading("Implementations"))
+        st.html(paper_sheet.implementations(section, names))
     st.html(paper_sheet.heading("Not measured"))
     st.html(paper_sheet.unmeasured(section))
     places = citing.served_paper(citing.base_of(st.context.url, "paper"), section.paper.key)

@@ -1,4 +1,4 @@
-"""`repro readme`: the table of papers in README.md, from the claims and the published records."""
+"""`repro readme`: what is written from the claims: README.md's table of papers, and the board's list of all claims."""
 
 from __future__ import annotations
 
@@ -15,18 +15,32 @@ LETTERS = {"reproduced": "R", "supported": "S", "finding": "F", "refuted": "X", 
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if the table is not current.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if one of them is not current.")
 def readme(check: bool) -> None:
-    """Write the table of papers into README.md."""
-    from repro.paths import project_root
+    """Write the table of papers into README.md, and all claims into leaderboard/catalogue.json."""
+    from repro.listing import path_of
+    from repro.paths import project_root, write_whole
 
-    path = project_root() / "README.md"
+    root = project_root()
+    path, list_path = root / "README.md", path_of(root)
     before = path.read_text()
-    after = with_table(before, table(project_root()))
+    after, claims = with_table(before, table(root)), claim_list(root)
     if check and after != before:
         raise ReproError("The table of papers in README.md is not current", "Run `repro readme`.")
+    if check and (not list_path.is_file() or list_path.read_bytes() != claims):
+        raise ReproError(f"{list_path.name}, the board's list of all claims, is not current", "Run `repro readme`.")
     if not check:
         path.write_text(after)
+        write_whole(list_path, claims)
+
+
+def claim_list(root: Path) -> bytes:
+    """The file that tells the board of all claims, those that nobody has run too."""
+    from repro.catalogue import Catalogue
+    from repro.listing import encode, listing
+
+    catalogue = Catalogue(root)
+    return encode(listing(catalogue.papers.values(), catalogue.claims))
 
 
 def with_table(text: str, lines: list[str]) -> str:

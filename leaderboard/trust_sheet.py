@@ -253,11 +253,10 @@ def runners(lines: Sequence[Line], published: Collection[str] = ()) -> str:
             rows.append((kind, f"{len(of):,}", *counted))
     return style.wrap(
         style.part("Who ran it")
-        + "<p>The reference is the project's own: its records are <em>published</em>, vouched for by lying in the "
-        "repository, where changes to them are reviewed. A submission is <em>self-reported</em> by whoever made it, "
-        "until the project runs the same claims again under seeds drawn at that moment and finds the same verdicts; "
-        "then it is <em>verified</em>. What of the reference is neither was run on this machine or sent in.</p>"
-        + style.table(heads, rows)
+        + "<p>The reference is the project's own. Its records are <em>published</em> by pull request, and vouched for "
+        "by being in the repository; others of it were run on this machine or sent in. A submission is "
+        "<em>self-reported</em> by whoever made it, until the project runs the same claims again under seeds drawn at "
+        "that moment and finds the same verdicts: then it is <em>verified</em>.</p>" + style.table(heads, rows)
     )
 
 

@@ -202,7 +202,7 @@ def test_why_energy_was_not_measured_is_said_once():
     reason = found[0].energy_says.removeprefix("not measured: ")
     shown = usage_sheet.claims(found)
     assert shown.count(html.escape(reason)) == 1
-    assert f"No energy of 3 claims: {html.escape(reason)}." in shown
+    assert f"No energy was measured of 3 claims: {html.escape(reason)}." in shown
     assert shown.count(">not measured<") == 3
     some = (trial(1), trial(2, energy_j=5.0, energy_method="a counter"))
     assert "measured in 1 of 2 trials only" in usage_sheet.claims(
@@ -220,7 +220,9 @@ def test_telemetry_of_a_paper_and_of_a_claim(store):
     overview = text(page("telemetry", paper="he2015"))
     assert "table-6[ResNet-56]" in overview
     assert "2,000 J" in overview
-    assert "No energy of 1 claim: no NVML and no readable RAPL counter" in text(page("telemetry", paper="aaronson2014"))
+    assert "No energy was measured of 1 claim: no NVML and no readable RAPL counter" in text(
+        page("telemetry", paper="aaronson2014")
+    )
     claim = page("telemetry", claim="he2015/table-6[ResNet-56]")
     assert "GPU utilisation" in text(claim)
     assert claim.selectbox[0].value == "he2015"

@@ -45,7 +45,8 @@ def chart(found: Sequence[Contender], best: Sequence[Contender], quality: Qualit
     steps = pd.DataFrame([_point(one, i) for i, one in enumerate(best)])
     spread = [1.0, *(x for name in ("cost", "low", "high") for x in frame[name])]
     log = max(spread) / min(spread) > 4
-    ends, heights = _ends(spread, log=log), _heights(frame["quality"].tolist(), share=quality in (ALL, ANSWERED))
+    share = quality in (ALL, ANSWERED)
+    ends, heights = _ends(spread, log=log), _heights(frame["quality"].tolist(), share=share)
     named = len(drawn) if len(drawn) <= ALL_NAMED else min(NAMED, len(best))
     frame["side"] = _sides(frame["cost"].tolist(), frame["quality"].tolist(), ends, heights, named, log=log)
     # Every layer has the scale: one without would draw the axis down to 0.
@@ -60,7 +61,7 @@ def chart(found: Sequence[Contender], best: Sequence[Contender], quality: Qualit
         "quality:Q",
         title=_short(quality.title, 56),
         scale=alt.Scale(reverse=not quality.better, zero=False, nice=False, domain=heights),
-        axis=alt.Axis(tickCount=5),
+        axis=alt.Axis(tickCount=5, labelExpr="datum.value > 100 ? '' : datum.label" if share else alt.Undefined),
     )
     legend = alt.Legend(
         orient="top",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import msgspec.toml
 
-from leaderboard.queries import Line
+from leaderboard.queries import REFERENCE, Line
 from leaderboard.repository import Calibration, Rate
 from leaderboard.vouched import reference_rows
-from repro.paths import project_root
+from repro.paths import project_root, published_dir
 from repro.record import Record
 from repro.statistics import clopper_pearson
-from repro.store import Row, Union
+from repro.store import Row, Store, Union
 
+NOTED = Path(__file__).with_name("slips.toml")
 FLAGGED = 50  # records for review that are listed
 
 
@@ -50,6 +53,28 @@ class Slip:
         return not self.fixed and not self.dropped
 
 
+class Noted(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong with a claim and is in no record, from `slips.toml`.
+
+    Attributes:
+        date: of the commit that mended it.
+        claim: "key/name", or the key of a paper.
+        version: of the claim, as it was then.
+        found: how it was found; "" where that is not written down.
+        commit: that mended it, in seven digits.
+        source: where this is known from.
+    """
+
+    date: datetime.date
+    claim: str
+    version: int
+    what: str
+    found: str
+    mended: str
+    commit: str
+    source: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Checked:
     """A claim of the board and its calibration.
@@ -67,17 +92,19 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What only the history of the records shows.
+    """What only the history of the records shows, and which of them are published.
 
     Attributes:
         slips: sabotages that got through, those that still do first.
         flagged: the newest records that a person should look at.
         flags: how many there are.
+        published: ids of the reference's records that lie in the repository.
     """
 
     slips: tuple[Slip, ...]
     flagged: tuple[Row, ...]
     flags: int
+    published: frozenset[str] = frozenset()
 
 
 def history(stores: Union) -> History:
@@ -94,7 +121,19 @@ def history(stores: Union) -> History:
         slips=tuple(slips(stores.get(row.id) for row in ordered)),
         flagged=tuple(flagged[:FLAGGED]),
         flags=len({name for store in stores.stores for name in store.flags()}),
+        published=frozenset(row.id for store in _repository(stores) for row in store.rows(kind=REFERENCE)),
     )
+
+
+def _repository(stores: Union) -> list[Store]:
+    """Those of the stores that are the repository's."""
+    return [store for store in stores.stores if store.root == published_dir().parent]
+
+
+def noted(path: Path | None = None) -> list[Noted]:
+    """What is kept by hand in `slips.toml`, the newest first."""
+    found = msgspec.toml.decode((path or NOTED).read_bytes(), type=dict[str, list[Noted]])["slip"]
+    return sorted(found, key=lambda one: one.date, reverse=True)
 
 
 def _case(row: Row) -> tuple[str, str, str | None]:

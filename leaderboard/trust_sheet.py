@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
 from leaderboard import style
 from leaderboard.blocks import claim_link, name, notice
 from leaderboard.queries import Line, Section
 from leaderboard.repository import Calibration, Rate
-from leaderboard.trust import Checked, History, Slip, checked, current, missed, pooled
+from leaderboard.trust import Checked, History, Noted, Slip, checked, current, missed, noted, pooled
 from repro.store import Row
 
 NONE = '<span class="soft">&ndash;</span>'
@@ -37,9 +37,9 @@ def page(
     return [
         head(sections, past, found, everyone),
         sabotages(sections),
-        slipped(past.slips),
+        slipped(past.slips, noted()),
         false_rejections(sections, found, troubles),
-        runners(everyone),
+        runners(everyone, past.published),
         flagged(past),
     ]
 
@@ -63,7 +63,7 @@ def head(
         (f"{rejected:,} of {controls:,}", "sabotages rejected"),
         (f"{wrong.hits:,} of {wrong.of:,}", "fresh repeats rejected the reference") if wrong.of else ("", ""),
         (f"{len(past.slips) - gone}", f"getting through now, {gone} mended since"),
-        (f"{sum(one.runner == 'verified' for one in every):,} of {len(every):,}", "verdicts run again by the project"),
+        _run_again([one for one in every if not one.is_reference]),
         (f"{past.flags:,}", "record for review" if past.flags == 1 else "records for review"),
     ]
     numbers = "".join(f"<div><b>{value}</b><span>{text}</span></div>" for value, text in figures if value)
@@ -73,6 +73,13 @@ def head(
         "Here the suite is judged itself: by implementations that were broken on purpose, and by repeats of the "
         "reference on seeds that no claim uses.</p>" + (f'<div class="figures">{numbers}</div>' if every else "")
     )
+
+
+def _run_again(submitted: Sequence[Line]) -> tuple[str, str]:
+    """How many verdicts on submissions the project has found again; "" where there are none."""
+    found = sum(one.runner == "verified" for one in submitted)
+    says = "verdicts on submissions run again by the project"
+    return (f"{found:,} of {len(submitted):,}", says) if submitted else ("", "")
 
 
 def sabotages(sections: Sequence[Section]) -> str:
@@ -99,19 +106,43 @@ def sabotages(sections: Sequence[Section]) -> str:
     )
 
 
-def slipped(found: Sequence[Slip]) -> str:
-    """What got through, when it was seen and when it was mended."""
-    if not found:
-        return style.wrap(
-            style.part("What slipped through")
-            + "<p>No record that is kept shows a sabotage that got through. If you find "
-            "one, it is the most welcome contribution: it becomes a sabotage that the claim must reject from then "
-            "on.</p>"
-        )
+def slipped(found: Sequence[Slip], known: Sequence[Noted] = ()) -> str:
+    """What got through, when it was seen and when it was mended.
+
+    Args:
+        found: sabotages that records show to have got through.
+        known: what else went wrong, kept by hand.
+    """
+    says = "No record that is kept shows a sabotage that got through." if not found else ""
     rows = [(_slip(one), _pierced(one), _seen(one.since, one), _mended(one)) for one in found]
+    by_hand = [(_day(one.date.isoformat()), _about(one), _told(one), _settled(one)) for one in known]
     return style.wrap(
-        style.part("What slipped through") + style.table(("Sabotage", "Claim", "Got through", "Mended"), rows)
+        style.part("What slipped through")
+        + f"<p>{says} If you find one, it is the most welcome contribution: it becomes a sabotage that the claim must "
+        "reject from then on.</p>"
+        + (style.table(("Sabotage", "Claim", "Got through", "Mended"), rows) if rows else "")
+        + (
+            "<h3>Written down by hand</h3><p>What went wrong with a claim and is in none of the records, with where it "
+            "is known from.</p>" + style.table(("Mended on", "Claim", "What happened", "What mended it"), by_hand)
+            if by_hand
+            else ""
+        )
     )
+
+
+def _about(one: Noted) -> str:
+    key, _, own = one.claim.partition("/")
+    link = claim_link(one.claim) if own else f"paper?paper={escape(key)}"
+    return f'<a href="{link}">{escape(one.claim)}</a><span class="sub">@{one.version}</span>'
+
+
+def _told(one: Noted) -> str:
+    found = f'<span class="sub">found by {escape(one.found)}</span>' if one.found else ""
+    return f'{escape(one.what)}{found}<span class="sub">known from {escape(one.source)}</span>'
+
+
+def _settled(one: Noted) -> str:
+    return f'{escape(one.mended)}<span class="sub">commit <span class="mono">{escape(one.commit)}</span></span>'
 
 
 def _slip(one: Slip) -> str:
@@ -203,25 +234,29 @@ def share(rate: Rate) -> str:
     return f'<span class="value">{rate.hits:,} of {rate.of:,}</span><span class="sub value">{ends}</span>'
 
 
-def runners(lines: Sequence[Line]) -> str:
-    """How many verdicts the project has run again, for the reference and for submissions."""
+def runners(lines: Sequence[Line], published: Collection[str] = ()) -> str:
+    """Who vouches for how many verdicts, of the reference and of submissions.
+
+    Args:
+        lines: of all implementations.
+        published: ids of the reference's records that lie in the repository.
+    """
     kinds = [("The reference", [one for one in lines if one.is_reference])]
     kinds += [("Submissions", [one for one in lines if not one.is_reference])]
-    rows = [
-        (
-            kind,
-            f"{len(of):,}",
-            _of(sum(one.runner == "verified" for one in of), len(of)),
-            _of(sum(one.runner == "self-reported" for one in of), len(of)),
-        )
-        for kind, of in kinds
-        if of
-    ]
+    heads = ("Of", "Verdicts", "Published", "Verified", "Self-reported")
+    rows = []
+    for kind, of in kinds:
+        tally = Counter("published" if one.record in published else one.runner for one in of)
+        ours = _of(tally["published"], len(of)) if kind == kinds[0][0] else NONE
+        counted = (ours, _of(tally["verified"], len(of)), _of(tally["self-reported"], len(of)))
+        if of:
+            rows.append((kind, f"{len(of):,}", *counted))
     return style.wrap(
         style.part("Who ran it")
-        + "<p>A record is <em>self-reported</em> by whoever made it, the project included, until the "
-        "project runs the same claims again and finds the same verdicts; for a submission under seeds drawn at that "
-        "moment.</p>" + style.table(("Of", "Verdicts", "Verified", "Self-reported"), rows)
+        + "<p>The reference is the project's own. Its records are <em>published</em> by pull request, and vouched for "
+        "by being in the repository; others of it were run on this machine or sent in. A submission is "
+        "<em>self-reported</em> by whoever made it, until the project runs the same claims again under seeds drawn at "
+        "that moment and finds the same verdicts: then it is <em>verified</em>.</p>" + style.table(heads, rows)
     )
 
 

@@ -77,7 +77,7 @@ def claims(costs: Sequence[Cost]) -> str:
     ]
     reasons = Counter(one.energy_says.removeprefix(NONE) for one in costs if one.energy_says.startswith(NONE))
     notes = [f"of {_claims(count)}: {reason}" for reason, count in reasons.items()]
-    note = f'<p class="soft">No energy {escape("; ".join(notes))}.</p>' if notes else ""
+    note = f'<p class="soft">No energy was measured {escape("; ".join(notes))}.</p>' if notes else ""
     return style.wrap(note + style.table(heads, rows))
 
 

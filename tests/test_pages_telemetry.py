@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import re
 from pathlib import Path
 
 import msgspec
@@ -201,7 +202,7 @@ def test_why_energy_was_not_measured_is_said_once():
     reason = found[0].energy_says.removeprefix("not measured: ")
     shown = usage_sheet.claims(found)
     assert shown.count(html.escape(reason)) == 1
-    assert f"No energy of 3 claims: {html.escape(reason)}." in shown
+    assert f"No energy was measured of 3 claims: {html.escape(reason)}." in shown
     assert shown.count(">not measured<") == 3
     some = (trial(1), trial(2, energy_j=5.0, energy_method="a counter"))
     assert "measured in 1 of 2 trials only" in usage_sheet.claims(
@@ -219,7 +220,9 @@ def test_telemetry_of_a_paper_and_of_a_claim(store):
     overview = text(page("telemetry", paper="he2015"))
     assert "table-6[ResNet-56]" in overview
     assert "2,000 J" in overview
-    assert "No energy of 1 claim: no NVML and no readable RAPL counter" in text(page("telemetry", paper="aaronson2014"))
+    assert "No energy was measured of 1 claim: no NVML and no readable RAPL counter" in text(
+        page("telemetry", paper="aaronson2014")
+    )
     claim = page("telemetry", claim="he2015/table-6[ResNet-56]")
     assert "GPU utilisation" in text(claim)
     assert claim.selectbox[0].value == "he2015"
@@ -365,7 +368,7 @@ def test_trust_counts_sabotages_runners_and_flags(store):
     store.add(changed(factory.rises_and_falls(submission=HOSTILE), flag=HOSTILE))
     shown = text(page("trust"))
     assert "<b>1 of 2</b><span>sabotages rejected" in shown
-    assert "<b>1 of 4</b><span>verdicts run again by the project" in shown
+    assert "<b>1 of 2</b><span>verdicts on submissions run again by the project" in shown
     assert "<b>1</b><span>record for review" in shown
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
@@ -409,3 +412,39 @@ def test_about_explains_every_criterion_and_verdict(store):
     shown = text(page("about"))
     assert all(style.badge(outcome) in shown for outcome in style.BADGES)
     assert "1 verdict on 1 paper" in shown
+
+
+def test_what_is_written_down_by_hand_is_shown_with_its_source():
+    """Each has a date, a commit of seven digits and a source; texts are escaped; a whole paper is a link too."""
+    known = trust.noted()
+    assert [one.date for one in known] == sorted((one.date for one in known), reverse=True)
+    assert all(re.fullmatch("[0-9a-f]{7}", one.commit) and one.source and one.what and one.mended for one in known)
+    shown = trust_sheet.slipped([], known)
+    assert "passed in 18 of 20 repeats" in shown
+    assert 'href="claim?claim=he2015/residual-gains-from-depth"' in shown
+    assert 'href="paper?paper=he2015"' in shown
+    assert "No record that is kept" in shown
+    odd = msgspec.structs.replace(known[0], what="<script>", found="<b>")
+    assert "&lt;script&gt;" in trust_sheet.slipped([], [odd])
+    assert "<b>" not in trust_sheet.slipped([], [odd])
+
+
+def test_what_is_written_down_is_from_the_changelog_or_the_history():
+    """Of the changelog each such entry names what the changelog has."""
+    changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text()
+    for one in trust.noted():
+        if one.source.startswith("CHANGELOG.md"):
+            assert f"`{one.claim.rpartition('/')[2]}`" in changelog
+
+
+def test_published_records_of_the_reference_are_counted_apart(store, tmp_path):
+    """They are vouched for by lying in the repository; what was run here is not; submissions are by who ran them."""
+    published = Store(tmp_path / "leaderboard")
+    published.add(factory.degrades())
+    published.add(factory.degrades(submission="ours", runner="verified"))
+    store.add(factory.parameters())
+    store.add(factory.degrades(submission="mine"))
+    stores = queries.open_stores()
+    shown = trust_sheet.runners(queries.board(stores), trust.history(stores).published)
+    cells = re.findall(r"(\d+ of \d+)", shown)
+    assert cells == ["1 of 2", "0 of 2", "1 of 2", "1 of 2", "1 of 2"]

@@ -273,6 +273,9 @@ def test_not_measured_is_a_verdict_to_filter_by(project):
     assert "table-6@1" in shown
     assert "plain-degrades@1" not in shown
     assert "Nothing matches" not in shown
+    few = text(page(verdict="not measured", q="resnet-110"))
+    assert ">ResNet-110<" in few
+    assert ">ResNet-20<" not in few
 
 
 def test_another_implementation_is_not_said_to_have_missed_them(project):
@@ -307,6 +310,7 @@ def test_a_record_of_an_earlier_claim_is_marked_and_not_counted(project, change,
     assert f'aria-label="plain-degrades: supported ({says})"' in shown
     assert 'class="badge supported hollow past"' in shown
     assert "<b>0 of 3</b>" in shown
+    assert "0 of 2 claims judged" in shown
     assert "<b>0 of 0</b>" in shown  # controls of verdicts that do not count do not count either
     assert says in text(page(q="plain-degrades"))
     assert says in text(page("paper", paper="he2015"))
@@ -318,7 +322,7 @@ def test_a_record_of_a_claim_that_is_gone_is_retired(project):
     listed(project, RECORDS[1:])
     shown = text(page())
     assert 'aria-label="plain-degrades: supported (retired)"' in shown
-    assert "1 of 1 claims judged" in shown
+    assert shown.count("1 of 1 claims judged") == 2
     assert "<b>2 of 2</b><span>claims judged</span>" in shown
     assert "retired" in text(page("claim", claim="he2015/plain-degrades"))
     assert "retired" not in text(page("claim", claim="he2015/parameters-as-printed"))

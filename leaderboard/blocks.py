@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from textwrap import shorten
 from urllib.parse import urlencode
 
 from leaderboard import style
@@ -14,6 +15,7 @@ WIDTHS = ("37%", "14%", "14%", "18%", "8%", "9%")
 HEADS = ("Claim", "Verdict", "Published", "Measured", "Controls", "Checked")
 OVERVIEW = ("Paper", "Verdicts", "Sabotages rejected", "Submissions", "Newest record")
 NAMED = 6  # submissions that the board names
+STATED = 90  # letters of a statement that a chip says
 
 
 def claim_link(claim: str, row: str | None = None, implementation: str = "reference", record: str = "") -> str:
@@ -78,7 +80,8 @@ def _overview(section: Section, others: Sequence[str]) -> tuple[str, ...]:
 
 
 def _named(one: Line) -> str:
-    return f"{one.name}[{one.row}]" if one.row else one.name
+    """The statement of a claim, shortened, and what addresses call it."""
+    return f"{shorten(one.says, STATED, placeholder=' …')} {one.name}{f'[{one.row}]' if one.row else ''}"
 
 
 def paper(section: Section, deviations: Sequence[str] = (), others: Sequence[str] = ()) -> str:

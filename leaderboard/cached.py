@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
-from leaderboard import queries, repository
+from leaderboard import blocks, queries, repository
 from leaderboard.queries import REFERENCE, Asked, Line
 from repro.errors import ReproError
 from repro.record import Record
@@ -21,8 +22,7 @@ def version() -> str:
     try:
         return _watched(_places()).version()
     except ReproError as error:
-        st.error(error.problem, icon="⚠️")
-        st.caption(error.remedy)
+        st.html(blocks.notice(escape(error.problem), escape(error.remedy)))
     st.stop()
 
 

@@ -69,8 +69,10 @@ def chip(outcome: str, name: str, link: str) -> str:
         link: an address that is ready to stand in an attribute.
     """
     look, hollow = BADGES[outcome], " hollow" * BADGES[outcome].hollow
-    says = f'title="{escape(name)}: {look.word}" aria-label="{escape(name)}: {look.word}"'
-    return f'<a class="badge {outcome}{hollow}" href="{link}" {says}><i aria-hidden="true">{look.letter}</i></a>'
+    says = f"{escape(name)}: {look.word}"  # once: there may be hundreds of these
+    return (
+        f'<a class="badge {outcome}{hollow}" href="{link}" title="{says}"><i aria-hidden="true">{look.letter}</i></a>'
+    )
 
 
 def tally(outcome: str, count: int) -> str:

@@ -78,6 +78,7 @@ def address(tmp_path_factory):
     root = tmp_path_factory.mktemp("board")
     store = Store(root / "store")
     store.add(RECORD)
+    store.add(factory.table_row("ResNet-20", 8.75, [8.6, 8.8]))
     for name in ("mine", HOSTILE):
         store.add(factory.degrades(name=f"{NAME}-beside", submission=name))
     store.add(factory.rises_and_falls(name=NAME))
@@ -243,6 +244,8 @@ def test_more_filters_follow_their_button(visit):
         page = visit(width=width)
         page.locator(".chips").first.wait_for()
         assert not page.get_by_role("button", name="inconclusive").count()
+        page.get_by_text("Every claim in full").wait_for()
+        page.get_by_role("combobox", name="Paper").wait_for()
         page.get_by_label("Search").focus()
         for _ in range(3):
             page.keyboard.press("Tab")

@@ -55,11 +55,11 @@ def _forest(version: str, asked: Address, section: Section) -> None:
     st.html(paper_sheet.heading("Published and reproduced"))
     found = kept.pairs(version, section.paper.key, section.claims)
     left = len(stating) - len({pair.line.case for pair in found})
-    scale: Scale = "published"
-    if any(published.mark(pair, "margin") for pair in found):
-        chosen = asked.one("scale", list(SCALES))
-        address.segments("Differences", "scale", list(SCALES), chosen)
-        scale = SCALES[chosen]
+    scales = list(SCALES)[: 2 if any(published.mark(pair, "margin") for pair in found) else 1]
+    chosen = asked.one("scale", scales)
+    if len(scales) > 1:
+        address.segments("Differences", "scale", scales, chosen)
+    scale = SCALES[chosen]
     marks = published.marks(found, scale)
     if marks:
         st.altair_chart(published.chart(marks, scale), width="stretch", alt=published.words(marks, scale))

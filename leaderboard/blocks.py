@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from textwrap import shorten
 from urllib.parse import urlencode
 
 from leaderboard import style
@@ -19,6 +20,7 @@ ABSENT_HEADS = ("Claim", "Verdict", "Published", "Needs")
 NEEDS = {"cpu": "two cores, minutes", "gpu": "one GPU", "cluster": "several GPUs"}
 NAMED = 6  # submissions that the board names
 BESIDE = 12  # submissions that stand beside a finding
+STATED = 90  # letters of a statement that a chip says
 
 
 def claim_link(claim: str, row: str | None = None, implementation: str = "reference", record: str = "") -> str:
@@ -89,10 +91,10 @@ def _overview(section: Section, others: Sequence[str], *, aged: bool) -> tuple[s
     about, lines = section.paper, section.lines
     link = f"paper?paper={escape(about.key)}"
     chips = "".join(
-        style.chip(one.outcome, named(one), claim_link(one.claim, one.row, one.implementation), one.past)
+        style.chip(one.outcome, _told(one), claim_link(one.claim, one.row, one.implementation), one.past)
         for one in lines
     )
-    chips += "".join(style.absent_chip(named(one), one.tier, claim_link(one.claim, one.row)) for one in section.absent)
+    chips += "".join(style.absent_chip(_told(one), one.tier, claim_link(one.claim, one.row)) for one in section.absent)
     share = f'<span class="sub">{section.judged} of {section.known} claims judged</span>' if section.known else ""
     current = [one for one in lines if not one.past]
     rejected, controls = sum(x.rejected for x in current), sum(x.controls for x in current)
@@ -110,9 +112,9 @@ def _overview(section: Section, others: Sequence[str], *, aged: bool) -> tuple[s
     )
 
 
-def named(one: Line | Stated) -> str:
-    """The name of a claim, with its row, not yet escaped."""
-    return f"{one.name}[{one.row}]" if one.row else one.name
+def _told(one: Line | Stated) -> str:
+    """The statement of a claim, shortened, and what addresses call it."""
+    return f"{shorten(one.says, STATED, placeholder=' …')} {one.name}{f'[{one.row}]' if one.row else ''}"
 
 
 def paper(section: Section, deviations: Sequence[str] = (), others: Sequence[str] = ()) -> str:

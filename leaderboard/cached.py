@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
+from leaderboard import blocks, queries, repository
 from leaderboard import catalogue as catalogues
-from leaderboard import queries, repository
 from leaderboard.catalogue import Catalogue
 from leaderboard.queries import REFERENCE, Asked, Line
 from repro.errors import ReproError
@@ -23,8 +24,7 @@ def version() -> str:
     try:
         return _watched(_places()).version()
     except ReproError as error:
-        st.error(error.problem, icon="⚠️")
-        st.caption(error.remedy)
+        st.html(blocks.notice(escape(error.problem), escape(error.remedy)))
     st.stop()
 
 

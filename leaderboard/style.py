@@ -89,11 +89,8 @@ def absent_chip(name: str, tier: str, link: str) -> str:
 
 
 def _chip(look: Badge, classes: str, says: str, link: str) -> str:
-    told = escape(says)
-    return (
-        f'<a class="badge {classes}" href="{link}" title="{told}" aria-label="{told}">'
-        f'<i aria-hidden="true">{look.letter}</i></a>'
-    )
+    told = escape(says)  # once: there may be hundreds of these
+    return f'<a class="badge {classes}" href="{link}" title="{told}"><i aria-hidden="true">{look.letter}</i></a>'
 
 
 def absent(*, large: bool = False) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 import pytest
@@ -27,22 +29,39 @@ CHROMIUM = next(
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 NAME = "seen-in-a-browser"  # no claim of this name is published
-PAGES = [
-    "",
-    "?full=true",
-    "findings",
-    "trust",
-    "telemetry",
-    "submit",
-    "about",
-    f"claim?claim=he2015/{NAME}",
-    f"claim?claim=aaronson2014/{NAME}",
-    "claim?claim=he2015/imagenet-depth-gains",  # days on a GPU: nobody has run it yet
-    "paper?paper=he2015",
-    "implementations?paper=aaronson2014",
-    "compare?paper=aaronson2014",
-    f"record?record={factory.degrades(name=NAME).id.removeprefix('sha256:')[:16]}",
-]
+RECORD = factory.degrades(name=NAME)
+RESNET = factory.RESNET.title
+COFFEE = "Quantifying the Rise and Fall of Complexity in Closed Systems: The Coffee Automaton"
+TITLES = {
+    "": "Board",
+    "?full=true": "Board",
+    "findings": "Findings",
+    "trust": "Trust",
+    "telemetry": "Telemetry",
+    "submit": "Submit",
+    "about": "About",
+    f"claim?claim=he2015/{NAME}": f"he2015/{NAME}@1",
+    f"claim?claim=aaronson2014/{NAME}": f"aaronson2014/{NAME}@1",
+    "claim?claim=he2015/imagenet-depth-gains": "he2015/imagenet-depth-gains@1",  # days on a GPU: nobody has run it yet
+    "paper?paper=he2015": RESNET,
+    "implementations?paper=aaronson2014": f"Implementations of {COFFEE}",
+    "compare?paper=aaronson2014": f"{COFFEE}, side by side",
+    f"record?record={RECORD.id.removeprefix('sha256:')[:16]}": f"{RECORD.id[7:23]} {RECORD.claim.id}",
+}
+PAGES = list(TITLES)
+HOSTILE = "![x](http://elsewhere.test/x.png) [click](http://elsewhere.test/) <http://elsewhere.test/>"
+ASKED = {
+    "": "q paper verdict evidence tier implementation hardware full",
+    f"claim?claim=he2015/{NAME}": "claim row implementation record",
+    "paper?paper=aaronson2014": "paper scale curve",
+    "implementations?paper=he2015": "paper division runner quality cost page",
+    "compare?paper=he2015": "paper with only",
+    f"record?record={RECORD.id[7:23]}": "record raw",
+    "telemetry?paper=he2015": "paper machine",
+    f"telemetry?claim=he2015/{NAME}": "claim machine trial",
+    f"telemetry?record={RECORD.id[7:23]}": "record trial",
+}
+"""What each page can be asked for, beside what it needs to show anything."""
 MARKUP = "<img src=x onerror='window.struck=1'><script>window.struck=2</script>"
 
 pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
@@ -59,7 +78,10 @@ def address(tmp_path_factory):
     """The address of a running board that shows a few records beside the published ones."""
     root = tmp_path_factory.mktemp("board")
     store = Store(root / "store")
-    store.add(factory.degrades(name=NAME))
+    store.add(RECORD)
+    store.add(factory.table_row("ResNet-20", 8.75, [8.6, 8.8]))
+    for name in ("mine", HOSTILE):
+        store.add(factory.degrades(name=f"{NAME}-beside", submission=name))
     store.add(factory.rises_and_falls(name=NAME))
     store.add(seal(msgspec.structs.replace(factory.withdrawn(name=f"{NAME}-too", says=MARKUP), id="", flag=MARKUP)))
     with socket.socket() as free:
@@ -104,13 +126,15 @@ def visit(browser, address):
     """Opens pages of the board, each in a window of its own."""
     contexts = []
 
-    def open_page(path="", *, width=1280, scheme="light"):
+    def open_page(path="", *, width=1280, scheme="light", requests=None):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
+        if requests is not None:
+            page.on("request", lambda request: requests.append(request.url))
         page.goto(f"{address}/{path}")
-        page.locator(".r h1").wait_for()
+        page.locator(".r :is(h1, h3)").first.wait_for()
         return page
 
     yield open_page
@@ -191,6 +215,12 @@ def test_badges_and_data_are_served_beside_the_pages(address):
     assert "no such paper" in json.load(refused.value)["detail"]
 
 
+def outline(page) -> tuple[str, str]:
+    """How what has the focus is marked."""
+    look = "getComputedStyle(document.activeElement)"
+    return page.evaluate(f"{look}.outlineStyle"), page.evaluate(f"{look}.outlineWidth")
+
+
 def test_keys_are_enough(visit):
     """Tab leads from the menu to the filters, typing narrows the board, and Enter on a verdict opens its claim."""
     page = visit()
@@ -202,7 +232,10 @@ def test_keys_are_enough(visit):
         )
         if reached[-1] == "Search":
             break
+        if reached[-1] in ("Findings", "About"):
+            assert outline(page) == ("solid", "2px")
     assert reached[-1] == "Search", reached
+    assert {"Findings", "About"} <= set(reached)
     page.keyboard.type(NAME)
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/?q={NAME}")
@@ -214,11 +247,43 @@ def test_keys_are_enough(visit):
             break
     else:
         pytest.fail("no statement is reached")
-    seen = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    assert seen != "none"
+    assert outline(page) == ("solid", "2px")
     page.keyboard.press("Enter")
     page.get_by_text("History", exact=True).wait_for()
     assert NAME in page.url
+
+
+def test_more_filters_follow_their_button(visit):
+    """Enter opens them, the next stops of Tab are the filters themselves, and they wrap on a phone."""
+    for width in (1280, 390):
+        page = visit(width=width)
+        page.locator(".chips").first.wait_for()
+        assert not page.get_by_role("button", name="inconclusive").count()
+        page.get_by_text("Every claim in full").wait_for()
+        page.get_by_role("combobox", name="Paper").wait_for()
+        page.get_by_label("Search").focus()
+        for _ in range(3):
+            page.keyboard.press("Tab")
+        assert "More filters" in page.evaluate("document.activeElement.innerText")
+        assert outline(page) == ("solid", "2px")
+        page.keyboard.press("Enter")
+        last = page.get_by_role("button", name="unexpected")
+        last.wait_for()
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.innerText") == "reproduced"
+        assert outline(page) == ("solid", "2px")
+        page.wait_for_timeout(500)  # until it has unfolded
+        ends = last.bounding_box()
+        assert ends["x"] + ends["width"] < width
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/?verdict=reproduced")
+
+
+def test_chips_are_large_enough_and_say_their_claim(visit):
+    """A letter of the overview is 24 pixels wide and high; its name is the statement of the claim, and the verdict."""
+    page = visit()
+    chip = page.get_by_role("link", name=re.compile(rf"A deeper plain network .* {NAME}: supported"))
+    assert min(chip.bounding_box()[side] for side in ("width", "height")) >= 24
 
 
 def test_back_and_forward_follow_the_filters(visit):
@@ -237,6 +302,91 @@ def test_back_and_forward_follow_the_filters(visit):
     page.get_by_text("History", exact=True).wait_for()
 
 
+def test_each_choice_is_a_step_of_the_history(visit, address):
+    """Back and forward go through them one by one, and the widgets show what the address says."""
+    page = visit()
+    field, count = page.get_by_label("Search"), page.get_by_text("verdicts shown")
+    everything = count.inner_text()
+    field.fill("plain")
+    field.press("Enter")
+    page.wait_for_url(f"{address}/?q=plain")
+    playwright.expect(count).not_to_have_text(everything)
+    some = count.inner_text()
+    page.get_by_role("combobox", name="Paper").click()
+    page.get_by_role("option", name="he2015").click()
+    page.wait_for_url(f"{address}/?q=plain&paper=he2015")
+    playwright.expect(count).not_to_have_text(some)
+    few = count.inner_text()
+    for step, url, shown, words, paper in (
+        (page.go_back, "/?q=plain", some, "plain", "All papers"),
+        (page.go_back, "/", everything, "", "All papers"),
+        (page.go_forward, "/?q=plain", some, "plain", "All papers"),
+        (page.go_forward, "/?q=plain&paper=he2015", few, "plain", "he2015"),
+        (page.go_back, "/?q=plain", some, "plain", "All papers"),
+    ):
+        step()
+        page.wait_for_url(f"{address}{url}")
+        playwright.expect(count).to_have_text(shown)
+        playwright.expect(field).to_have_value(words)
+        playwright.expect(page.get_by_role("combobox", name="Paper")).to_have_value(paper)
+        assert page.url == f"{address}{url}", "nothing takes a part out again"
+
+
+@pytest.mark.parametrize(
+    ("path", "seen"),
+    [
+        ("?verdict=finding&q=net", "table.claims .badge.finding"),
+        ("paper?paper=he2015&scale=in+margins", "[aria-checked=true] >> text=in margins"),
+        ("compare?paper=he2015&with=reference&with=submission%3Amine&only=false", "text=Claim by claim"),
+        ("implementations?paper=he2015&quality=answered", "text=of those answered"),
+        (f"{PAGES[-1]}&raw=true", "[data-testid=stCode] >> text=schema"),
+        ("telemetry?paper=he2015&machine=gone", "text=There is no machine"),
+    ],
+)
+def test_going_back_from_the_menu_restores_the_page(visit, address, path, seen):
+    """With all that its address asks for, whichever page it is."""
+    page = visit(path)
+    page.locator(seen).first.wait_for()
+    page.get_by_role("link", name="About").first.click()
+    page.wait_for_url(f"{address}/about")
+    page.locator("h1", has_text="About").wait_for()
+    page.go_back()
+    page.locator(seen).first.wait_for()
+    page.wait_for_timeout(500)
+    assert page.url == f"{address}/{path}"
+    assert page.locator(seen).count()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_has_a_title_of_its_own(visit, path):
+    """The title names the page, or what it shows."""
+    playwright.expect(visit(path)).to_have_title(f"{TITLES[path]} · Repro", timeout=20_000)
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_texts_of_addresses_are_no_markup(visit, address, path):
+    """Whatever is asked for, and whatever a submission is called: no other host is asked, and no link leads there."""
+    page, _, needs = path.partition("?")
+    names = ASKED[path].split()
+    base = dict([needs.split("=")]) if needs else {}
+    rest = {name: [HOSTILE, f"submission:{HOSTILE}"] for name in names if name not in base}
+    shown = []
+    for asked in (base | rest, *({name: HOSTILE} for name in base), base | {HOSTILE: HOSTILE}):
+        requests = []
+        opened = visit(f"{page}?{urlencode(asked, doseq=True)}", requests=requests)
+        opened.locator("[data-test-script-state=notRunning]").wait_for()
+        for box in opened.get_by_role("combobox").all():
+            box.click()
+            opened.keyboard.press("Escape")
+        opened.wait_for_timeout(500)
+        shown.append(opened.inner_text("body"))
+        found = opened.evaluate("[...document.querySelectorAll('a, img')].map(e => e.href || e.src)")
+        strange = {urlsplit(url).hostname for url in (*requests, *found) if url.startswith("http")} - {"localhost"}
+        assert not [host for host in strange if host.endswith(".test")], strange
+        assert {urlsplit(url).netloc for url in requests if url.startswith("http")} == {urlsplit(address).netloc}
+    assert [text for text in shown if HOSTILE[:20] in text], "the text is shown, as text"
+
+
 def test_a_permalink_opens_a_claim(visit):
     """The address of a claim's page is enough, and its title names the claim."""
     page = visit(f"claim?claim=aaronson2014/{NAME}")
@@ -247,7 +397,7 @@ def test_a_permalink_opens_a_claim(visit):
 def test_filters_are_in_the_address(visit):
     """Choosing a verdict narrows the board and changes the address; opening that address shows the same."""
     page = visit()
-    page.get_by_role("button", name="More filters").click()
+    page.get_by_text("More filters").click()
     page.get_by_role("button", name="finding").click()
     page.wait_for_url("**/?verdict=finding")
     playwright.expect(page.locator("table.claims .badge.supported")).to_have_count(0)

@@ -63,7 +63,7 @@ def store(project, filled):
     return Store(project / "store")
 
 
-def page(name: str = "", **parameters: str) -> AppTest:
+def page(name: str = "", **parameters: str | list[str]) -> AppTest:
     """A page of the app, opened with query parameters; the board, with every claim in full unless it is filtered."""
     parameters = parameters or ({} if name else {"full": "true"})
     app = AppTest.from_file(str(APP), default_timeout=60)
@@ -384,7 +384,7 @@ def test_the_overview_has_a_letter_for_each_verdict(store):
     shown = text(app)
     lines = queries.board(queries.open_stores())
     assert len(re.findall(r'<a class="badge [^"]*" href="claim\?', shown)) == len(lines)
-    assert 'aria-label="plain-degrades: supported"' in shown
+    assert 'title="A deeper plain network has the higher training error. plain-degrades: supported"' in shown
     assert "table-6[ResNet-56]: " in shown
     assert '<table class="claims">' not in shown
     assert '<table class="claims">' in text(page())
@@ -414,6 +414,73 @@ def test_every_filter_has_a_permalink(store, key, value, there, gone):
     assert gone not in sections
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("paper", "nobody", "All papers"),
+        ("verdict", "foo", "every verdict"),
+        ("evidence", "hearsay", "every evidence"),
+        ("tier", "moon", "every tier"),
+        ("implementation", "gone", "The references"),
+        ("hardware", "x", "Any hardware"),
+        ("full", "perhaps", "false"),
+    ],
+)
+def test_a_part_of_the_address_that_names_nothing_is_said(store, key, value, shown):
+    """The notice says what is shown instead, and the rest of the filters is kept."""
+    app = page(q="entropy", **{key: value})
+    notice, _, rest = text(app).partition("<h1>")
+    assert f"There is no {key} “{value}” here. Shown instead: {shown}." in notice
+    assert notice.count("<li>") == 1
+    assert "greatest entropy" in rest.partition("</ul>")[2]
+    assert "Shown instead" not in text(page(q="entropy"))
+
+
+def test_what_is_known_of_the_address_is_kept_beside_what_is_not(store):
+    """One of two verdicts, and a parameter that no page has."""
+    shown = text(page(verdict=["finding", "foo"], papper="he2015"))
+    assert "There is no verdict “foo” here. Shown instead: the rest." in shown
+    assert "There is nothing called “papper” to ask for." in shown
+    assert "most complex state" in shown.partition("</ul>")[2]
+    assert "A deeper plain network" not in shown
+
+
+def test_a_change_of_a_filter_takes_out_of_the_address_what_is_wrong_and_keeps_the_rest(store):
+    """The widgets show what the address says, and the address what they are changed to."""
+    app = page(q="entropy", paper="aaronson2014", verdict=["foo", "reproduced"], papper="he2015")
+    assert app.text_input(key="q").value == "entropy"
+    app.button_group(key="evidence").set_value(["exact"]).run()
+    app.selectbox(key="paper").select("All papers").run()
+    assert not app.exception
+    assert dict(app.query_params) == {"q": "entropy", "verdict": "reproduced", "evidence": "exact"}
+    assert "Not all of this address" not in text(app)
+    app.button_group(key="verdict").set_value(["finding"]).run()
+    app.text_input(key="q").set_value("").run()
+    assert dict(app.query_params) == {"verdict": "finding", "evidence": "exact"}
+
+
+def test_a_filter_follows_the_address_when_that_changes(store):
+    """As it does when people go back: the widget shows what the address says, not what it was set to."""
+    app = page(paper="he2015", tier="gpu")
+    app.selectbox(key="paper").select("aaronson2014").run()
+    app.query_params["paper"] = "he2015"
+    app.run()
+    assert app.selectbox(key="paper").value == "he2015"
+    assert app.button_group(key="tier").value == ["gpu"]
+    del app.query_params["paper"], app.query_params["tier"]
+    app.run()
+    assert app.selectbox(key="paper").value == "All papers"
+    assert app.button_group(key="tier").value == []
+
+
+@pytest.mark.parametrize(("key", "value"), [("implementation", "submission:gone"), ("record", "ffff")])
+def test_a_claim_says_which_record_is_shown_instead(store, key, value):
+    """An implementation or a record that is not there is named, and the reference's record stands below."""
+    app = page("claim", claim="he2015/plain-degrades", **{key: value})
+    assert f"There is no {key} “{value}” here." in text(app)
+    assert "Shown instead" not in text(page("claim", claim="he2015/plain-degrades", implementation="reference"))
+
+
 def test_a_filter_that_matches_nothing_says_so(store):
     """Instead of an empty table there is a way back."""
     assert "Nothing matches these filters" in text(page(q="no such words"))
@@ -441,7 +508,7 @@ def test_corrupt_records_are_problem_lines(store, project):
     (good.parent / "1111111111111111.json").write_bytes(good.read_bytes().replace(b'"word"', b'"wort"'))
     app = page()
     assert "A deeper plain network" in text(app)
-    assert "2 files are not sound records" in app.expander[0].label
+    assert [one.label for one in app.expander if "2 files are not sound records" in one.label]
     assert "0000000000000000.json" in text(app)
     assert "wort" in text(app)
 
@@ -454,7 +521,8 @@ def test_a_store_that_cannot_be_read_is_one_message(store, monkeypatch):
 
     monkeypatch.setattr(Store, "version", refuse)
     app = page()
-    assert "The store is not there" in app.error[0].value
+    assert "The store is not there" in text(app)
+    assert "Set REPRO_STORE." in text(app)
 
 
 @pytest.mark.parametrize("record", factory.board(), ids=lambda r: r.claim.id)

@@ -228,7 +228,7 @@ def test_implementations_are_filtered_by_division_and_by_who_vouches(store):
     assert "theirs" not in rows_of(page("implementations", paper="he2015", runner="self-reported"))
     both = page("implementations", paper="he2015", division="sideways")
     assert {"reference", "mine", "theirs"} <= rows_of(both)
-    assert "sideways" in both.info[0].value
+    assert "There is no division “sideways” here. Shown instead: any division." in text(both)
     none = page("implementations", paper="he2015", division="open", runner="self-reported")
     assert "Only the reference is left" in text(none)
 
@@ -292,10 +292,14 @@ def test_another_version_is_not_compared(store):
 def test_a_comparison_needs_two_that_exist(store):
     """An unknown name is said, and one alone is not compared."""
     app = page("compare", paper="he2015", **{"with": ["reference", "submission:nobody"]})
-    assert "submission:nobody" in app.info[0].value
+    assert "There is no implementation “submission:nobody” here." in text(app)
     assert "Choose two to four" in text(app)
     many = ["reference", "submission:mine", "a", "b", "c"]
-    assert "At most 4" in page("compare", paper="he2015", **{"with": many}).info[1].value
+    assert "There is no implementation “a” here." in text(page("compare", paper="he2015", **{"with": many}))
+    for name in ("more", "other", "zero"):
+        store.add(factory.degrades(submission=name))
+    many = ["reference", *(f"submission:{name}" for name in ("mine", "more", "other", "zero"))]
+    assert "At most 4 can be compared; the address names 5" in text(page("compare", paper="he2015", **{"with": many}))
     assert "nothing to compare" in text(page("compare", paper="aaronson2014", **{"with": "reference"}))
 
 

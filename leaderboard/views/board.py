@@ -4,70 +4,78 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import blocks, cached, queries, style
+from leaderboard import address, blocks, cached, queries, style
+from leaderboard.address import Address
 from leaderboard.catalogue import UNMEASURED
 from leaderboard.queries import REFERENCE, Asked, Filters, Line
 
-REFERENCES = "The references"
-ANY = "Any hardware"
+PAPERS, REFERENCES, ANY = "All papers", "The references", "Any hardware"
+PILLS = {"verdict": (*style.BADGES, UNMEASURED), "evidence": queries.EVIDENCE, "tier": queries.TIERS}
+MORE = (*PILLS, "implementation", "hardware")
 
 
 def show() -> None:
     """The page."""
+    st.set_page_config(page_title="Board · Repro")
     version = cached.version()
+    asked = Address("q", "paper", "full", *MORE)
     reference = cached.board(version, Asked(implementation=REFERENCE))
     names = cached.implementations(version)
     catalogue = cached.catalogue()
     st.html(blocks.headline(reference, len(names) - 1, catalogue))
     if reference or len(names) > 1 or catalogue.claims:
-        chosen, asked, full = _filters(version, reference, names)
-        lines = reference if asked == Asked(implementation=REFERENCE) else cached.board(version, asked)
-        shown = [line for line in lines if chosen.admits(line)]
-        sections = queries.sections(lines, shown)
-        if asked == Asked(implementation=REFERENCE):
-            sections = queries.complete(sections, reference, catalogue, chosen.admits)
-        others = {one.paper.key: cached.implementations(version, one.paper.key)[1:] for one in sections}
-        if full or (chosen, asked) != (Filters(), Asked(implementation=REFERENCE)):
-            for one in sections:
-                st.html(blocks.paper(one, cached.deviations(one.paper.key), others[one.paper.key]))
-        elif sections:
-            st.html(blocks.overview(sections, others))
-        if shown:
-            _download(shown, len(lines))
-        elif not sections:
-            st.html(blocks.empty(filtered=True))
+        _board(version, asked, reference, names)
     else:
         st.html(blocks.empty(filtered=False))
+    asked.tell()
     _problems(version)
 
 
-def _filters(version: str, lines: tuple[Line, ...], names: list[str]) -> tuple[Filters, Asked, bool]:
-    """The filters as people set them, and whether claims are to be shown in full though nothing is filtered.
+def _board(version: str, asked: Address, reference: tuple[Line, ...], names: list[str]) -> None:
+    """The filters, and what they leave: claims in full where anything is filtered or it is asked for, else letters."""
+    chosen, source, full = _filters(version, asked, reference, names)
+    lines = reference if source == Asked(implementation=REFERENCE) else cached.board(version, source)
+    shown = [line for line in lines if chosen.admits(line)]
+    sections = queries.sections(lines, shown)
+    if source == Asked(implementation=REFERENCE):
+        sections = queries.complete(sections, reference, cached.catalogue(), chosen.admits)
+    others = {one.paper.key: cached.implementations(version, one.paper.key)[1:] for one in sections}
+    if full or (chosen, source) != (Filters(), Asked(implementation=REFERENCE)):
+        for one in sections:
+            st.html(blocks.paper(one, cached.deviations(one.paper.key), others[one.paper.key]))
+    elif sections:
+        st.html(blocks.overview(sections, others))
+    if shown:
+        _download(shown, len(lines))
+    elif not sections:
+        st.html(blocks.empty(filtered=True))
 
-    Each is bound to a query parameter of its name, so the address is a permalink.
 
-    Options are shown as they stand in the address: Streamlit binds the label, not the value.
-    """
-    papers = sorted({line.paper.key for line in lines} | cached.catalogue().papers.keys())
+def _filters(version: str, asked: Address, lines: tuple[Line, ...], names: list[str]) -> tuple[Filters, Asked, bool]:
+    """The filters that the address states, and whether claims are to be shown in full though nothing is filtered."""
+    papers = [PAPERS, *sorted({line.paper.key for line in lines} | cached.catalogue().papers.keys())]
+    owners, machines = [REFERENCES, *names[1:]], [ANY, *cached.hardware(version)]
+    q, paper, full = asked.text("q"), asked.one("paper", papers), asked.yes("full")
+    picked = {name: asked.several(name, options, f"every {name}") for name, options in PILLS.items()}
+    own, machine = asked.one("implementation", owners), asked.one("hardware", machines)
     with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
-        q = st.text_input(
-            "Search", key="q", bind="query-params", placeholder="statement, author, Table 6 …", type="search"
-        )
-        paper = st.selectbox("Paper", ["All papers", *papers], key="paper", bind="query-params")
-        full = st.toggle("Every claim in full", key="full", bind="query-params")
-        with st.popover("More filters", key="more"):
-            verdict = _pills("verdict", (*style.BADGES, UNMEASURED))
-            evidence = _pills("evidence", queries.EVIDENCE)
-            tier = _pills("tier", queries.TIERS)
-            own = st.selectbox("Implementation", [REFERENCES, *names[1:]], key="implementation", bind="query-params")
-            machine = st.selectbox("Hardware", [ANY, *cached.hardware(version)], key="hardware", bind="query-params")
-    filters = Filters(q=q or "", paper=paper if paper in papers else "", verdict=verdict, evidence=evidence, tier=tier)
-    asked = Asked(implementation=REFERENCE if own == REFERENCES else own, hardware="" if machine == ANY else machine)
-    return filters, asked, full
+        address.search("Search", "q", q, "statement, author, Table 6 …")
+        address.select("Paper", "paper", papers, paper)
+        address.toggle("Every claim in full", "full", full)
+    st.session_state.setdefault("more", any(asked.text(name) for name in MORE))
+    more = st.expander("More filters", key="more", on_change="rerun")
+    if more.open:  # only then does the browser get them, for most visitors filter by none of these
+        with more, st.container(key="more-filters", horizontal=True, vertical_alignment="bottom"):
+            for name, options in PILLS.items():
+                address.pills(name.title(), name, options, picked[name])
+            address.select("Implementation", "implementation", owners, own)
+            address.select("Hardware", "hardware", machines, machine)
+    filters = Filters(q=q, paper="" if paper == PAPERS else paper, **{name: tuple(one) for name, one in picked.items()})
+    return filters, Asked(implementation=_own(own), hardware="" if machine == ANY else machine), full
 
 
-def _pills(name: str, options: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(st.pills(name.title(), options, key=name, bind="query-params", selection_mode="multi") or ())
+def _own(name: str) -> str:
+    return REFERENCE if name == REFERENCES else name
 
 
 def _download(shown: list[Line], total: int) -> None:

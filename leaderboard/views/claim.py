@@ -18,6 +18,7 @@ from leaderboard import (
     style,
     timeline,
 )
+from leaderboard.address import Address
 from repro.record import Record, encode, file_name
 from repro.text import duration
 
@@ -26,15 +27,25 @@ DIGITS = 16  # of a record's id in an address
 
 def show() -> None:
     """The page."""
-    asked = st.query_params
-    version, name, row = cached.version(), asked.get("claim", "").partition("@")[0], asked.get("row") or None
-    implementation = asked.get("implementation", queries.REFERENCE)
-    digits = asked.get("record", "").lower()[:DIGITS]
+    version, asked = cached.version(), Address("claim", "row", "implementation", "record")
+    _page(version, asked)
+    asked.tell()
+
+
+def _page(version: str, asked: Address) -> None:
+    name, row = asked.text("claim").partition("@")[0], asked.text("row") or None
+    implementation = asked.text("implementation") or queries.REFERENCE
+    digits = asked.text("record").lower().removeprefix("sha256:")[:DIGITS]
     records = cached.history(version, name, row, implementation, digits) if "/" in name else []
     if not records:
+        st.set_page_config(page_title="Claim · Repro")
         _missing(version, name, row)
         return
     record = _chosen(records, implementation, digits)
+    if digits and not record.id.removeprefix("sha256:").startswith(digits):
+        asked.wrong("record", asked.text("record"), f"the newest record of {queries.label(record)}")
+    elif not digits and asked.text("implementation") and queries.label(record) != implementation:
+        asked.wrong("implementation", implementation, queries.label(record))
     st.set_page_config(page_title=f"{record.claim.id} · Repro")
     st.html(sheet.claim_head(record.claim, record.paper))
     case = (record.paper.key, record.claim.name, record.claim.row or "")

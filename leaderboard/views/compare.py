@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import blocks, cached, compare_sheet, comparison, paper_sheet, queries
+from leaderboard import address, blocks, cached, compare_sheet, comparison, paper_sheet, queries
+from leaderboard.address import Address
 from leaderboard.queries import REFERENCE, Asked
 
 MOST = 4
@@ -12,37 +13,37 @@ MOST = 4
 
 def show() -> None:
     """The page."""
-    asked, version = st.query_params.get("paper", ""), cached.version()
-    names = cached.implementations(version, asked) if asked else []
-    reference = cached.board(version, Asked(paper=asked, implementation=REFERENCE)) if asked else ()
+    version, asked = cached.version(), Address("paper", "with", "only")
+    _page(version, asked)
+    asked.tell()
+
+
+def _page(version: str, asked: Address) -> None:
+    key = asked.text("paper")
+    names = cached.implementations(version, key) if key else []
+    reference = cached.board(version, Asked(paper=key, implementation=REFERENCE)) if key else ()
     if not reference and len(names) < 2:
         st.set_page_config(page_title="Compare · Repro")
         known = {one.paper.key: one.paper.title for one in cached.board(version, Asked(implementation=REFERENCE))}
-        st.html(paper_sheet.unknown(asked, known.items(), "compare"))
+        st.html(paper_sheet.unknown(key, known.items(), "compare"))
         return
-    wanted = st.query_params.get_all("with")
-    every = reference or cached.board(version, Asked(paper=asked, implementation=names[1]))
+    every = reference or cached.board(version, Asked(paper=key, implementation=names[1]))
     (section,) = queries.sections(every)
     st.set_page_config(page_title=f"{section.paper.title}, side by side · Repro")
     st.html(compare_sheet.head(section))
-    _strange(wanted, names)
-    chosen = st.multiselect("Implementations", names, key="with", bind="query-params", max_selections=MOST)
+    chosen = asked.several("with", names, "nothing", "implementation")
+    if len(chosen) > MOST:
+        asked.say(f"At most {MOST} can be compared; the address names {len(chosen)}, and the first {MOST} are shown.")
+        chosen = chosen[:MOST]
+    address.tags("Implementations", "with", names, chosen, most=MOST)
     if len(chosen) < 2:
         st.html(compare_sheet.choose(len(names)))
         return
     _compare(version, asked, chosen)
 
 
-def _strange(wanted: list[str], names: list[str]) -> None:
-    """Say what of the address cannot be shown."""
-    unknown = [f"“{name[:60]}”" for name in wanted if name not in names]
-    if unknown:
-        st.info(f"This paper has no implementation {' and no '.join(unknown)}.")
-    if len(wanted) > MOST:
-        st.info(f"At most {MOST} can be compared; the address names {len(wanted)}.")
-
-
-def _compare(version: str, paper: str, chosen: list[str]) -> None:
+def _compare(version: str, asked: Address, chosen: list[str]) -> None:
+    paper = asked.text("paper")
     each = [REFERENCE, *(name for name in chosen if name != REFERENCE)]
     lines = [one for name in each for one in cached.board(version, Asked(paper=paper, implementation=name))]
     (section,) = queries.sections(lines)
@@ -52,7 +53,8 @@ def _compare(version: str, paper: str, chosen: list[str]) -> None:
     st.html(paper_sheet.heading("Summary"))
     st.html(compare_sheet.summary(found, shown))
     st.html(paper_sheet.heading("Claim by claim"))
-    only = st.toggle("Only where they differ", key="only", bind="query-params")
+    only = asked.yes("only")
+    address.toggle("Only where they differ", "only", only)
     st.html(compare_sheet.legend())
     rows = [one for one in found if one.differs] if only else found
     if rows:

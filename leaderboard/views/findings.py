@@ -9,6 +9,7 @@ from leaderboard import blocks, cached, queries, style
 
 def show() -> None:
     """The page."""
+    st.set_page_config(page_title="Findings · Repro")
     sections = [one for one in queries.sections(cached.board(cached.version())) if one.findings]
     st.html(
         style.wrap(

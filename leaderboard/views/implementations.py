@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import blocks, cached, contest, front_chart, implementations_sheet, kept, paper_sheet, style
+from leaderboard import address, blocks, cached, contest, front_chart, implementations_sheet, kept, paper_sheet, style
+from leaderboard.address import Address
 from leaderboard.contest import Aim, Quality
 from leaderboard.queries import REFERENCE, Asked, Section, Standing
 
@@ -13,37 +14,38 @@ BOTH, ANYONE = "open and closed", "verified or not"
 
 def show() -> None:
     """The page."""
-    asked, version = st.query_params.get("paper", ""), cached.version()
-    section = kept.section(version, asked) if asked else None
+    version, asked = cached.version(), Address("paper", "division", "runner", "page", "quality", "cost")
+    _page(version, asked)
+    asked.tell()
+
+
+def _page(version: str, asked: Address) -> None:
+    key = asked.text("paper")
+    section = kept.section(version, key) if key else None
     if section is None:
         st.set_page_config(page_title="Implementations · Repro")
         known = {one.paper.key: one.paper.title for one in cached.board(version, Asked(implementation=REFERENCE))}
         names = {key: cached.implementations(version, key)[1:] for key in known}
         overview = implementations_sheet.overview(known, names)
-        st.html(paper_sheet.unknown(asked, known.items(), "implementations") if asked or not known else overview)
+        st.html(paper_sheet.unknown(key, known.items(), "implementations") if key or not known else overview)
         return
     st.set_page_config(page_title=f"Implementations of {section.paper.title} · Repro")
     st.html(implementations_sheet.head(section, len(section.standings)))
     if all(one.newest.is_reference for one in section.standings):
         st.html(implementations_sheet.nothing(section))
         return
-    chosen = _chosen(section)
-    _table(section, chosen)
-    _front(version, section, chosen)
+    chosen = _chosen(asked, section)
+    _table(asked, section, chosen)
+    _front(version, asked, section, chosen)
 
 
-def _chosen(section: Section) -> list[Standing]:
+def _chosen(asked: Address, section: Section) -> list[Standing]:
     """The implementations that the filters leave; the reference always stays, for the others are compared with it."""
-    unknown = [
-        f"“{value}”"
-        for name, known in (("division", style.DIVISIONS), ("runner", style.RUNNERS))
-        if (value := st.query_params.get(name, "")) and value not in (*known, BOTH, ANYONE)
-    ]
-    if unknown:
-        st.info(f"There is no {' and no '.join(unknown)} to filter by; it is left out.")
+    divisions, runners = [BOTH, *style.DIVISIONS], [ANYONE, *style.RUNNERS]
+    division, runner = asked.one("division", divisions), asked.one("runner", runners)
     with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
-        division = st.selectbox("Division", [BOTH, *style.DIVISIONS], key="division", bind="query-params")
-        runner = st.selectbox("Run again by the project", [ANYONE, *style.RUNNERS], key="runner", bind="query-params")
+        address.select("Division", "division", divisions, division, void=("page",))
+        address.select("Run again by the project", "runner", runners, runner, void=("page",))
     return [
         one
         for one in section.standings
@@ -51,21 +53,21 @@ def _chosen(section: Section) -> list[Standing]:
     ]
 
 
-def _table(section: Section, chosen: list[Standing]) -> None:
+def _table(asked: Address, section: Section, chosen: list[Standing]) -> None:
     st.html(paper_sheet.heading("Each beside the reference") + implementations_sheet.compare(section, chosen))
     if all(one.newest.is_reference for one in chosen):
         st.html(blocks.notice("Only the reference is left", "No submission matches these filters; widen them."))
         return
     each = implementations_sheet.EACH
     pages = -(-len(chosen) // each)
-    page = 1
+    page = asked.number("page", pages)
     if pages > 1:
-        page = st.pagination(pages, key="page", bind="query-params")
+        address.pages("page", pages, page)
         st.caption(f"{each * (page - 1) + 1} to {min(each * page, len(chosen))} of {len(chosen)}")
     st.html(implementations_sheet.table(section, chosen[each * (page - 1) : each * page]))
 
 
-def _front(version: str, section: Section, chosen: list[Standing]) -> None:
+def _front(version: str, asked: Address, section: Section, chosen: list[Standing]) -> None:
     """Quality against cost, by the measures that are chosen."""
     whats = contest.costs_of(section)
     st.html(paper_sheet.heading("Quality against cost"))
@@ -74,22 +76,22 @@ def _front(version: str, section: Section, chosen: list[Standing]) -> None:
         return
     aims = kept.aims(version, section.paper.key, tuple(section.reference.values()))
     qualities = _qualities(section, aims)
+    quality, what = qualities[asked.one("quality", list(qualities))], asked.one("cost", whats)
     with st.container(key="axes", horizontal=True, vertical_alignment="bottom"):
-        named = st.selectbox("Quality (upwards)", list(qualities), key="quality", bind="query-params")
-        what = st.selectbox("Cost (to the right)", whats, key="cost", bind="query-params")
-    quality = qualities.get(named or "", contest.ALL)
-    found = contest.contenders(section, chosen, what or whats[0], quality, aims)
+        address.select("Quality (upwards)", "quality", list(qualities), quality.name)
+        address.select("Cost (to the right)", "cost", whats, what)
+    found = contest.contenders(section, chosen, what, quality, aims)
     placed = [one for one in found if one.measured]
     best = contest.front(found, quality)
     if len(placed) > 1:
         st.altair_chart(
-            front_chart.chart(placed, best, quality, what or whats[0]),
+            front_chart.chart(placed, best, quality, what),
             width="stretch",
-            alt=implementations_sheet.words(best, len(placed), quality, what or whats[0]),
+            alt=implementations_sheet.words(best, len(placed), quality, what),
         )
     if len(placed) > front_chart.MOST:
         st.html(blocks.footnote(f"The front and the first others are drawn, {front_chart.MOST} in all."))
-    st.html(implementations_sheet.front(best, found, quality, what or whats[0]))
+    st.html(implementations_sheet.front(best, found, quality, what))
 
 
 def _qualities(section: Section, aims: dict[tuple[str, str], Aim]) -> dict[str, Quality]:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import blocks, cached, charts, citing, curves, kept, panels, paper_sheet, published, queries
+from leaderboard import (
+    address,
+    blocks,
+    cached,
+    charts,
+    citing,
+    curves,
+    kept,
+    panels,
+    paper_sheet,
+    published,
+    queries,
+)
+from leaderboard.address import Address
 from leaderboard.published import Scale
 from leaderboard.queries import REFERENCE, Asked, Section
 from repro.errors import ReproError
@@ -14,23 +27,29 @@ SCALES: dict[str, Scale] = {"of the published value": "published", "in margins":
 
 def show() -> None:
     """The page."""
-    asked, version = st.query_params.get("paper", ""), cached.version()
-    names = cached.implementations(version, asked) if asked else []
+    version, asked = cached.version(), Address("paper", "scale", "curve")
+    _page(version, asked)
+    asked.tell()
+
+
+def _page(version: str, asked: Address) -> None:
+    key = asked.text("paper")
+    names = cached.implementations(version, key) if key else []
     few = names[: paper_sheet.MOST]
-    lines = [one for name in few for one in cached.board(version, Asked(paper=asked, implementation=name))]
+    lines = [one for name in few for one in cached.board(version, Asked(paper=key, implementation=name))]
     catalogue = cached.catalogue()
-    sections = queries.complete(queries.sections(lines), lines, catalogue, lambda one: one.paper.key == asked)
+    sections = queries.complete(queries.sections(lines), lines, catalogue, lambda one: one.paper.key == key)
     if not sections:
         st.set_page_config(page_title="Papers · Repro")
-        known = {key: one.title for key, one in catalogue.papers.items()}
+        known = {own: one.title for own, one in catalogue.papers.items()}
         known |= {one.paper.key: one.paper.title for one in cached.board(version, Asked(implementation=REFERENCE))}
-        st.html(paper_sheet.unknown(asked, known.items()))
+        st.html(paper_sheet.unknown(key, known.items()))
         return
     (section,) = sections
     st.set_page_config(page_title=f"{section.paper.title} · Repro")
-    st.html(paper_sheet.head(section, cached.deviations(asked), len(names)))
-    _forest(version, section)
-    _curves(version, section)
+    st.html(paper_sheet.head(section, cached.deviations(key), len(names)))
+    _forest(version, asked, section)
+    _curves(version, asked, section)
     if section.claims:
         st.html(paper_sheet.heading("Claims"))
         st.html(paper_sheet.claims(section.claims))
@@ -46,7 +65,7 @@ def show() -> None:
     panels.texts(citing.of_paper(section.paper, places))
 
 
-def _forest(version: str, section: Section) -> None:
+def _forest(version: str, asked: Address, section: Section) -> None:
     """Published numbers beside ours, on a scale that can be chosen."""
     stating = [one for one in section.claims if one.reported]
     if not stating:
@@ -54,12 +73,11 @@ def _forest(version: str, section: Section) -> None:
     st.html(paper_sheet.heading("Published and reproduced"))
     found = kept.pairs(version, section.paper.key, section.claims)
     left = len(stating) - len({pair.line.case for pair in found})
-    scale: Scale = "published"
-    if any(published.mark(pair, "margin") for pair in found):
-        chosen = st.segmented_control(
-            "Differences", list(SCALES), default=next(iter(SCALES)), key="scale", bind="query-params", required=True
-        )
-        scale = SCALES.get(str(chosen), "published")
+    scales = list(SCALES)[: 2 if any(published.mark(pair, "margin") for pair in found) else 1]
+    chosen = asked.one("scale", scales)
+    if len(scales) > 1:
+        address.segments("Differences", "scale", scales, chosen)
+    scale = SCALES[chosen]
     marks = published.marks(found, scale)
     if marks:
         st.altair_chart(published.chart(marks, scale), width="stretch", alt=published.words(marks, scale))
@@ -68,14 +86,16 @@ def _forest(version: str, section: Section) -> None:
         st.html(paper_sheet.forest_table(found))
 
 
-def _curves(version: str, section: Section) -> None:
+def _curves(version: str, asked: Address, section: Section) -> None:
     """The most telling curves, of which one claim's are drawn."""
     found = {one.name: one for one in kept.curve_list(version, section.paper.key, section.claims)}
     if not found:
         return
     st.html(paper_sheet.heading("Curves", "Every seed thin, their mean bold; over time, training or size."))
     names = list(found)
-    chosen = found[st.selectbox("Claim", names, key="curve", bind="query-params") or names[0]]
+    name = asked.one("curve", names)
+    address.select("Claim", "curve", names, name)
+    chosen = found[name]
     try:
         record = kept.record(version, chosen.record)
         pictures = charts.pictures(curves.only(record))

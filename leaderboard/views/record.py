@@ -7,6 +7,7 @@ import re
 import streamlit as st
 
 from leaderboard import (
+    address,
     blocks,
     cached,
     charts,
@@ -20,6 +21,7 @@ from leaderboard import (
     sheet,
     verification,
 )
+from leaderboard.address import Address
 from leaderboard.queries import REFERENCE, Asked
 from repro.errors import ReproError
 from repro.record import Record, encode, file_name
@@ -29,14 +31,20 @@ WIDEST = 400_000  # letters of JSON that a page can show without becoming slow
 
 def show() -> None:
     """The page."""
-    asked, version = st.query_params.get("record", "").strip().lower().removeprefix("sha256:"), cached.version()
+    version, asked = cached.version(), Address("record", "raw")
+    _page(version, asked)
+    asked.tell()
+
+
+def _page(version: str, asked: Address) -> None:
+    digits = asked.text("record").strip().lower().removeprefix("sha256:")
     try:
-        if not re.fullmatch(r"[0-9a-f]{4,64}", asked):
-            raise ReproError("An id has between 4 and 64 digits, 0 to 9 and a to f." if asked else "")
-        record = kept.record(version, asked)
+        if not re.fullmatch(r"[0-9a-f]{4,64}", digits):
+            raise ReproError("An id has between 4 and 64 digits, 0 to 9 and a to f." if digits else "")
+        record = kept.record(version, digits)
     except ReproError as error:
         st.set_page_config(page_title="Record · Repro")
-        _missing(version, asked, f"{error.problem} {error.remedy}".strip())
+        _missing(version, digits, f"{error.problem} {error.remedy}".strip())
         return
     st.set_page_config(page_title=f"{record_sheet.short(record.id)} {record.claim.id} · Repro")
     st.html(record_sheet.head(record, kept.successors(version, record.paper.key, record.id)))
@@ -52,7 +60,7 @@ def show() -> None:
     st.html(sheet.provenance(record))
     base = citing.base_of(st.context.url, "record")
     panels.texts(citing.of_claim(record, citing.served_record(base, record)))
-    _raw(record)
+    _raw(asked, record)
 
 
 def _missing(version: str, asked: str, why: str) -> None:
@@ -145,13 +153,14 @@ def _trials(record: Record) -> None:
         st.dataframe(frame, hide_index=True, column_config=shown, height=min(36 * len(frame) + 40, 360))
 
 
-def _raw(record: Record) -> None:
+def _raw(asked: Address, record: Record) -> None:
     _heading("Raw JSON")
+    wanted = asked.yes("raw")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Download the record (JSON)", encode(record), file_name(record), "application/json", on_click="ignore"
         )
-        wanted = st.toggle("Show it here", key="raw", bind="query-params")
+        address.toggle("Show it here", "raw", wanted)
     if wanted:
         text = record_sheet.pretty(record)
         if len(text) <= WIDEST:

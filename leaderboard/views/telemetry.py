@@ -6,7 +6,8 @@ from html import escape
 
 import streamlit as st
 
-from leaderboard import blocks, cached, gauges, queries, style, usage, usage_sheet
+from leaderboard import address, blocks, cached, gauges, queries, style, usage, usage_sheet
+from leaderboard.address import Address
 from leaderboard.charts import Picture
 from leaderboard.queries import REFERENCE, Asked
 from leaderboard.usage import Cost
@@ -32,20 +33,25 @@ def _record(version: str, name: str) -> Record | None:
 def show() -> None:
     """The page."""
     st.set_page_config(page_title="Telemetry · Repro")
-    version, asked = cached.version(), st.query_params.to_dict()
+    version, asked = cached.version(), Address("paper", "claim", "record", "machine", "trial")
+    _page(version, asked)
+    asked.tell()
+
+
+def _page(version: str, asked: Address) -> None:
     st.html(usage_sheet.head())
     lines = cached.board(version, Asked(implementation=REFERENCE))
     papers = {one.paper.key: one.paper.title for one in queries.sections(lines)}
-    digits = asked.get("record", "")
+    digits = asked.text("record")
     if digits:
-        _named(version, digits)
+        _named(version, asked, digits)
     elif not papers:
         st.html(usage_sheet.nothing("No records yet"))
     else:
         _paper(version, papers, asked)
 
 
-def _named(version: str, digits: str) -> None:
+def _named(version: str, asked: Address, digits: str) -> None:
     """The record whose id begins so."""
     known = digits.removeprefix("sha256:").lower()
     record = _record(version, known) if len(known) >= 4 and set(known) <= set("0123456789abcdef") else None
@@ -53,13 +59,13 @@ def _named(version: str, digits: str) -> None:
         st.html(usage_sheet.nothing("There is no record that this address names"))
     else:
         st.html(usage_sheet.back(record))
-        _detail(version, record)
+        _detail(version, asked, record)
 
 
-def _paper(version: str, papers: dict[str, str], asked: dict[str, str]) -> None:
+def _paper(version: str, papers: dict[str, str], asked: Address) -> None:
     """The claims of a paper, or one of them."""
-    claim = asked.get("claim", "")
-    wanted = claim.partition("/")[0] or asked.get("paper", "")  # the claim says which paper it is of
+    claim = asked.text("claim")
+    wanted = claim.partition("/")[0] or asked.text("paper")  # the claim says which paper it is of
     if wanted and wanted not in papers:
         st.html(usage_sheet.nothing(f"There is no record of {escape(claim or wanted)}"))
         return
@@ -67,14 +73,17 @@ def _paper(version: str, papers: dict[str, str], asked: dict[str, str]) -> None:
     found = _costs(version, paper)
     cases = sorted(one.case for one in usage.shown(found))
     machines = sorted({one.machine for one in found})
-    on = asked.get("machine", "") if asked.get("machine") in machines else ""
+    machine = asked.one("machine", [EVERY_MACHINE, *machines])
+    on = "" if machine == EVERY_MACHINE else machine
     with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
-        _choose("Paper", "paper", list(papers), paper)
-        _choose("Claim", "claim", [EVERY_CLAIM, *cases], claim if claim in cases else EVERY_CLAIM)
-        _choose("Machine", "machine", [EVERY_MACHINE, *machines], on or EVERY_MACHINE)
+        address.select("Paper", "paper", list(papers), paper, named=True, void=("claim", "trial"))
+        now = claim if claim in cases else EVERY_CLAIM
+        of = {"paper": paper}  # which the claim has said
+        address.select("Claim", "claim", [EVERY_CLAIM, *cases], now, void=("paper", "trial"), otherwise=of)
+        address.select("Machine", "machine", [EVERY_MACHINE, *machines], machine, void=("trial",))
     shown = usage.shown(found, on)
     if claim in cases:
-        _claim(version, [one for one in shown if one.case == claim])
+        _claim(version, asked, [one for one in shown if one.case == claim])
         return
     if claim:
         rows = [case for case in cases if case.startswith(f"{claim}[")]
@@ -84,25 +93,6 @@ def _paper(version: str, papers: dict[str, str], asked: dict[str, str]) -> None:
         _overview(papers[paper], shown, on)
     else:
         st.html(usage_sheet.nothing("Nothing of this paper was measured here"))
-
-
-def _choose(label: str, name: str, options: list[str], now: str) -> None:
-    """A choice that stands in the address, which alone decides: options of one depend on what another says."""
-    st.session_state[f"telemetry-{name}"] = now
-    st.selectbox(label, options, key=f"telemetry-{name}", on_change=_chosen, args=(name,))
-
-
-def _chosen(name: str) -> None:
-    """Put what was chosen into the address, and take out what it makes void."""
-    value, asked = st.session_state[f"telemetry-{name}"], st.query_params
-    for void in {"paper": ("claim", "trial"), "claim": ("paper", "trial")}.get(name, ("trial",)):
-        asked.pop(void, None)
-    if value in (EVERY_CLAIM, EVERY_MACHINE):
-        paper = asked.pop(name, "").partition("/")[0]
-        if name == "claim" and paper:
-            asked["paper"] = paper
-    else:
-        asked[name] = value
 
 
 def _overview(title: str, shown: list[Cost], on: str) -> None:
@@ -118,15 +108,15 @@ def _overview(title: str, shown: list[Cost], on: str) -> None:
     st.html(usage_sheet.claims(shown))
 
 
-def _claim(version: str, found: list[Cost]) -> None:
+def _claim(version: str, asked: Address, found: list[Cost]) -> None:
     record = _record(version, found[0].record) if found else None
     if record is None:
         st.html(usage_sheet.nothing("This claim was not run on this machine"))
     else:
-        _detail(version, record)
+        _detail(version, asked, record)
 
 
-def _detail(version: str, record: Record) -> None:
+def _detail(version: str, asked: Address, record: Record) -> None:
     """One record: its arms, its series over time, its trials."""
     used = usage.cost(record)
     st.html(usage_sheet.record_head(record, used))
@@ -134,7 +124,7 @@ def _detail(version: str, record: Record) -> None:
         st.html(style.wrap("<h3>By arm</h3>"))
         st.html(usage_sheet.arms(used))
     st.html(style.wrap("<h3>Over time</h3>"))
-    _series(record)
+    _series(asked, record)
     st.html(style.wrap("<h3>Trials</h3>"))
     st.html(usage_sheet.trials(record))
     others = usage_sheet.others(record.id, cached.history(version, used.claim, used.row))
@@ -142,15 +132,14 @@ def _detail(version: str, record: Record) -> None:
         st.html(others)
 
 
-def _series(record: Record) -> None:
+def _series(asked: Address, record: Record) -> None:
     found = usage.traces(record)
     if not found.found:
         st.html(usage_sheet.unmeasured(found) + usage_sheet.left_out(found, 0) * bool(found.unreadable))
         return
     names = [trace.name for trace in found.found]
-    chosen = st.multiselect(
-        "Trials", names, key="trial", bind="query-params", placeholder="All alike; choose some to set them off"
-    )
+    chosen = asked.several("trial", names, "all alike")
+    address.tags("Trials", "trial", names, chosen, empty="All alike; choose some to set them off")
     first = found.found[: usage.DRAWN]
     drawn = [*first, *(trace for trace in found.found[usage.DRAWN :] if trace.name in chosen)]
     key = usage_sheet.arms_key(gauges.looks(drawn))

@@ -114,7 +114,8 @@ def _overview(section: Section, others: Sequence[str], *, aged: bool) -> tuple[s
 
 def _told(one: Line | Stated) -> str:
     """The statement of a claim, shortened, and what addresses call it."""
-    return f"{shorten(one.says, STATED, placeholder=' …')} {one.name}{f'[{one.row}]' if one.row else ''}"
+    says = one.says.replace("<", "‹")  # noqa: RUF001 -- the browser drops a title that looks like an element
+    return f"{shorten(says, STATED, placeholder=' …')} {one.name}{f'[{one.row}]' if one.row else ''}"
 
 
 def paper(section: Section, deviations: Sequence[str] = (), others: Sequence[str] = ()) -> str:

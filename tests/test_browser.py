@@ -406,7 +406,7 @@ def test_filters_are_in_the_address(visit):
     assert again.locator("table.claims .badge.finding").count() >= 1
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, "?paper=nobody&verdict=finding"])
 def test_pages_are_accessible(visit, path):
     """axe-core finds nothing: names, contrast in both themes, order of headings, tables, landmarks."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe, of the extra `dev`").Axe()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from leaderboard import citing, sample_sheet
+from leaderboard import blocks, citing, sample_sheet
 from leaderboard import rerun as again
 from leaderboard.citing import Text
 from leaderboard.rerun import Around
@@ -38,5 +38,5 @@ def texts(found: Sequence[Text]) -> None:
     """Texts to copy, folded."""
     with st.expander(citing.TITLE):
         for one in found:
-            st.caption(one.title)
+            st.html(blocks.footnote(one.title))
             st.code(one.text, language=None, wrap_lines=True)

@@ -145,6 +145,7 @@ def _strip(name: str, dated: Sequence[Dated], frame: _Frame, place: int) -> Pict
         labelExpr=f"utcFormat(datum.value, '{day}')",
         grid=False,
         labelOverlap=True,
+        labelFlush=True,
     )
     # A number, not a date: Vega-Lite takes no ends of an axis in milliseconds for dates.
     across = alt.X("at:Q", title=None, scale=alt.Scale(domain=frame.across, nice=False, zero=False), axis=axis)

@@ -417,6 +417,27 @@ def test_pages_are_accessible(visit, path):
         assert not found, [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]
 
 
+def test_what_is_folded_on_a_claim_is_accessible_and_its_addresses_answer(visit):
+    """Samples and texts to copy, unfolded: axe-core finds nothing, and badge and JSON lie where they are said to."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe, of the extra `dev`").Axe()
+    for scheme in ("light", "dark"):
+        page = visit(f"claim?claim=he2015/{NAME}", scheme=scheme)
+        settled(page)
+        for summary in page.locator("summary").all():
+            summary.click()
+        page.get_by_text("Badge, for Markdown").wait_for()
+        page.wait_for_timeout(500)  # unfolding fades in, and a faded text has no contrast
+        found = axe.run(page).response["violations"]
+        assert not found, [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]
+    codes = [code.inner_text() for code in page.locator("[data-testid=stExpander] code").all()]
+    (badge,) = [code.partition("[![")[2].partition("](")[2].partition(")")[0] for code in codes if code[:3] == "[!["]
+    with urllib.request.urlopen(badge) as answer:
+        assert answer.headers["Content-Type"] == "image/svg+xml"
+    (own,) = [code for code in codes if "/api/records/" in code]
+    with urllib.request.urlopen(own) as answer:
+        assert decode(answer.read()) == factory.degrades(name=NAME)
+
+
 def test_a_record_verifies_itself_and_downloads(visit, tmp_path):
     """The button judges the stored bytes again; what is downloaded is the record's file."""
     page = visit(PAGES[-1])

@@ -38,6 +38,7 @@ PAGES = [
     f"claim?claim=he2015/{NAME}",
     f"claim?claim=aaronson2014/{NAME}",
     "paper?paper=he2015",
+    "implementations",
     "implementations?paper=aaronson2014",
     "compare?paper=aaronson2014",
     f"record?record={factory.degrades(name=NAME).id.removeprefix('sha256:')[:16]}",

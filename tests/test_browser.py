@@ -44,6 +44,7 @@ TITLES = {
     f"claim?claim=aaronson2014/{NAME}": f"aaronson2014/{NAME}@1",
     "claim?claim=he2015/imagenet-depth-gains": "he2015/imagenet-depth-gains@1",  # days on a GPU: nobody has run it yet
     "paper?paper=he2015": RESNET,
+    "implementations": "Implementations",
     "implementations?paper=aaronson2014": f"Implementations of {COFFEE}",
     "compare?paper=aaronson2014": f"{COFFEE}, side by side",
     f"record?record={RECORD.id.removeprefix('sha256:')[:16]}": f"{RECORD.id[7:23]} {RECORD.claim.id}",

@@ -228,7 +228,7 @@ def test_implementations_are_filtered_by_division_and_by_who_vouches(store):
     assert "theirs" not in rows_of(page("implementations", paper="he2015", runner="self-reported"))
     both = page("implementations", paper="he2015", division="sideways")
     assert {"reference", "mine", "theirs"} <= rows_of(both)
-    assert "There is no division “sideways” here. Shown instead: any division." in text(both)
+    assert "There is no division “sideways” here. Shown instead: open and closed." in text(both)
     none = page("implementations", paper="he2015", division="open", runner="self-reported")
     assert "Only the reference is left" in text(none)
 

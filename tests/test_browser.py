@@ -192,12 +192,12 @@ def test_what_nobody_has_run_is_an_empty_place_one_click_from_its_claim(visit):
     page = visit()
     chip = page.locator(".chips .badge.absent").first
     chip.wait_for()
-    said = chip.get_attribute("aria-label") or ""
-    assert "not measured (" in said
+    said = re.search(r" ([\w-]+)(\[.*\])?: not measured \(", chip.get_attribute("title") or "")
+    assert said
     assert chip.locator("i").evaluate("e => getComputedStyle(e).borderTopStyle") == "dashed"
     chip.click()
     page.get_by_text("Nobody has run this yet: no number, no verdict.").wait_for()
-    assert said.split("[")[0].split(":")[0] in page.url
+    assert said[1] in page.url
     assert page.locator("[data-testid=stCode]").inner_text().startswith("repro run ")
 
 
@@ -339,7 +339,7 @@ def test_each_choice_is_a_step_of_the_history(visit, address):
         ("?verdict=finding&q=net", "table.claims .badge.finding"),
         ("paper?paper=he2015&scale=in+margins", "[aria-checked=true] >> text=in margins"),
         ("compare?paper=he2015&with=reference&with=submission%3Amine&only=false", "text=Claim by claim"),
-        ("implementations?paper=he2015&quality=answered", "text=of those answered"),
+        ("implementations?paper=he2015&quality=share%20of%20the%20claims%20it%20answers", "text=of those answered"),
         (f"{PAGES[-1]}&raw=true", "[data-testid=stCode] >> text=schema"),
         ("telemetry?paper=he2015&machine=gone", "text=There is no machine"),
     ],

@@ -76,5 +76,6 @@ def table(root: Path) -> list[str]:
         measured = sum(c.id in newest for c in gpu)
         last = max((record.created[:10] for record in records), default="-")
         name = f"`{key}` [{paper.title}]({paper.url}) ({paper.year})"
-        lines.append(f"| {name} | {len(claims)} | {verdicts or '-'} | {measured} of {len(gpu)} measured | {last} |")
+        there = f"{measured} of {len(gpu)} measured" if gpu else "-"
+        lines.append(f"| {name} | {len(claims)} | {verdicts or '-'} | {there} | {last} |")
     return lines

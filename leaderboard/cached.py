@@ -45,7 +45,7 @@ def _whole(version: str, stamp: catalogues.Stamp) -> tuple[Line, ...]:
     return queries.marked(queries.board(stores(version)), _catalogue(stamp))
 
 
-@st.cache_resource(show_spinner="Reading the records …", max_entries=12)
+@st.cache_resource(show_spinner="Reading the records …", max_entries=64)  # a paper's page alone asks for a dozen
 def _part(version: str, asked: Asked, stamp: catalogues.Stamp) -> tuple[Line, ...]:
     return queries.marked(queries.board(stores(version), asked), _catalogue(stamp))
 

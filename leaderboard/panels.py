@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from leaderboard import blocks, citing, sample_sheet
+from leaderboard import blocks, charts, citing, sample_sheet, sheet
 from leaderboard import rerun as again
 from leaderboard.citing import Text
 from leaderboard.rerun import Around
@@ -17,6 +17,20 @@ def rerun(record: Record, around: Around) -> None:
     """What reruns a record, to copy, and what to know about it."""
     st.code(again.commands(record, around), language=None, wrap_lines=True)
     st.html(again.notes(record, around))
+
+
+def drawn(record: Record) -> None:
+    """The samples of a record as charts, and cases that exact reasoning decides as a table."""
+    try:
+        exact, pictures = charts.exact_samples(record), charts.pictures(record)
+        table = sheet.found_cases(exact, charts.FEW) if exact else ""
+    except (ValueError, IndexError):  # a sound record may still hold rows of unequal length
+        st.html(blocks.footnote("These samples have no common shape and cannot be drawn; the record has them."))
+        return
+    if table:
+        st.html(table)
+    for picture in pictures:
+        st.altair_chart(picture.chart, width="stretch", alt=picture.alt)
 
 
 def numbers(record: Record) -> None:

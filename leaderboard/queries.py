@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 REFERENCE = "reference"
 TIERS = ("cpu", "gpu", "cluster")
 EVIDENCE = ("exact", "reduced", "original")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
 HISTORY = 50  # records of one claim that its page goes through
 COSTS = 3  # of a submission that the board shows
 Key = tuple[str, str, str, str]
@@ -604,8 +605,13 @@ def csv(lines: Sequence[Line]) -> str:
     """Lines as CSV; a cell that a spreadsheet would run as a formula is quoted with an apostrophe."""
     frame = table(lines)
     for column in frame.select_dtypes(exclude="number"):
-        frame[column] = ["'" + v if isinstance(v, str) and v[:1] in "=+-@\t\r" and v else v for v in frame[column]]
+        frame[column] = [cell(value) if isinstance(value, str) else value for value in frame[column]]
     return frame.to_csv(index=False)
+
+
+def cell(text: str) -> str:
+    """A text as a cell of CSV: one that a spreadsheet would run as a formula gets an apostrophe."""
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _place_on_page(one: Line | Stated) -> tuple[object, ...]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from html import escape
 
 from leaderboard import style
+from leaderboard.queries import cell
 from repro.record import Record, SamplePart
 
 MOST = 50  # values that the table shows
 HEADS = ("arm", "measurement", "unit", "seed", "point", "x", "x_unit", "value", "expected")
-FORMULA = "=+-@\t\r"  # what a spreadsheet would take for the beginning of a formula
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,9 @@ def as_csv(record: Record) -> str:
     writer.writerow(HEADS)
     for one in values(record):
         part = one.part
-        where = (one.point or "", "" if one.x is None else one.x, _plain(part.x_unit))
+        where = (one.point or "", "" if one.x is None else one.x, cell(part.x_unit))
         value = "not finite" if one.value is None else one.value
         expected = "" if one.expected is None else one.expected
-        texts = (_plain(part.arm), _plain(part.measurement), _plain(part.unit))
+        texts = (cell(part.arm), cell(part.measurement), cell(part.unit))
         writer.writerow((*texts, one.seed, *where, value, expected))
     return sheet.getvalue()
-
-
-def _plain(text: str) -> str:
-    return f"'{text}" if text[:1] and text[0] in FORMULA else text

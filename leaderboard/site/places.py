@@ -114,23 +114,19 @@ class Places:
         return HREF.sub(turned, body)
 
 
-def _json(own: str) -> str:
-    return record(own, "json")
-
-
-def addresses(url: str, page: str, badge: str = "", record: str = "") -> Addresses:
+def addresses(url: str, page: str, badge: str = "", own: str = "") -> Addresses:
     """Where a page of the export lies, and what belongs to it; nothing where it is not known where the export lies.
 
     Args:
         url: where the export lies, with a slash at its end; "" where that is not known.
         page: its path.
         badge: the path of its badge; "" for none.
-        record: id of its record; "" for none.
+        own: id of its record; "" for none.
     """
     if not url:
         return citing.nowhere()
-    own = [("The record as JSON", url + quote(_json(record)))] if record else []
-    data = (*own, ("All verdicts as JSON", f"{url}board.json"))
+    whole = [("The record as JSON", url + quote(record(own, "json")))] if own else []
+    data = (*whole, ("All verdicts as JSON", f"{url}board.json"))
     return Addresses(url + quote(page), url + quote(badge) if badge else "", data)
 
 

@@ -8,7 +8,6 @@ from leaderboard import (
     absent_sheet,
     blocks,
     cached,
-    charts,
     citing,
     kept,
     panels,
@@ -138,21 +137,8 @@ def _samples(record: Record) -> None:
     if not record.samples:
         return
     _heading("Samples")
-    _drawn(record)
+    panels.drawn(record)
     panels.numbers(record)
-
-
-def _drawn(record: Record) -> None:
-    try:
-        exact, pictures = charts.exact_samples(record), charts.pictures(record)
-        table = sheet.found_cases(exact, charts.FEW) if exact else ""
-    except (ValueError, IndexError):  # a sound record may still hold rows of unequal length
-        st.html(blocks.footnote("These samples have no common shape and cannot be drawn; the record has them."))
-        return
-    if table:
-        st.html(table)
-    for picture in pictures:
-        st.altair_chart(picture.chart, width="stretch", alt=picture.alt)
 
 
 def _trials(record: Record) -> None:

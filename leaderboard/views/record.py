@@ -10,7 +10,6 @@ from leaderboard import (
     address,
     blocks,
     cached,
-    charts,
     citing,
     kept,
     panels,
@@ -126,21 +125,8 @@ def _judged(record: Record, reference: Record | None) -> None:
 def _samples(record: Record) -> None:
     _heading("Samples")
     st.html(record_sheet.samples(record.samples))
-    _drawn(record)
+    panels.drawn(record)
     panels.numbers(record)
-
-
-def _drawn(record: Record) -> None:
-    try:
-        exact, pictures = charts.exact_samples(record), charts.pictures(record)
-        table = sheet.found_cases(exact, charts.FEW) if exact else ""
-    except (ValueError, IndexError):  # a sound record may still hold rows of unequal length
-        st.html(blocks.footnote("These samples have no common shape and cannot be drawn."))
-        return
-    if table:
-        st.html(table)
-    for picture in pictures:
-        st.altair_chart(picture.chart, width="stretch", alt=picture.alt)
 
 
 def _trials(record: Record) -> None:

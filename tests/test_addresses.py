@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
 
-from streamlit.testing.v1 import AppTest
 
 from repro.store import Store
 from tests import factory
-
-APP = Path(__file__).parents[1] / "leaderboard" / "app.py"
+from tests.pages import page, text
 
 
 @pytest.fixture
@@ -27,22 +23,6 @@ def store(tmp_path, monkeypatch):
     for record in factory.board():
         found.add(record)
     return found
-
-
-def page(name: str = "board", **parameters: str | list[str]) -> AppTest:
-    """A page of the app, opened with query parameters."""
-    app = AppTest.from_file(str(APP), default_timeout=60)
-    app.switch_page(f"views/{name}.py")
-    for key, value in parameters.items():
-        app.query_params[key] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    """All HTML of a page."""
-    return "\n".join(element.proto.body for element in app.get("html"))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ import pytest
 pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
 
 from click.testing import CliRunner
-from streamlit.testing.v1 import AppTest
 
 from leaderboard import catalogue, queries, style
 from leaderboard.queries import Filters
@@ -30,6 +29,7 @@ from repro.paper import Paper
 from repro.record import Record
 from repro.store import Store
 from tests import factory
+from tests.pages import page, text
 
 ROOT = Path(__file__).parents[1]
 readme = import_module("repro.cli.readme")  # of the package, this name is the command
@@ -72,23 +72,6 @@ def listed(root: Path, records: list[Record], **changes) -> None:
     ]
     papers = tuple({one.paper.key: one.paper for one in records}.values())
     path_of(root).write_bytes(encode(Listing(papers=papers, claims=tuple(claims))))
-
-
-def page(name: str = "", **parameters: str) -> AppTest:
-    """A page of the app, opened with query parameters."""
-    app = AppTest.from_file(str(ROOT / "leaderboard" / "app.py"), default_timeout=60)
-    if name:
-        app.switch_page(f"views/{name}.py")
-    for key, value in parameters.items():
-        app.query_params[key] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    """All HTML of a page."""
-    return "\n".join(element.proto.body for element in app.get("html"))
 
 
 def sections(filters: Filters | None = None) -> list[queries.Section]:

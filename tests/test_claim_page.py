@@ -39,9 +39,10 @@ from repro.criterion import (
     ordered,
     power_law,
 )
-from repro.record import Record, decode, seal
+from repro.record import Record, decode
 from repro.store import Store
-from tests import factory
+from tests import factory, pages
+from tests.pages import changed, page
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = sorted((ROOT / "leaderboard" / "records").rglob("*.json"))
@@ -145,26 +146,9 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def page(name: str, **parameters: str) -> AppTest:
-    """A page of the app, opened with query parameters."""
-    app = AppTest.from_file(str(ROOT / "leaderboard" / "app.py"), default_timeout=60)
-    app.switch_page(f"views/{name}.py")
-    for key, value in parameters.items():
-        app.query_params[key] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
 def text(app: AppTest) -> str:
     """All HTML of a page, with signs that look alike as the letters of a keyboard."""
-    whole = "\n".join(element.proto.body for element in app.get("html"))
-    return whole.replace(wording.MINUS, "-").replace(wording.TIMES, "x")
-
-
-def changed(record: Record, **changes: object) -> Record:
-    """A record with other parts, sealed anew."""
-    return seal(msgspec.structs.replace(record, id="", **changes))
+    return pages.text(app).replace(wording.MINUS, "-").replace(wording.TIMES, "x")
 
 
 # the criterion

@@ -6,7 +6,6 @@ import csv
 import io
 import re
 import shutil
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -21,11 +20,11 @@ from leaderboard.queries import Filters
 from repro import Reported, holds
 from repro.errors import ReproError
 from repro.paths import store_dir
-from repro.record import Ratio, Record, SubmissionPart, sample_part, seal
+from repro.record import Ratio, SubmissionPart, sample_part
 from repro.store import Store
-from tests import factory
+from tests import factory, pages
+from tests.pages import APP, changed, text
 
-APP = Path(__file__).parents[1] / "leaderboard" / "app.py"
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>[a](javascript:alert(3))'
 
 
@@ -63,27 +62,9 @@ def store(project, filled):
     return Store(project / "store")
 
 
-def page(name: str = "", **parameters: str) -> AppTest:
-    """A page of the app, opened with query parameters; the board, with every claim in full unless it is filtered."""
-    parameters = parameters or ({} if name else {"full": "true"})
-    app = AppTest.from_file(str(APP), default_timeout=60)
-    if name:
-        app.switch_page(f"views/{name}.py")
-    for key, value in parameters.items():
-        app.query_params[key] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    """All HTML of a page."""
-    return "\n".join(element.proto.body for element in app.get("html"))
-
-
-def changed(record: Record, **changes: object) -> Record:
-    """A record with other parts, sealed anew."""
-    return seal(msgspec.structs.replace(record, id="", **changes))
+def page(name: str = "board", **parameters: str) -> AppTest:
+    """As `pages.page`; the board has every claim in full unless it is filtered."""
+    return pages.page(name, **(parameters or ({"full": "true"} if name == "board" else {})))
 
 
 def lines() -> dict[str, queries.Line]:

@@ -24,9 +24,10 @@ from leaderboard import (
 )
 from repro import Reported
 from repro.criterion import at_most
-from repro.record import Ratio, Record, SubmissionPart, encode, seal
+from repro.record import Ratio, Record, SubmissionPart, encode
 from repro.store import Store
 from tests import factory
+from tests.pages import changed, page, text
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
@@ -65,22 +66,6 @@ def submission(name: str, errors=(12.9, 13.2, 13.0), **changes) -> list[Record]:
     return [factory.degrades(**facts), factory.table_row("ResNet-20", 8.75, list(errors), **facts)]
 
 
-def page(name: str, **parameters) -> AppTest:
-    """A page of the app, opened with query parameters."""
-    app = AppTest.from_file(str(ROOT / "leaderboard" / "app.py"), default_timeout=60)
-    app.switch_page(f"views/{name}.py")
-    for key, value in parameters.items():
-        app.query_params[key] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    """All HTML of a page."""
-    return "\n".join(element.proto.body for element in app.get("html"))
-
-
 def charts_of(app: AppTest) -> list:
     """The charts of a page."""
     return list(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart"))
@@ -95,11 +80,6 @@ def section(key: str = "he2015") -> queries.Section:
 def digits(record: Record) -> str:
     """A record as addresses name it."""
     return record_sheet.short(record.id)
-
-
-def changed(record: Record, **changes) -> Record:
-    """A record with other parts, sealed anew."""
-    return seal(msgspec.structs.replace(record, id="", **changes))
 
 
 def ratio(what: str, value: float, **changes) -> Ratio:

@@ -16,15 +16,11 @@ from leaderboard import comparison, contest, curves, front_chart, published, que
 from repro import Reported, higher, holds
 from repro.criterion import all_of, at_most, lower, matches, ordered
 from repro.errors import ReproError
-from repro.record import Ratio, Record, encode, sample_part, seal
+from repro.record import Ratio, Record, encode, sample_part
 from tests import factory
+from tests.pages import changed
 
 ROOT = Path(__file__).parents[1]
-
-
-def changed(record: Record, **changes) -> Record:
-    """A record with other parts, sealed anew."""
-    return seal(msgspec.structs.replace(record, id="", **changes))
 
 
 # published numbers beside ours

@@ -13,19 +13,18 @@ import pytest
 
 pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
 
-from streamlit.testing.v1 import AppTest
 
 from leaderboard import about, gauges, queries, style, submitting, trust, trust_sheet, usage, usage_sheet
 from leaderboard.queries import REFERENCE, Asked
 from leaderboard.repository import Rate
-from repro.record import Record, TrialPart, seal
+from repro.record import Record, TrialPart
 from repro.statistics import clopper_pearson
 from repro.store import Store
 from repro.telemetry import Series, Usage, pack
 from repro.tokens import tokens_file
 from tests import factory
+from tests.pages import changed, page, text
 
-APP = Path(__file__).parents[1] / "leaderboard" / "app.py"
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 REJECTED = [("label_smoothing", "Labels are smoothed.", [factory.sample("resnet-20", "test_error", "%", [12.7, 12.6])])]
 GPU = msgspec.structs.replace(factory.MACHINE, cpu="Example CPU 9000", gpu="Example GPU H1", gpus=1)
@@ -39,28 +38,6 @@ def store(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REPRO_STORE", str(tmp_path / "store"))
     return Store(tmp_path / "store")
-
-
-def page(name: str, **parameters: str) -> AppTest:
-    """A page of the app, opened with query parameters."""
-    app = AppTest.from_file(str(APP), default_timeout=60)
-    app.run()
-    app.switch_page(f"views/{name}.py").run()  # the board takes the parameters that are bound to it with it
-    for key, value in parameters.items():
-        app.query_params[key] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    """All HTML of a page."""
-    return "\n".join(element.proto.body for element in app.get("html"))
-
-
-def changed(record: Record, **changes: object) -> Record:
-    """A record with other parts, sealed anew."""
-    return seal(msgspec.structs.replace(record, id="", **changes))
 
 
 def trial(number: int, arm: str = "deep", *, wall: float = 2.0, series: str | None = None, **used: object) -> TrialPart:

@@ -84,6 +84,13 @@ def test_a_filter_follows_the_address_when_that_changes(store):
     assert app.button_group(key="tier").value == []
 
 
+@pytest.mark.parametrize("asked", [{"full": "true"}, {"paper": "he2015"}, {"q": "plain"}])
+def test_what_follows_the_claims_keeps_its_place_when_filters_change(store, asked):
+    """However many papers are left: a browser shows what moves twice until the page is whole, there and here."""
+    before, after = ({n: part.type for n, part in one.main.children.items()} for one in (page(), page(**asked)))
+    assert before == after
+
+
 @pytest.mark.parametrize(("key", "value"), [("implementation", "submission:gone"), ("record", "ffff")])
 def test_a_claim_says_which_record_is_shown_instead(store, key, value):
     """An implementation or a record that is not there is named, and the reference's record stands below."""

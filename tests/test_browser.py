@@ -67,6 +67,8 @@ MARKUP = "<img src=x onerror='window.struck=1'><script>window.struck=2</script>"
 
 pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra `dev`")
+PATIENCE = 60_000  # milliseconds: other tests may take all processors
+playwright.expect.set_options(timeout=PATIENCE)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.xdist_group("browser"),
@@ -131,11 +133,12 @@ def visit(browser, address):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PATIENCE)
         if requests is not None:
             page.on("request", lambda request: requests.append(request.url))
         page.goto(f"{address}/{path}")
         page.locator(".r :is(h1, h3)").first.wait_for()
+        page.locator("[data-test-script-state=notRunning]").wait_for()
         return page
 
     yield open_page
@@ -149,8 +152,17 @@ def sideways(page) -> int:
     return page.evaluate(wide + ".map(e => e.scrollWidth - e.clientWidth))")
 
 
+def still(page) -> None:
+    """Wait until nothing fades or unfolds any more: a faded text has no contrast."""
+    page.wait_for_function(
+        "!document.getAnimations().some(one => isFinite(one.effect.getComputedTiming().endTime)"
+        " && one.playState == 'running')"
+    )
+
+
 def settled(page) -> int:
     """The same once it no longer changes: a chart is drawn wide and then fitted to its column."""
+    still(page)
     before, now = -1, sideways(page)
     for _ in range(40):
         if before == now <= 0:
@@ -273,7 +285,7 @@ def test_more_filters_follow_their_button(visit):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.innerText") == "reproduced"
         assert outline(page) == ("solid", "2px")
-        page.wait_for_timeout(500)  # until it has unfolded
+        still(page)
         ends = last.bounding_box()
         assert ends["x"] + ends["width"] < width
         page.keyboard.press("Enter")
@@ -361,7 +373,7 @@ def test_going_back_from_the_menu_restores_the_page(visit, address, path, seen):
 @pytest.mark.parametrize("path", PAGES)
 def test_each_page_has_a_title_of_its_own(visit, path):
     """The title names the page, or what it shows."""
-    playwright.expect(visit(path)).to_have_title(f"{TITLES[path]} · Repro", timeout=20_000)
+    playwright.expect(visit(path)).to_have_title(f"{TITLES[path]} · Repro")
 
 
 @pytest.mark.parametrize("path", ASKED)
@@ -375,7 +387,6 @@ def test_texts_of_addresses_are_no_markup(visit, address, path):
     for asked in (base | rest, *({name: HOSTILE} for name in base), base | {HOSTILE: HOSTILE}):
         requests = []
         opened = visit(f"{page}?{urlencode(asked, doseq=True)}", requests=requests)
-        opened.locator("[data-test-script-state=notRunning]").wait_for()
         for box in opened.get_by_role("combobox").all():
             box.click()
             opened.keyboard.press("Escape")
@@ -392,7 +403,7 @@ def test_a_permalink_opens_a_claim(visit):
     """The address of a claim's page is enough, and its title names the claim."""
     page = visit(f"claim?claim=aaronson2014/{NAME}")
     page.get_by_text("History", exact=True).wait_for()
-    playwright.expect(page).to_have_title(f"aaronson2014/{NAME}@1 · Repro", timeout=20_000)
+    playwright.expect(page).to_have_title(f"aaronson2014/{NAME}@1 · Repro")
 
 
 def test_filters_are_in_the_address(visit):
@@ -427,7 +438,8 @@ def test_what_is_folded_on_a_claim_is_accessible_and_its_addresses_answer(visit)
         for summary in page.locator("summary").all():
             summary.click()
         page.get_by_text("Badge, for Markdown").wait_for()
-        page.wait_for_timeout(500)  # unfolding fades in, and a faded text has no contrast
+        page.wait_for_timeout(500)
+        still(page)
         found = axe.run(page).response["violations"]
         assert not found, [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]
     codes = [code.inner_text() for code in page.locator("[data-testid=stExpander] code").all()]

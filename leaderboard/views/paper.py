@@ -48,8 +48,9 @@ def _page(version: str, asked: Address) -> None:
     (section,) = sections
     st.set_page_config(page_title=f"{section.paper.title} · Repro")
     st.html(paper_sheet.head(section, cached.deviations(key), len(names)))
-    _forest(version, asked, section)
-    _curves(version, asked, section)
+    for part in (_forest, _curves):
+        with st.container():  # one place, however many charts: what follows would be shown twice while it moves
+            part(version, asked, section)
     if section.claims:
         st.html(paper_sheet.heading("Claims"))
         st.html(paper_sheet.claims(section.claims))

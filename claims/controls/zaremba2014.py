@@ -76,16 +76,17 @@ def dropout_at_evaluation(reference: Any) -> SimpleNamespace:
     class Noisy:
         def __init__(self, net: Any, lanes: int = 0, drop: Any = None) -> None:
             self.net, self.states = net, net.zeros(lanes)
-            self.drop = drop or reference.Dropout(net.config.dropout, reference.torch.Generator())
+            self.device = net.embedding.weight.device
+            self.drop = drop or reference.Dropout(net.config.dropout, reference.torch.Generator(self.device))
 
         def start(self, lanes: int) -> Any:
             return Noisy(self.net, lanes, self.drop)
 
         def step(self, tokens: Any) -> Any:
             with reference.torch.no_grad():
-                x = self.net.embedding.weight[reference.torch.tensor(tokens)]
+                x = self.net.embedding.weight[reference.torch.tensor(tokens, device=self.device)]
                 y, self.states = self.net(x[None], self.states, self.drop)
-                return self.net.softmax(y[0]).numpy()
+                return self.net.softmax(y[0]).float().cpu().numpy()
 
     def train(
         config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()

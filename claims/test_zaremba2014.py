@@ -330,6 +330,8 @@ def test_averaging_helps_more_without_dropout(run: Run):
 
 
 # Number: the Penn Treebank and the paper's schedules. Costs are estimates.
+# None is for a CPU: at 13,000 words a second on one core (benchmarks/bench_zaremba2014.py, bfloat16), 13 epochs of the
+# small network take a quarter of an hour, and three seeds with their control three quarters of an hour of two cores.
 
 
 def within(figures: Mapping[str, Reported]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import math
 import os
+import warnings
 from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
@@ -287,6 +288,20 @@ def test_same_seed_same_answers_and_others_at_another():
     for name, value in vinyals2015.parameters(one).items():
         np.testing.assert_array_equal(value, vinyals2015.parameters(again)[name])
         assert not np.array_equal(value, vinyals2015.parameters(other)[name])
+
+
+def test_weights_that_cudnn_has_to_copy_stop_no_claim(monkeypatch):
+    """On a GPU torch warns at each step through cells whose weights lie in one array with all others."""
+    fused = torch.nn.modules.rnn._VF.lstm
+
+    def lstm(*given):
+        message = "RNN module weights are not part of single contiguous chunk of memory. This means they need to be "
+        warnings.warn(message + "compacted at every call, possibly greatly increasing memory usage.", stacklevel=2)
+        return fused(*given)
+
+    monkeypatch.setattr(torch.nn.modules.rnn._VF, "lstm", lstm)
+    inputs = hulls(4, 5, 5).inputs
+    assert planar.checked(trained(TINY).point(inputs, 5), inputs).lengths.shape == (4,)
 
 
 # Experiments and controls

@@ -8,14 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
 from repro.record import decode
-from tests.toy import trials_run, write_project, write_submission
+from tests.toy import PATIENCE_S, trials_run, wait_for, write_project, write_submission, write_waiting_project
 
 
 @pytest.fixture
@@ -27,6 +26,13 @@ def project(tmp_path: Path) -> Path:
 def pytest_in(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run pytest on the project's claims in a process of its own."""
     return subprocess.run(command(*arguments), cwd=project, env=clean(environment), capture_output=True, text=True)
+
+
+def begin(project: Path) -> subprocess.Popen[str]:
+    """Begin to run pytest on the project's claims."""
+    return subprocess.Popen(
+        command(), cwd=project, env=clean({}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def command(*arguments: str) -> list[str]:
@@ -241,45 +247,29 @@ def test_under_xdist_no_trial_runs_twice(tmp_path):
 def test_two_suites_at_once_share_one_store(tmp_path):
     """Two pytest processes on one project lose no record and repeat no trial."""
     project = write_project(tmp_path, sleep=0.05)
-    both = [
-        subprocess.Popen(command(), cwd=project, env=clean({}), stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    outputs = [process.communicate(timeout=120)[0] for process in both]
+    both = [begin(project) for _ in range(2)]
+    outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert len(trials_run(project)) == 8
     claims = [decode(p.read_bytes()).claim.id for p in records_in(project)]
     assert len(set(claims)) == 4
 
 
-def test_interrupted_suite_resumes(tmp_path):
-    """Ctrl-C keeps the trials that were finished; the next run computes only the others."""
-    project = write_project(tmp_path, sleep=0.4)
-    process = subprocess.Popen(command(), cwd=project, env=clean({}), stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while len(trials_run(project)) < 4 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=60)[0]
-    assert process.returncode == 2, output
-    started = len(trials_run(project))
-    assert 4 <= started < 8
-    assert pytest_in(project).returncode == 0
-    assert len(trials_run(project)) == 8 + 1  # only the one that was cut off runs again
-
-
-def test_killed_worker_loses_only_its_trial(tmp_path):
-    """SIGKILL in the middle of a trial leaves no half entry and no lock that blocks; the next run finishes."""
-    project = write_project(tmp_path, sleep=0.4)
-    process = subprocess.Popen(command(), cwd=project, env=clean({}), stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(trials_run(project)) < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.kill()
-    process.wait(timeout=10)
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 2), (signal.SIGKILL, -9)])
+def test_a_suite_that_is_stopped_resumes(tmp_path, stop, code):
+    """Ctrl-C or SIGKILL in a trial keeps those before it and leaves no lock; the next run computes only the others."""
+    project = write_waiting_project(tmp_path, "setting.config.drift == 0.0")
+    process = begin(project)
+    wait_for(lambda: len(trials_run(project)) == 5, process)  # four are finished, and the fifth waits
+    process.send_signal(stop)
+    output = process.communicate(timeout=PATIENCE_S)[0]
+    assert process.returncode == code, output
+    assert len(trials_run(project)) == 5
+    (project / "go").touch()
     result = pytest_in(project)
-    assert result.returncode == 0
+    assert result.returncode == 0, result.stdout
     assert "damaged" not in result.stdout
-    assert len(trials_run(project)) == 8 + 1
+    assert len(trials_run(project)) == 8 + 1  # only the one that was cut off runs again
 
 
 def test_damaged_cache_entry_is_computed_again_and_said(project):

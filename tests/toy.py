@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+PATIENCE_S = 500  # for a command and for a condition: what hangs is ended and shown, what is only slow is not
 
 REFERENCE = '''
 """A walk with drift.
@@ -149,6 +154,31 @@ def write_submission(root: Path, *, source: str | None = None, toml: str = SUBMI
     (folder / "implementation.py").write_text(source or REFERENCE.replace("0.1 *", "0.2 *"))
     (folder / "submission.toml").write_text(toml)
     return folder
+
+
+def write_waiting_project(root: Path, waits: str) -> Path:
+    """The toy project, but trials log their process too, and wait for the file `go` where `waits` is true of them."""
+    write_project(root)
+    path = root / "claims" / "test_toy2020.py"
+    text = path.read_text()
+    for old, new in (
+        ("import time\n", f"import os\nimport time\n\nGO = {str(root / 'go')!r}\n"),
+        ("{setting.seed}\\n", "{setting.seed} {os.getpid()}\\n"),
+        ("    time.sleep(0.0)\n", f"    while {waits} and not os.path.exists(GO):\n        time.sleep(0.01)\n"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return root
+
+
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something is so; if the process ends before, show what it said."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def trials_run(root: Path) -> list[str]:

@@ -27,7 +27,7 @@ from repro.remote import ASKED_S, TRIES, Remote, checked, read_token
 from repro.store import Store
 from repro.tokens import Tokens, tokens_file
 from tests.records import make_record
-from tests.service import ROOT, Open, files, free_port, served, wait_until_up
+from tests.service import PATIENCE_S, ROOT, Open, files, free_port, served, wait_until_up
 from tests.toy import write_project
 
 Answer = tuple[int, dict[str, str], bytes] | None  # None: the line is cut
@@ -298,7 +298,7 @@ def repro(project: Path, *arguments: str, **environment: str) -> subprocess.Comp
         env=clean(**environment),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 
@@ -320,7 +320,7 @@ def test_from_a_run_to_a_shared_board(project, tmp_path):
     serving = [sys.executable, "-c", code, "serve", "--port", port, "--store", store]
     server = subprocess.Popen(serving, cwd=project, env=clean(), stdout=quiet, stderr=quiet)
     try:
-        wait_until_up(url)
+        wait_until_up(url, server)
         assert "needs a token" in repro(project, "publish", "--to", url).stderr
         first = repro(project, "publish", "--to", url, REPRO_TOKEN=token)
         assert (first.returncode, first.stderr) == (0, "")
@@ -331,7 +331,7 @@ def test_from_a_run_to_a_shared_board(project, tmp_path):
         assert "toy2020/time-is-a-function@1" in {line.split()[1] for line in lines}
         again = repro(project, "publish", "toy2020/slope", "--to", url, REPRO_TOKEN=token)
         assert [line.split()[-1] for line in again.stdout.splitlines()] == ["known"]
-        board = requests.get(url + "/api/claims.json", timeout=9).json()["claims"]
+        board = requests.get(url + "/api/claims.json", timeout=PATIENCE_S).json()["claims"]
         assert {entry["claim"] for entry in board} == {line.split()[1].split("@")[0] for line in lines}
         assert {(entry["runner"], entry["quarantined"]) for entry in board} == {("self-reported", True)}
         other = Store(tmp_path / "other")
@@ -347,7 +347,7 @@ def test_from_a_run_to_a_shared_board(project, tmp_path):
         assert (bad.returncode, "does not take this token" in bad.stderr) == (1, True)
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait()
     assert len(files(tmp_path / "board")) == 4
 
 

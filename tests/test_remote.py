@@ -384,6 +384,41 @@ def test_options_of_sending_need_an_address(option):
     assert "go with --to" in result.output
 
 
+@pytest.fixture
+def nothing_starts(monkeypatch) -> None:
+    """A command that would go on as a server fails instead: it would take this process."""
+    monkeypatch.setattr(os, "execve", lambda *arguments: pytest.fail("it was started"))
+
+
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize("command", ["serve", "leaderboard"])
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_ports_are_those_that_there_are(command, port):
+    """A number that is no port is said at once, not by a traceback of the server's."""
+    result = CliRunner().invoke(cli, [command, "--port", port])
+    assert (result.exit_code, "1<=x<=65535" in result.output) == (2, True)
+
+
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize("command", [["leaderboard"], ["export", "site", "out"]])
+def test_a_store_that_is_named_and_not_there_is_an_error(command, tmp_path):
+    """A slip in its name would show the published records only."""
+    (tmp_path / "file").touch()
+    for name, says in (("none", "does not exist"), ("file", "is a file")):
+        result = CliRunner().invoke(cli, [*command, "--store", str(tmp_path / name)])
+        assert (result.exit_code, says in result.output) == (2, True)
+
+
+def test_a_service_that_cannot_start_says_why(project, tmp_path):
+    """An index that is not there is two lines and no traceback."""
+    nowhere = "postgresql+psycopg://nobody@127.0.0.1:1/none"
+    done = repro(project, "serve", "--store", str(tmp_path), REPRO_INDEX=nowhere)
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    assert "Check that the database is there." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("option", ["--per-minute=0", "--burst=0", "--largest=-1"])
 def test_limits_of_the_service_are_above_zero(option):
     """A board that takes nothing in is a mistake."""

@@ -208,10 +208,9 @@ def _row(one: Line) -> str:
 
 def _cells(one: Line | Stated, link: str, heads: Iterable[str], cells: Iterable[str]) -> str:
     """A row of a table of claims: the statement, and cells under their heads."""
-    tag = f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
     place = escape(f"{one.place} · {one.name}@{one.version}")
     return (
-        f'<tr><td class="whole"><a class="statement" href="{link}">{tag}{escape(one.says)}</a>'
+        f'<tr><td class="whole"><a class="statement" href="{link}">{_row_tag(one)}{escape(one.says)}</a>'
         f'<span class="sub">{place}</span></td>'
         + "".join(
             f'<td class="{h.lower()}" data-label="{h}"><div>{cell}</div></td>'
@@ -219,6 +218,11 @@ def _cells(one: Line | Stated, link: str, heads: Iterable[str], cells: Iterable[
         )
         + "</tr>"
     )
+
+
+def _row_tag(one: Line | Stated) -> str:
+    """Which row of a table it is; rows of one claim make the same statement."""
+    return f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
 
 
 def name(one: Line) -> str:
@@ -272,7 +276,7 @@ def finding(one: Line, others: Iterable[Line] = ()) -> str:
     beside = f'<div class="marks small"><span class="soft">On submissions:</span>{badges}</div>' if badges else ""
     return (
         f'<div class="panel {one.outcome}">{style.badge(one.outcome)}'
-        f'<p><a class="statement" href="{link}">{escape(one.says)}</a></p>'
+        f'<p><a class="statement" href="{link}">{_row_tag(one)}{escape(one.says)}</a></p>'
         f'<p class="soft small">{escape(one.place)} · {escape(one.name)}@{one.version}</p>'
         f'<p><b>Source.</b> {escape(one.known)}</p><p class="num small">{escape(one.reason)}</p>{beside}</div>'
     )

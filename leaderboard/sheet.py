@@ -309,6 +309,7 @@ def history(records: Iterable[Record], current: Record, every: int = 0) -> str:
     rows = []
     for record in records:
         one = line(record)
+        one = replace(one, what=wording.estimate(record) or one.what)
         link = claim_link(one.claim, one.row, one.implementation, one.record)
         at = f"{one.created[11:19]} UTC{' (shown)' if record.id == current.id else ''}"
         dirty = " with changes" if record.source.dirty else ""

@@ -8,6 +8,7 @@ from html import escape
 
 from leaderboard import style
 from leaderboard.blocks import claim_link, name, notice
+from leaderboard.catalogue import Catalogue
 from leaderboard.queries import Line, Section
 from leaderboard.repository import Calibration, Rate
 from leaderboard.trust import Checked, History, Noted, Slip, checked, current, missed, noted, pooled
@@ -21,6 +22,7 @@ def page(
     past: History,
     kept: Mapping[str, tuple[Mapping[str, Calibration], str]],
     everyone: Sequence[Line],
+    catalogue: Catalogue,
 ) -> list[str]:
     """All parts of the page.
 
@@ -29,6 +31,7 @@ def page(
         past: what the history of the records shows.
         kept: calibrations by id of the claim, and what is wrong with their file, by paper.
         everyone: the lines of all implementations.
+        catalogue: the claims of today.
     """
     found = {one.paper.key: checked(one.claims, kept[one.paper.key][0]) for one in sections}
     troubles = {key: trouble for key, (_, trouble) in kept.items()}
@@ -36,7 +39,7 @@ def page(
         return [head(sections, past, found, everyone), empty()]
     return [
         head(sections, past, found, everyone),
-        sabotages(sections),
+        sabotages(sections, len(catalogue.missing((x.paper.key, *x.case) for x in everyone if x.is_reference))),
         slipped(past.slips, noted()),
         false_rejections(sections, found, troubles),
         runners(everyone, past.published),
@@ -82,8 +85,13 @@ def _run_again(submitted: Sequence[Line]) -> tuple[str, str]:
     return (f"{found:,} of {len(submitted):,}", says) if submitted else ("", "")
 
 
-def sabotages(sections: Sequence[Section]) -> str:
-    """How many sabotages the newest records of the reference reject, by paper, and by claim where it is unfolded."""
+def sabotages(sections: Sequence[Section], untried: int = 0) -> str:
+    """How many sabotages the newest records of the reference reject, by paper, and by claim where it is unfolded.
+
+    Args:
+        sections: papers with the reference's lines.
+        untried: how many claims have no record of the reference, so that nothing is known of their sabotages.
+    """
     heads = ("Paper", "Sabotages rejected", "Claims with sabotages", "Powerless")
     rows, folded = [], []
     for section in sections:
@@ -102,8 +110,15 @@ def sabotages(sections: Sequence[Section]) -> str:
         style.part("Sabotages")
         + "<p>Each claim is also judged on implementations with one stated mistake, of the kind that people make. A "
         "claim that accepts one of them is powerless, and its verdict counts as inconclusive. From the newest record "
-        "of each claim of the reference.</p>" + style.table(heads, rows) + "".join(folded)
+        f"of each claim of the reference.{_untried(untried)}</p>" + style.table(heads, rows) + "".join(folded)
     )
+
+
+def _untried(count: int) -> str:
+    if not count:
+        return ""
+    claims = "One claim has" if count == 1 else f"{count:,} claims have"
+    return f' <a href="./">{claims}</a> no record yet: their sabotages have not been tried, and are not counted.'
 
 
 def slipped(found: Sequence[Slip], known: Sequence[Noted] = ()) -> str:

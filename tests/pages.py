@@ -15,7 +15,7 @@ APP = Path(__file__).parents[1] / "leaderboard" / "app.py"
 
 def page(name: str = "board", **parameters: Any) -> AppTest:
     """A page of the app, opened with query parameters; a list stands for several of one name."""
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP), default_timeout=300)
     app.switch_page(f"views/{name}.py")
     for key, value in parameters.items():
         app.query_params[key] = value

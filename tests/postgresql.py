@@ -40,7 +40,7 @@ def _serve(binaries: Path, folder: Path) -> Iterator[str]:
     data = str(folder / "data")
     _run(binaries / "initdb", "-D", data, "-A", "trust", "-U", "tester", "--no-sync")
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    control = (binaries / "pg_ctl", "-D", data, "-w", "-t", "60")
+    control = (binaries / "pg_ctl", "-D", data, "-w", "-t", "300")
     _run(*control, "-l", str(folder / "log"), "-o", options, "start")
     try:
         yield f"postgresql+psycopg://tester@127.0.0.1:{port}/postgres"

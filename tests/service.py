@@ -23,6 +23,7 @@ from repro.tokens import Tokens
 
 ROOT = Path(__file__).parent.parent
 MANY = Limits(per_minute=1e6, burst=10**6)
+PATIENCE_S = 300  # for an answer: a test is not to fail because the machine is busy
 
 
 @contextmanager
@@ -36,7 +37,10 @@ def served(
 ) -> Iterator[str]:
     """Serve the store in a folder from a thread; yields the address."""
     app = create(Store(root, url), Store(published or root / "published", read_only=True), known, limits)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none", http="h11", lifespan="off"))
+    config = uvicorn.Config(
+        app, port=0, log_config=None, ws="none", http="h11", lifespan="off", timeout_keep_alive=PATIENCE_S
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -58,16 +62,16 @@ def process(root: Path, port: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, env=kept | {"REPRO_STORE": str(root)}, stdout=quiet, stderr=quiet)
 
 
-def wait_until_up(url: str) -> None:
-    """Wait until a service answers."""
-    for _ in range(600):
+def wait_until_up(url: str, running: subprocess.Popen[bytes]) -> None:
+    """Wait until a service answers, for as long as its process lives."""
+    while running.poll() is None:
         try:
-            assert requests.get(url + "/healthz", timeout=5).status_code == 200
+            assert requests.get(url + "/healthz", timeout=PATIENCE_S).status_code == 200
         except requests.ConnectionError:
             time.sleep(0.05)
         else:
             return
-    raise AssertionError(f"{url} is not up")
+    raise AssertionError(f"{url} is not up: its process ended with {running.returncode}")
 
 
 def free_port() -> int:
@@ -88,7 +92,7 @@ class Open:
         """Send bytes as a record."""
         own = {"Content-Type": "application/json", "Authorization": f"Bearer {token or self.token}"}
         own |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.post(self.url + "/api/records", data, headers=own, timeout=30)
+        return requests.post(self.url + "/api/records", data, headers=own, timeout=PATIENCE_S)
 
     def send(self, record: Record, token: str | None = None) -> int:
         """Send a record; the status."""
@@ -96,7 +100,7 @@ class Open:
 
     def get(self, path: str, **options: Any) -> requests.Response:
         """Read something."""
-        return requests.get(self.url + path, timeout=30, **options)
+        return requests.get(self.url + path, timeout=PATIENCE_S, **options)
 
 
 def refused(answer: requests.Response, status: int, says: str = "") -> None:

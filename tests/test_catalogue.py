@@ -235,6 +235,16 @@ def test_every_claim_in_full_has_those_that_nobody_has_run(project):
     assert shown.index("plain-degrades@1") < shown.index("<h3>Not measured</h3>", shown.index('id="he2015"'))
 
 
+def test_trust_says_of_how_many_claims_no_sabotage_was_tried(project):
+    """The score is of claims with a record; how many have none stands beside it, in the app and in the export."""
+    says = '<a href="./">4 claims have</a> no record yet: their sabotages have not been tried'
+    assert says in text(page("trust"))
+    assert says.replace("./", "index.html") in dict(build.files(queries.open_stores()))["trust.html"].decode()
+    for record in ABSENT:
+        Store(project / "store").add(record)
+    assert "no record yet" not in text(page("trust"))
+
+
 @pytest.mark.parametrize(
     ("filters", "names"),
     [

@@ -276,6 +276,14 @@ def test_a_cell_of_the_samples_is_no_formula():
 # the history
 
 
+def test_the_history_of_a_scaled_comparison_names_its_arms():
+    """What was measured is said as above it on the page, not as the first and the second."""
+    record = factory.make_record([FLAT, DEEP], lower(times=0.6))
+    shown = sheet.history([record], record).replace(wording.MINUS, "-").replace(wording.TIMES, "x")
+    assert "“plain, 20 layers” - 0.6 x “plain, 56 layers”" in shown
+    assert "second" not in shown
+
+
 def test_a_long_history_says_how_much_of_it_is_shown(project, monkeypatch):
     """Not silently cut: the table says how many records there are."""
     monkeypatch.setattr(queries, "HISTORY", 2)

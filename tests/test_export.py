@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("altair", reason="the export needs the extra `board`")
 
-from leaderboard import blocks, queries, repository, sheet, trust, trust_sheet
+from leaderboard import blocks, catalogue, queries, repository, sheet, trust, trust_sheet
 from leaderboard.queries import REFERENCE, Asked
 from leaderboard.site import build, folder, frame, places
 from repro.errors import ReproError
@@ -123,9 +123,8 @@ def test_numbers_are_those_of_the_app(site):
         assert bare(part) in page
     own = bare((site / places.record(history[0].id)).read_text())
     assert bare(sheet.provenance(history[0])) in own
-    parts = trust_sheet.page(
-        reference, trust.history(stores), {one.paper.key: ({}, "") for one in reference}, queries.board(stores)
-    )
+    known = {one.paper.key: ({}, "") for one in reference}
+    parts = trust_sheet.page(reference, trust.history(stores), known, queries.board(stores), catalogue.read())
     assert all(bare(part) in bare((site / "trust.html").read_text()) for part in parts)
 
 

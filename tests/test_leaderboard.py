@@ -361,7 +361,7 @@ def test_the_board_shows_papers_claims_and_the_story(store):
 
 def test_the_overview_has_a_letter_for_each_verdict(store):
     """Each letter is named and leads to its claim; a filter, or the toggle, opens the claims in full."""
-    app = AppTest.from_file(str(APP), default_timeout=60).run()
+    app = AppTest.from_file(str(APP), default_timeout=300).run()
     shown = text(app)
     lines = queries.board(queries.open_stores())
     assert len(re.findall(r'<a class="badge [^"]*" href="claim\?', shown)) == len(lines)
@@ -470,6 +470,15 @@ def test_a_finding_names_its_source(store):
     source = "blog update of 3 June 2014"
     assert source in text(page("claim", claim="aaronson2014/complexity-comparable-to-width"))
     assert source in text(page("findings"))
+
+
+def test_findings_of_one_table_are_told_apart(project):
+    """Rows of a claim make the same statement from the same source: each finding says which row it is."""
+    for row in ("3 buckets", "7 buckets"):
+        Store(project / "store").add(factory.withdrawn(row=row))
+    for shown in (text(page("findings")), text(page("paper", paper="aaronson2014")).split(">Findings</h2>")[1]):
+        for row in ("3 buckets", "7 buckets"):
+            assert f'<span class="tag">{row}</span> The' in shown
 
 
 def test_a_powerless_claim_names_the_control_that_got_through(store):

@@ -27,7 +27,7 @@ from repro.remote import ASKED_S, TRIES, Remote, checked, read_token
 from repro.store import Store
 from repro.tokens import Tokens, tokens_file
 from tests.records import make_record
-from tests.service import ROOT, Open, files, free_port, served, wait_until_up
+from tests.service import PATIENCE_S, ROOT, Open, files, free_port, served, wait_until_up
 from tests.toy import write_project
 
 Answer = tuple[int, dict[str, str], bytes] | None  # None: the line is cut
@@ -298,7 +298,7 @@ def repro(project: Path, *arguments: str, **environment: str) -> subprocess.Comp
         env=clean(**environment),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 
@@ -320,7 +320,7 @@ def test_from_a_run_to_a_shared_board(project, tmp_path):
     serving = [sys.executable, "-c", code, "serve", "--port", port, "--store", store]
     server = subprocess.Popen(serving, cwd=project, env=clean(), stdout=quiet, stderr=quiet)
     try:
-        wait_until_up(url)
+        wait_until_up(url, server)
         assert "needs a token" in repro(project, "publish", "--to", url).stderr
         first = repro(project, "publish", "--to", url, REPRO_TOKEN=token)
         assert (first.returncode, first.stderr) == (0, "")
@@ -331,7 +331,7 @@ def test_from_a_run_to_a_shared_board(project, tmp_path):
         assert "toy2020/time-is-a-function@1" in {line.split()[1] for line in lines}
         again = repro(project, "publish", "toy2020/slope", "--to", url, REPRO_TOKEN=token)
         assert [line.split()[-1] for line in again.stdout.splitlines()] == ["known"]
-        board = requests.get(url + "/api/claims.json", timeout=9).json()["claims"]
+        board = requests.get(url + "/api/claims.json", timeout=PATIENCE_S).json()["claims"]
         assert {entry["claim"] for entry in board} == {line.split()[1].split("@")[0] for line in lines}
         assert {(entry["runner"], entry["quarantined"]) for entry in board} == {("self-reported", True)}
         other = Store(tmp_path / "other")
@@ -347,7 +347,7 @@ def test_from_a_run_to_a_shared_board(project, tmp_path):
         assert (bad.returncode, "does not take this token" in bad.stderr) == (1, True)
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait()
     assert len(files(tmp_path / "board")) == 4
 
 
@@ -382,6 +382,41 @@ def test_options_of_sending_need_an_address(option):
     result = CliRunner().invoke(cli, ["publish", option])
     assert result.exit_code == 2
     assert "go with --to" in result.output
+
+
+@pytest.fixture
+def nothing_starts(monkeypatch) -> None:
+    """A command that would go on as a server fails instead: it would take this process."""
+    monkeypatch.setattr(os, "execve", lambda *arguments: pytest.fail("it was started"))
+
+
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize("command", ["serve", "leaderboard"])
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_ports_are_those_that_there_are(command, port):
+    """A number that is no port is said at once, not by a traceback of the server's."""
+    result = CliRunner().invoke(cli, [command, "--port", port])
+    assert (result.exit_code, "1<=x<=65535" in result.output) == (2, True)
+
+
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize("command", [["leaderboard"], ["export", "site", "out"]])
+def test_a_store_that_is_named_and_not_there_is_an_error(command, tmp_path):
+    """A slip in its name would show the published records only."""
+    (tmp_path / "file").touch()
+    for name, says in (("none", "does not exist"), ("file", "is a file")):
+        result = CliRunner().invoke(cli, [*command, "--store", str(tmp_path / name)])
+        assert (result.exit_code, says in result.output) == (2, True)
+
+
+def test_a_service_that_cannot_start_says_why(project, tmp_path):
+    """An index that is not there is two lines and no traceback."""
+    nowhere = "postgresql+psycopg://nobody@127.0.0.1:1/none"
+    done = repro(project, "serve", "--store", str(tmp_path), REPRO_INDEX=nowhere)
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    assert "Check that the database is there." in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--per-minute=0", "--burst=0", "--largest=-1"])

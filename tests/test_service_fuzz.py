@@ -21,7 +21,7 @@ pytest.importorskip("streamlit", reason="the service needs the extra `board`")
 from repro.record import encode
 from repro.store import Store
 from tests.records import make_record
-from tests.service import Open, files, refused, served
+from tests.service import PATIENCE_S, Open, files, refused, served
 
 # What is fuzzed: any bytes, any JSON, and records with any part replaced whose hash is right all the same.
 PLAIN = json.loads(encode(make_record(1)))
@@ -124,7 +124,7 @@ def fuzz(here: Open, examples: int) -> list[int]:
     @settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
     @given(BODIES)
     def send(body: bytes) -> None:
-        answer = session.post(here.url + "/api/records", body, headers=headers, timeout=30)
+        answer = session.post(here.url + "/api/records", body, headers=headers, timeout=PATIENCE_S)
         seen.append(answer.status_code)
         if answer.status_code not in (200, 201):
             refused(answer, 422)

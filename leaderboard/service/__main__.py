@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import uvicorn
 
 from leaderboard.service.app import Limits, create
 from leaderboard.service.ingest import read_known
+from repro.errors import ReproError
 from repro.paths import index_url, published_dir, store_dir
 from repro.store import Store
 
@@ -25,12 +27,18 @@ CONNECTIONS = 256  # at once; more are told to come again
 @click.option("--largest", type=int, required=True)
 def serve(address: str, port: int, known: Path | None, per_minute: float, burst: int, largest: int) -> None:
     """Serve until told to stop."""
-    app = create(
-        Store(store_dir(), index_url()),
-        Store(published_dir().parent, read_only=True),
-        read_known(known) if known is not None else None,
-        Limits(largest=largest, per_minute=per_minute, burst=burst),
-    )
+    try:
+        app = create(
+            Store(store_dir(), index_url()),
+            Store(published_dir().parent, read_only=True),
+            read_known(known) if known is not None else None,
+            Limits(largest=largest, per_minute=per_minute, burst=burst),
+        )
+    except ReproError as error:
+        click.echo(f"error: {error.problem}", err=True)
+        if error.remedy:
+            click.echo(f"       {error.remedy}", err=True)
+        sys.exit(1)
     uvicorn.run(
         app,
         host=address,

@@ -136,7 +136,7 @@ def _pages(content: Content, counted: str) -> Iterator[tuple[str, str, str]]:
     others = {key: found[1:] for key, found in names.items()}
     yield "index.html", "Board", pages.board(content.reference, others, problems, content.catalogue)
     yield "findings.html", "Findings", pages.findings(sections)
-    yield "trust.html", "Trust", pages.trusted(measured, past, content.lines)
+    yield "trust.html", "Trust", pages.trusted(measured, past, content.lines, content.catalogue)
     yield "implementations.html", "Implementations", pages.all_implementations(sections)
     yield "submit.html", "Submit", pages.submit(sections)
     yield "about.html", "About", pages.about_it(counted)

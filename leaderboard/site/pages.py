@@ -222,10 +222,10 @@ def findings(sections: Sequence[Section]) -> str:
     return head + ("".join(map(blocks.findings, found)) or none)
 
 
-def trusted(sections: Sequence[Section], past: History, lines: Sequence[Line]) -> str:
+def trusted(sections: Sequence[Section], past: History, lines: Sequence[Line], catalogue: Catalogue) -> str:
     """The suite's own score."""
     kept = {one.paper.key: trust.calibrations(one.paper.key) for one in sections}
-    return "".join(trust_sheet.page(sections, past, kept, lines))
+    return "".join(trust_sheet.page(sections, past, kept, lines, catalogue))
 
 
 def submit(sections: Sequence[Section]) -> str:

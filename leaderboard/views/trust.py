@@ -19,7 +19,7 @@ def show() -> None:
     version = cached.version()
     sections = queries.sections(cached.board(version, Asked(implementation=REFERENCE)))
     kept = {one.paper.key: trust.calibrations(one.paper.key) for one in sections}
-    for part in trust_sheet.page(sections, _history(version), kept, cached.board(version)):
+    for part in trust_sheet.page(sections, _history(version), kept, cached.board(version), cached.catalogue()):
         st.html(part)
 
 

@@ -15,7 +15,7 @@ STORE = click.option("--store", type=click.Path(path_type=Path), help="The board
 
 
 @click.command()
-@click.option("--port", default=8502, show_default=True, help="Port to serve on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8502, show_default=True, help="Port to serve on.")
 @click.option("--address", default="localhost", show_default=True, help="Address to serve on.")
 @STORE
 @click.option("--per-minute", default=120.0, show_default=True, help="Records a minute that one token may send.")

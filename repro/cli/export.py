@@ -21,7 +21,11 @@ def export() -> None:
 @export.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--url", metavar="BASE", default="", help="Where it will lie: for canonical links and a site map.")
-@click.option("--store", type=click.Path(path_type=Path), help="Export this store beside the published records.")
+@click.option(
+    "--store",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Export this store beside the published records.",
+)
 def site(folder: Path, url: str, store: Path | None) -> None:
     """Write the board as a static site: pages, records, CSV, JSON and badges; no server and no script.
 

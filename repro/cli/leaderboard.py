@@ -13,9 +13,13 @@ from repro.errors import ReproError
 
 
 @click.command()
-@click.option("--port", default=8501, show_default=True, help="Port to serve on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True, help="Port to serve on.")
 @click.option("--address", default="localhost", show_default=True, help="Address to serve on.")
-@click.option("--store", type=click.Path(path_type=Path), help="Show this store beside the published records.")
+@click.option(
+    "--store",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Show this store beside the published records.",
+)
 def leaderboard(port: int, address: str, store: Path | None) -> None:
     """Serve the leaderboard: the published records and the local store."""
     if importlib.util.find_spec("streamlit") is None:

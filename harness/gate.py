@@ -19,7 +19,7 @@ from repro.errors import ReproError, Unavailable
 from repro.verdict import Word
 
 FIRST_FRESH = 20_000_000  # above every calibration's seeds
-BLOCK, BLOCKS = 200, 10_000  # seeds that one change may take, and how many such blocks there are
+BLOCK, BLOCKS = 200, 10_000  # seeds that a measurement may take, and how many such blocks there are
 DRAWS = 4  # sets of fresh seeds at which a verdict must fail again: claims that fail one time in four stay quiet
 SEVERITY: dict[Topic, float] = {"vanished": 1e6, "crashed": 1e5, "diverged": 1e4, "verdict": 1e3}
 
@@ -213,8 +213,8 @@ class Gate:
     def _fresh(self, claim: str) -> range:
         """Seeds that neither the baseline nor the first look nor a calibration used, drawn by what is compared."""
         sources = f"{self.baseline.claims[claim].source} {self._entries[claim].source}"
-        block = int(hashlib.sha256(sources.encode()).hexdigest()[:8], 16) % BLOCKS
-        return range(FIRST_FRESH + block * BLOCK, FIRST_FRESH + (block + 1) * BLOCK)
+        first = FIRST_FRESH + int(hashlib.sha256(sources.encode()).hexdigest()[:8], 16) % BLOCKS * BLOCK
+        return range(first, first + max(BLOCK, DRAWS * self._facts[claim].seeds))
 
     def _conclude(self, member: Member) -> None:
         """The remark of a measurement that got worse, or may have."""

@@ -332,6 +332,17 @@ def test_a_worse_verdict_is_confirmed_on_fresh_seeds(words, exit_code, topic, sa
     assert says in result.remarks[0].says
 
 
+def test_a_claim_of_many_seeds_is_confirmed_on_as_many():
+    """Each of the four draws has all the seeds that the claim asks for, and shares none with another."""
+    known = {"toy2020/a@1": facts(seeds=100)}
+    new = Fake(5.0, words=["refuted"] * 5)
+    result = Gate(Baseline(claims={"toy2020/a@1": Fake(5.0).judge("x")}), new).decide(sorted(known), known)
+    assert result.exit == 1
+    fresh = [seeds for _, seeds in new.asked if seeds is not None]
+    assert [len(seeds) for seeds in fresh] == [100] * 4
+    assert len({seed for seeds in fresh for seed in seeds}) == 400
+
+
 @pytest.mark.parametrize(
     ("before", "after", "exit_code", "topic"),
     [

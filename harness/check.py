@@ -156,7 +156,10 @@ def run(subject: Subject, question: Question, say: Say = lambda line: None, stor
 
 def failed(error: BaseException, question: Question) -> Decision:
     """The decision where the gate could not run."""
-    says = str(error) if isinstance(error, ReproError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, KeyboardInterrupt):
+        says = "It was interrupted. Trials that had ended are kept: the same command goes on from there"
+    else:
+        says = str(error) if isinstance(error, ReproError) else f"{type(error).__name__}: {error}"
     remark = Remark(weight="error", topic="harness", about="", says=says)
     return Decision(exit=3, baseline=question.baseline, against=question.against, remarks=(remark,))
 

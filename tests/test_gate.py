@@ -281,6 +281,17 @@ def test_fresh_seeds_run_on_both_sides_where_the_baseline_can_be_run():
     assert "in pairs" in result.remarks[0].says
 
 
+def test_a_claim_that_the_other_revision_lacks_is_compared_with_the_baseline():
+    """A claim that came with the change cannot be run at the revision beside: its baseline has to do."""
+    for theirs in ({}, {"toy2020/a@1": facts(digest="sha256:" + "0" * 64)}):
+        beside = Fake(5.0, key=2)
+        beside.facts = lambda *, keys=False, theirs=theirs: theirs
+        result = decided(Fake(10.0, key=1), beside=beside)
+        assert result.exit == 1
+        assert beside.asked == []
+        assert "against 4" in result.remarks[0].says
+
+
 def test_the_correction_counts_every_measurement_that_changed():
     """Holm's correction is over the family: the same drop among fifty that changed has a larger p-value."""
     alone = decided(Fake(7.0, key=1)).quality[0].p

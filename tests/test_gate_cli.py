@@ -375,6 +375,20 @@ def test_only_touched_claims_are_run(project):
     assert gated(project, "--changed-since", "main")[0].claims == 4
 
 
+def test_a_claim_that_comes_with_the_change_runs_on_one_side_only(project):
+    """Beside a revision without the claim, its values are compared with the baseline's, and it is not timed."""
+    edit(project / CLAIMS, '@claim("slope", rows', '@claim("incline", rows')
+    edit(project / CLAIMS, "def test_slope", "def test_incline")
+    assert repro(project, "baseline", "update", "baseline.json").returncode == 0
+    edit(project / REFERENCE, STEP, STEP + " * 0.9")
+    named = ["toy2020/incline", "--against", "main", "--costs", "time<9", "--time", "toy2020/incline"]
+    decision, text = gated(project, *named)
+    assert decision.exit == 1, text
+    assert said(decision, "regression") == [("quality", "toy2020/incline@1[walk]")]
+    assert said(decision, "note") == [("cost", "toy2020/incline@1[walk]")]
+    assert "was not timed: main does not have it" in text
+
+
 @pytest.mark.slow
 def test_a_slower_loop_is_a_regression(project):
     """Both revisions by turns: four times the time is found, memory is not worse, and energy is said to be absent."""

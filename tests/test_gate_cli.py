@@ -293,6 +293,15 @@ def test_a_decision_that_cannot_be_printed_is_an_error(project):
     assert json.loads((project / "gate.json").read_text())["exit"] == 0
 
 
+def test_a_terminal_without_a_character_shows_another(project):
+    """Where the log takes ASCII only, a gate ends as it would, and not with the exit code of a regression."""
+    edit(project / REFERENCE, STEP, "    raise ReproError('für später')\n" + STEP)
+    edit(project / REFERENCE, "import numpy as np\n", "import numpy as np\nfrom repro.errors import ReproError\n")
+    result = repro(project, "gate", "toy2020/slope", PYTHONIOENCODING="ascii")
+    assert result.returncode == 3
+    assert "f?r sp?ter" in result.stdout
+
+
 def test_an_interrupted_gate_says_so(monkeypatch, tmp_path):
     """Ctrl-C ends a gate with 3 and one sentence, not with a traceback."""
     module = import_module("repro.cli.gate")  # of the package, this name is the command

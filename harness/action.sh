@@ -11,7 +11,7 @@ install() {
 gate() {
     local out=${GATE_OUT:-.repro} status=0
     local -a claims=() own=() options=()
-    read -r -a claims <<<"${GATE_CLAIMS:-}"
+    read -r -d '' -a claims <<<"${GATE_CLAIMS:-}" || true # over several lines, too
     mkdir -p "$out/gate"
     out=$(cd "$out" && pwd)
     export REPRO_CACHE=${REPRO_CACHE:-$out/cache} REPRO_STORE=${REPRO_STORE:-$out/store}

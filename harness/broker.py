@@ -23,6 +23,7 @@ from repro.pictures import Pictures
 OBJECTS = 1 << 16  # that a submission may leave inside
 KINDS, FIELDS = 50, 300  # of configs that it may send, and of a config: each kind is compiled here
 MESSAGE = 2000  # characters of an error that it raised
+ENDING_S = 30  # for a process to end once its pipe is closed: a moment, but not where the machine is busy
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Broker:
 
     def _death(self) -> str:
         try:
-            code = self._jail.process.wait(2)
+            code = self._jail.process.wait(ENDING_S)
         except subprocess.TimeoutExpired:
             return "it closed the pipe"
         return f"its process ended with {f'exit code {code}' if code >= 0 else f'signal {-code}'} without an answer"

@@ -149,14 +149,19 @@ def run(subject: Subject, question: Question, say: Say = lambda line: None, stor
         decision = msgspec.structs.replace(decision, baseline=question.baseline, against=against)
         if not limits or old is None:
             return decision
-        arms = _timed(claims, facts, question.timed, old.facts())
+        wanted, there = _timed(claims, facts, question.timed), old.facts()
+        arms = [Timed(found) for found in wanted if found.id in there and there[found.id].digest == found.digest]
         costs = sidebyside.measure(arms, new, old, limits, question.pairs, say)
-        return gate.with_costs(decision, costs, sidebyside.remarks(costs, facts))
+        left_out = _left_out(wanted, arms, against)
+        return gate.with_costs(decision, costs, [*sidebyside.remarks(costs, facts), *left_out])
 
 
 def failed(error: BaseException, question: Question) -> Decision:
     """The decision where the gate could not run."""
-    says = str(error) if isinstance(error, ReproError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, KeyboardInterrupt):
+        says = "It was interrupted. Trials that had ended are kept: the same command goes on from there"
+    else:
+        says = str(error) if isinstance(error, ReproError) else f"{type(error).__name__}: {error}"
     remark = Remark(weight="error", topic="harness", about="", says=says)
     return Decision(exit=3, baseline=question.baseline, against=question.against, remarks=(remark,))
 
@@ -263,16 +268,25 @@ def _chosen(claims: Iterable[str], names: Sequence[str], tiers: dict[str, str], 
     )
 
 
-def _timed(claims: Sequence[str], facts: dict[str, Facts], names: Sequence[str], old: dict[str, Facts]) -> list[Timed]:
-    """The arms that are timed: the first one of each paper's timed claim, or of the claims that were named."""
+def _timed(claims: Sequence[str], facts: dict[str, Facts], names: Sequence[str]) -> list[Facts]:
+    """Claims whose first arm is timed: those that were named, or else one of each paper."""
     for name in names:
         if not any(matches_id(claim, name) for claim in facts):
             raise unknown("claim", name, facts)
-    both = [facts[claim] for claim in facts if claim in old]
     papers = {claim.partition("/")[0] for claim in claims}
     if names:
-        return [Timed(found) for found in both if any(matches_id(found.id, name) for name in names)]
-    return [Timed(found) for found in both if found.timed and found.id.partition("/")[0] in papers]
+        return [found for found in facts.values() if any(matches_id(found.id, name) for name in names)]
+    return [found for found in facts.values() if found.timed and found.id.partition("/")[0] in papers]
+
+
+def _left_out(wanted: Sequence[Facts], arms: Sequence[Timed], against: str) -> list[Remark]:
+    """What is said of claims that would be timed, were they the same on both sides."""
+    says = f"was not timed: {against} does not have it, or not as it is now"
+    return [
+        Remark(weight="note", topic="cost", about=found.id, says=says, file=found.file, line=found.line)
+        for found in wanted
+        if found not in [timed.facts for timed in arms]
+    ]
 
 
 def narrowed(found: Baseline, names: Sequence[str], subject: Subject) -> Baseline:

@@ -19,7 +19,7 @@ from repro.errors import ReproError, Unavailable
 from repro.verdict import Word
 
 FIRST_FRESH = 20_000_000  # above every calibration's seeds
-BLOCK, BLOCKS = 200, 10_000  # seeds that one change may take, and how many such blocks there are
+BLOCK, BLOCKS = 200, 10_000  # seeds that a measurement may take, and how many such blocks there are
 DRAWS = 4  # sets of fresh seeds at which a verdict must fail again: claims that fail one time in four stay quiet
 SEVERITY: dict[Topic, float] = {"vanished": 1e6, "crashed": 1e5, "diverged": 1e4, "verdict": 1e3}
 
@@ -66,6 +66,7 @@ class Gate:
         self._entries: dict[str, Entry] = {}
         self._members: list[Member] = []
         self._facts: Mapping[str, Facts] = {}
+        self._beside: set[str] = set()  # claims that the old side has as they are: only they can be run on both
         self.looked: dict[tuple[str, range, bool], Entry | None] = {}  # by claim, fresh seeds, and whether the old side
 
     def decide(self, claims: Sequence[str], facts: Mapping[str, Facts]) -> Decision:
@@ -79,6 +80,9 @@ class Gate:
             ReproError: if the implementation is refused before any trial, or the baseline's own code does not run.
         """
         self._facts = facts
+        if self.old is not None:
+            there = self.old.facts()
+            self._beside = {name for name, own in facts.items() if name in there and there[name].digest == own.digest}
         for claim in claims:
             self._claim(claim)
         self._mismatch()
@@ -183,12 +187,12 @@ class Gate:
         self._remark("regression", "verdict", facts.id, says, sum(RANK[word] for word in words))
 
     def _look(self, member: Member, count: int) -> tuple[Values, Values] | None:
-        """A measurement at fresh seeds, and what it was: at the same ones where the old side can be run."""
+        """A measurement at fresh seeds, and what it was: at the same ones where the old side has the same claim."""
         new = self._at_fresh(member.facts.id, range(count), old=False)
         if new is None:
             return None
         held = new.values(new.samples[member.index])
-        if self.old is None:
+        if member.facts.id not in self._beside:
             before = self.baseline.claims[member.facts.id]
         else:
             before = self._at_fresh(member.facts.id, range(count), old=True)
@@ -213,8 +217,8 @@ class Gate:
     def _fresh(self, claim: str) -> range:
         """Seeds that neither the baseline nor the first look nor a calibration used, drawn by what is compared."""
         sources = f"{self.baseline.claims[claim].source} {self._entries[claim].source}"
-        block = int(hashlib.sha256(sources.encode()).hexdigest()[:8], 16) % BLOCKS
-        return range(FIRST_FRESH + block * BLOCK, FIRST_FRESH + (block + 1) * BLOCK)
+        first = FIRST_FRESH + int(hashlib.sha256(sources.encode()).hexdigest()[:8], 16) % BLOCKS * BLOCK
+        return range(first, first + max(BLOCK, DRAWS * self._facts[claim].seeds))
 
     def _conclude(self, member: Member) -> None:
         """The remark of a measurement that got worse, or may have."""
@@ -246,7 +250,7 @@ class Gate:
         stages = quality.looks(self.plan.fresh)
         if not changed or not stages:
             return ""
-        old = stages[-1] if self.old is not None else min(len(self._old_seeds(member)) for member in changed)
+        old = min(stages[-1] if m.facts.id in self._beside else len(self._old_seeds(m)) for m in changed)
         least = quality.detectable(len(changed), max(2, old), stages[-1], len(stages))
         return (
             f"{len(changed)} measurements changed; once suspicious, a drop of {least:.1f} standard deviations is "

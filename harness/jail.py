@@ -33,6 +33,7 @@ HERE = Path(__file__).resolve().parent
 INSIDE = "/harness"  # where our own few files lie in the jail
 SUBMISSION = "/submission"
 TICK_S, LINGER_S, TAIL = 0.05, 1.0, 1 << 16
+PROBE_S = 60  # for bubblewrap to start a program that does nothing, also where the machine is busy
 OURS = ("harness/__init__.py", "harness/limits.py", "harness/wire.py", "harness/worker.py")
 CONTRACT = ("repro/task.py", "repro/determinism.py", "repro/errors.py")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -85,7 +86,7 @@ def probe() -> str:
     with _filter() as descriptor:
         command = [bwrap, *_namespaces(), "--ro-bind", "/", "/", "--seccomp", str(descriptor), "/bin/true"]
         try:
-            tried = subprocess.run(command, capture_output=True, text=True, timeout=20, pass_fds=(descriptor,))
+            tried = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_S, pass_fds=(descriptor,))
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ReproError(f"Submissions cannot be isolated here: {error}", REMEDY) from error
     if tried.returncode:

@@ -110,19 +110,21 @@ def _cut(lines: list[str], most: int) -> str:
     return "\n".join(kept).rstrip() + note
 
 
-def annotated(decision: Decision, prefix: str = "") -> list[str]:
+def annotated(decision: Decision, prefix: str | None = "") -> list[str]:
     """GitHub's workflow commands for the ten worst regressions and the ten worst of what is undecided.
 
     Args:
         decision: what to annotate.
-        prefix: path of the project in its repository, which the paths of claims are relative to.
+        prefix: path of the project in its repository, which the paths of claims are relative to; None if the claims
+            lie elsewhere, so that no line of the repository is theirs.
     """
     found = []
     kinds: tuple[tuple[str, Weight], ...] = (("error", "error"), ("error", "regression"), ("warning", "undecided"))
     for command, weight in kinds:
         remarks = decision.of(weight)
         for remark in remarks[:ANNOTATED]:
-            place = f"file={_property(prefix + remark.file)},line={remark.line}," if remark.file else ""
+            here = remark.file and prefix is not None
+            place = f"file={_property(f'{prefix}{remark.file}')},line={remark.line}," if here else ""
             title = f"title={_property(remark.about or 'gate')}"
             found.append(f"::{command} {place}{title}::{_message(remark.says)}")
     return found

@@ -34,7 +34,7 @@ def audited(honest: Honest) -> list[audits.Finding]:
 @contextlib.contextmanager
 def jailed(folder):
     """The module in a folder, in a fresh jail."""
-    with Jail(Limits(wall_s=60), View(submission=folder)) as jail:
+    with Jail(Limits(wall_s=600), View(submission=folder)) as jail:
         broker = Broker(jail, "submission mine")
         yield broker.names(broker.load(seed=0, device="cpu"))
 

@@ -281,6 +281,17 @@ def test_fresh_seeds_run_on_both_sides_where_the_baseline_can_be_run():
     assert "in pairs" in result.remarks[0].says
 
 
+def test_a_claim_that_the_other_revision_lacks_is_compared_with_the_baseline():
+    """A claim that came with the change cannot be run at the revision beside: its baseline has to do."""
+    for theirs in ({}, {"toy2020/a@1": facts(digest="sha256:" + "0" * 64)}):
+        beside = Fake(5.0, key=2)
+        beside.facts = lambda *, keys=False, theirs=theirs: theirs
+        result = decided(Fake(10.0, key=1), beside=beside)
+        assert result.exit == 1
+        assert beside.asked == []
+        assert "against 4" in result.remarks[0].says
+
+
 def test_the_correction_counts_every_measurement_that_changed():
     """Holm's correction is over the family: the same drop among fifty that changed has a larger p-value."""
     alone = decided(Fake(7.0, key=1)).quality[0].p
@@ -330,6 +341,17 @@ def test_a_worse_verdict_is_confirmed_on_fresh_seeds(words, exit_code, topic, sa
     assert result.exit == exit_code
     assert [remark.topic for remark in result.remarks] == [topic]
     assert says in result.remarks[0].says
+
+
+def test_a_claim_of_many_seeds_is_confirmed_on_as_many():
+    """Each of the four draws has all the seeds that the claim asks for, and shares none with another."""
+    known = {"toy2020/a@1": facts(seeds=100)}
+    new = Fake(5.0, words=["refuted"] * 5)
+    result = Gate(Baseline(claims={"toy2020/a@1": Fake(5.0).judge("x")}), new).decide(sorted(known), known)
+    assert result.exit == 1
+    fresh = [seeds for _, seeds in new.asked if seeds is not None]
+    assert [len(seeds) for seeds in fresh] == [100] * 4
+    assert len({seed for seeds in fresh for seed in seeds}) == 400
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness import baseline
 from harness.decision import Decision
+from repro.catalogue import matches_id
 from tests.test_gate_cli import commit, edit, git, repro
 
 ROOT = Path(__file__).parent.parent
@@ -93,6 +95,15 @@ def gated(clone: Path, *arguments: str) -> tuple[Decision, str]:
     decision = msgspec.json.decode((clone / "gate.json").read_bytes(), type=Decision)
     assert result.returncode == decision.exit
     return decision, result.stdout + result.stderr
+
+
+def test_every_bug_can_be_planted():
+    """What a bug replaces stands in its reference once, and its claim in the baseline: lest planting rots unseen."""
+    kept = baseline.read(ROOT / "leaderboard" / "baseline.json").claims
+    for claim, path, old, _ in BUGS.values():
+        assert (ROOT / path).read_text().count(old) == 1, path
+        assert any(matches_id(name, claim) for name in kept), claim
+    assert (ROOT / SLOWER[0]).read_text().count(SLOWER[1]) == 1
 
 
 @pytest.mark.planted

@@ -8,10 +8,13 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from importlib import import_module
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from harness.decision import Decision
 from tests.toy import SUBMISSION, write_project, write_submission
@@ -53,14 +56,15 @@ def commit(root: Path) -> None:
     git(root, "commit", "-qm", "a change")
 
 
-def repro(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def repro(
+    project: Path, *arguments: str, stdout: IO[str] | int = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command in the project."""
     dropped = ("REPRO_", "PYTEST_", "GITHUB_", "GIT_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     code = "from repro.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=project, env=kept | environment, capture_output=True, text=True
-    )
+    words, own = [sys.executable, "-c", code, *arguments], kept | environment
+    return subprocess.run(words, cwd=project, env=own, stdout=stdout, stderr=subprocess.PIPE, text=True)
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -276,6 +280,59 @@ def test_a_file_that_cannot_be_written_is_an_error(project):
     result = repro(project, "gate", "--junit", "nowhere/gate.xml")
     assert result.returncode == 3
     assert "nowhere/gate.xml cannot be written" in result.stderr
+    assert "no regression: 4 claims compared" in result.stdout
+
+
+def test_a_decision_that_cannot_be_printed_is_an_error(project):
+    """A full disk below the log, or a closed pipe, is no regression; the files are written all the same."""
+    with Path("/dev/full").open("w") as full:
+        result = repro(project, "gate", "--json", "gate.json", stdout=full)
+    assert result.returncode == 3
+    assert "error: the decision cannot be written (No space left on device)" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert json.loads((project / "gate.json").read_text())["exit"] == 0
+
+
+def test_a_terminal_without_a_character_shows_another(project):
+    """Where the log takes ASCII only, a gate ends as it would, and not with the exit code of a regression."""
+    edit(project / REFERENCE, STEP, "    raise ReproError('für später')\n" + STEP)
+    edit(project / REFERENCE, "import numpy as np\n", "import numpy as np\nfrom repro.errors import ReproError\n")
+    result = repro(project, "gate", "toy2020/slope", PYTHONIOENCODING="ascii")
+    assert result.returncode == 3
+    assert "f?r sp?ter" in result.stdout
+
+
+def test_an_interrupted_gate_says_so(monkeypatch, tmp_path):
+    """Ctrl-C ends a gate with 3 and one sentence, not with a traceback."""
+    module = import_module("repro.cli.gate")  # of the package, this name is the command
+
+    def interrupted(*_: object) -> Decision:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_run", interrupted)
+    monkeypatch.chdir(write_project(tmp_path))
+    result = CliRunner().invoke(module.gate, [])
+    assert result.exit_code == 3
+    assert "the same command goes on from there" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_annotations_point_into_the_repository(project):
+    """Paths are told from the top of what was checked out; claims that lie elsewhere have no line in it."""
+    edit(project / CLAIMS, "higher(by=10.0), seeds=4", "higher(by=9.0), seeds=4")
+
+    def lines(workspace: Path) -> list[str]:
+        claim, top = "toy2020/drift-carries", str(workspace)
+        result = repro(project, "gate", claim, GITHUB_ACTIONS="true", GITHUB_WORKSPACE=top)
+        return [line for line in result.stdout.splitlines() if line.startswith("::warning ")]
+
+    line = line_of(project / CLAIMS, DRIFT.partition(",")[0])
+    place = f"{CLAIMS},line={line},"
+    for workspace, start in {project: f"file={place}", project.parent: f"file=project/{place}"}.items():
+        (warning,) = lines(workspace)
+        assert warning.startswith(f"::warning {start}title=toy2020/drift-carries@1::changed but")
+    (warning,) = lines(project / "mine")
+    assert warning.startswith("::warning title=toy2020/drift-carries@1::changed but")
 
 
 def test_every_file_is_written(project):
@@ -327,13 +384,27 @@ def test_only_touched_claims_are_run(project):
     assert gated(project, "--changed-since", "main")[0].claims == 4
 
 
+def test_a_claim_that_comes_with_the_change_runs_on_one_side_only(project):
+    """Beside a revision without the claim, its values are compared with the baseline's, and it is not timed."""
+    edit(project / CLAIMS, '@claim("slope", rows', '@claim("incline", rows')
+    edit(project / CLAIMS, "def test_slope", "def test_incline")
+    assert repro(project, "baseline", "update", "baseline.json").returncode == 0
+    edit(project / REFERENCE, STEP, STEP + " * 0.9")
+    named = ["toy2020/incline", "--against", "main", "--costs", "time<9", "--time", "toy2020/incline"]
+    decision, text = gated(project, *named)
+    assert decision.exit == 1, text
+    assert said(decision, "regression") == [("quality", "toy2020/incline@1[walk]")]
+    assert said(decision, "note") == [("cost", "toy2020/incline@1[walk]")]
+    assert "was not timed: main does not have it" in text
+
+
 @pytest.mark.slow
 def test_a_slower_loop_is_a_regression(project):
-    """Both revisions by turns: twice the time is found, memory is not worse, and energy is said to be absent."""
+    """Both revisions by turns: four times the time is found, memory is not worse, and energy is said to be absent."""
     edit(project / REFERENCE, "import numpy as np\n", "import time\n\nimport numpy as np\n")
     edit(project / REFERENCE, STEP, "    time.sleep(0.1)\n" + STEP)
     commit(project)
-    edit(project / REFERENCE, "time.sleep(0.1)", "time.sleep(0.2)")
+    edit(project / REFERENCE, "time.sleep(0.1)", "time.sleep(0.4)")
     decision, text = gated(project, "--against", "main", "--pairs", "10")
     states = {cost.cost: cost.state for cost in decision.costs}
     assert decision.exit == 1, text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import click
@@ -53,6 +54,8 @@ for command in (
 
 def main() -> None:
     """The console script: an error that a user can mend is two lines on stderr and exit code 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without some character shows another, and nothing fails
     try:
         cli(standalone_mode=True)
     except ReproError as error:

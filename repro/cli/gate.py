@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,16 +105,26 @@ def gate(
     except (Exception, KeyboardInterrupt) as error:  # exit code 1 is a regression: nothing else may end with it
         from repro.errors import ReproError
 
-        if not isinstance(error, ReproError):
+        if not isinstance(error, ReproError | KeyboardInterrupt):
             traceback.print_exc()
         decision = check.failed(error, question)
+    on_github = annotations if annotations is not None else os.environ.get("GITHUB_ACTIONS") == "true"
+    told = _told(lambda: _print(decision, on_github))  # what is not written can at least be read, and the reverse
+    written = _told(lambda: _write(decision, json_file, markdown_file, junit_file))
+    sys.exit(decision.exit if told and written else 3)
+
+
+def _told(tell: Callable[[], None]) -> bool:
+    """Whether a disk or a pipe took the decision; if not, that is said."""
     try:
-        _write(decision, json_file, markdown_file, junit_file)
+        tell()
+        sys.stdout.flush()
     except OSError as error:
-        click.echo(f"error: {error.filename} cannot be written ({error.strerror})", err=True)
-        sys.exit(3)
-    _print(decision, annotations if annotations is not None else os.environ.get("GITHUB_ACTIONS") == "true")
-    sys.exit(decision.exit)
+        click.echo(f"error: {error.filename or 'the decision'} cannot be written ({error.strerror})", err=True)
+        if error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not tried again
+        return False
+    return True
 
 
 def tiers_of(text: str) -> tuple[str, ...]:
@@ -134,12 +145,13 @@ def tiers_of(text: str) -> tuple[str, ...]:
 
 
 def _run(subject: Subject, question: Question, store: Path | None) -> Decision:
+    from rich.console import Console
+
     from harness import check
-    from repro.cli.tables import console
     from repro.paths import index_url, store_dir
     from repro.store import Store
 
-    with console().status("gate") as status:
+    with Console(stderr=True).status("gate") as status:  # what is printed is the decision alone
         return check.run(subject, question, status.update, Store(store or store_dir(), index_url()))
 
 
@@ -164,5 +176,17 @@ def _print(decision: Decision, annotated: bool) -> None:
 
     console().print(gate_sheet(decision, outlets.summary(decision)))
     if annotated:
-        for line in outlets.annotated(decision):
+        for line in outlets.annotated(decision, _prefix()):
             click.echo(line)
+
+
+def _prefix() -> str | None:
+    """Where the project lies in the repository that GitHub checked out, as "folder/"; None if it is not in there."""
+    from repro.paths import project_root
+
+    top, root = os.environ.get("GITHUB_WORKSPACE"), project_root().resolve()
+    if not top:
+        return ""
+    if not root.is_relative_to(Path(top).resolve()):
+        return None
+    return f"{root.relative_to(Path(top).resolve()).as_posix()}/".removeprefix("./")

@@ -142,18 +142,19 @@ def run(subject: Subject, question: Question, say: Say = lambda line: None, stor
         if question.changed_since:
             moved = set(gate.touched(facts, at(question.changed_since).facts(keys=True)))
             claims = [claim for claim in claims if claim in moved]
-        decision = Gate(before, new, old, question.plan, say).decide(claims, facts)
+        judge = Gate(before, new, old, question.plan, say)
+        decision = judge.decide(claims, facts)
         if store is not None:
             for record in new.records:
                 save(store, record)
         decision = msgspec.structs.replace(decision, baseline=question.baseline, against=against)
         if not limits or old is None:
             return decision
-        wanted, there = _timed(claims, facts, question.timed), old.facts()
-        arms = [Timed(found) for found in wanted if found.id in there and there[found.id].digest == found.digest]
+        wanted = _timed(claims, facts, question.timed)
+        arms = [Timed(found) for found in wanted if found.id in judge.beside]
         costs = sidebyside.measure(arms, new, old, limits, question.pairs, say)
-        left_out = _left_out(wanted, arms, against)
-        return gate.with_costs(decision, costs, [*sidebyside.remarks(costs, facts), *left_out])
+        untimed = [_untimed(found, against) for found in wanted if found.id not in judge.beside]
+        return gate.with_costs(decision, costs, [*sidebyside.remarks(costs, facts), *untimed])
 
 
 def failed(error: BaseException, question: Question) -> Decision:
@@ -279,14 +280,10 @@ def _timed(claims: Sequence[str], facts: dict[str, Facts], names: Sequence[str])
     return [found for found in facts.values() if found.timed and found.id.partition("/")[0] in papers]
 
 
-def _left_out(wanted: Sequence[Facts], arms: Sequence[Timed], against: str) -> list[Remark]:
-    """What is said of claims that would be timed, were they the same on both sides."""
+def _untimed(found: Facts, against: str) -> Remark:
+    """What is said of a claim that would be timed, were it the same on both sides."""
     says = f"was not timed: {against} does not have it, or not as it is now"
-    return [
-        Remark(weight="note", topic="cost", about=found.id, says=says, file=found.file, line=found.line)
-        for found in wanted
-        if found not in [timed.facts for timed in arms]
-    ]
+    return Remark(weight="note", topic="cost", about=found.id, says=says, file=found.file, line=found.line)
 
 
 def narrowed(found: Baseline, names: Sequence[str], subject: Subject) -> Baseline:

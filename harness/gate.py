@@ -66,7 +66,7 @@ class Gate:
         self._entries: dict[str, Entry] = {}
         self._members: list[Member] = []
         self._facts: Mapping[str, Facts] = {}
-        self._beside: set[str] = set()  # claims that the old side has as they are: only they can be run on both
+        self.beside: set[str] = set()  # claims that the old side has as they are: only they can be run on both
         self.looked: dict[tuple[str, range, bool], Entry | None] = {}  # by claim, fresh seeds, and whether the old side
 
     def decide(self, claims: Sequence[str], facts: Mapping[str, Facts]) -> Decision:
@@ -82,7 +82,7 @@ class Gate:
         self._facts = facts
         if self.old is not None:
             there = self.old.facts()
-            self._beside = {name for name, own in facts.items() if name in there and there[name].digest == own.digest}
+            self.beside = {name for name, own in facts.items() if name in there and there[name].digest == own.digest}
         for claim in claims:
             self._claim(claim)
         self._mismatch()
@@ -192,7 +192,7 @@ class Gate:
         if new is None:
             return None
         held = new.values(new.samples[member.index])
-        if member.facts.id not in self._beside:
+        if member.facts.id not in self.beside:
             before = self.baseline.claims[member.facts.id]
         else:
             before = self._at_fresh(member.facts.id, range(count), old=True)
@@ -250,7 +250,7 @@ class Gate:
         stages = quality.looks(self.plan.fresh)
         if not changed or not stages:
             return ""
-        old = min(stages[-1] if m.facts.id in self._beside else len(self._old_seeds(m)) for m in changed)
+        old = min(stages[-1] if m.facts.id in self.beside else len(self._old_seeds(m)) for m in changed)
         least = quality.detectable(len(changed), max(2, old), stages[-1], len(stages))
         return (
             f"{len(changed)} measurements changed; once suspicious, a drop of {least:.1f} standard deviations is "

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -187,32 +188,28 @@ class Board:
         return tuple(_entry(one, quarantined=one.record in sent_in) for one in lines)
 
 
+def _known(one: Line | Stated) -> dict[str, Any]:
+    """What is known of a claim before it is run."""
+    return {
+        "paper": one.paper.key,
+        "claim": one.claim,
+        "row": one.row,
+        "version": one.version,
+        "says": one.says,
+        "place": one.place,
+        "tier": one.tier,
+        "evidence": one.evidence,
+        "published": one.reported,
+    }
+
+
 def _absent(one: Stated) -> Absent:
-    return Absent(
-        paper=one.paper.key,
-        claim=one.claim,
-        row=one.row,
-        version=one.version,
-        says=one.says,
-        place=one.place,
-        tier=one.tier,
-        evidence=one.evidence,
-        published=one.reported,
-        cost=one.listed.cost,
-        command=one.listed.command,
-    )
+    return Absent(**_known(one), cost=one.listed.cost, command=one.listed.command)
 
 
 def _entry(one: Line, *, quarantined: bool) -> Entry:
     return Entry(
-        paper=one.paper.key,
-        claim=one.claim,
-        row=one.row,
-        version=one.version,
-        says=one.says,
-        place=one.place,
-        tier=one.tier,
-        evidence=one.evidence,
+        **_known(one),
         verdict=one.outcome,
         estimate=one.estimate,
         low=one.low,
@@ -220,7 +217,6 @@ def _entry(one: Line, *, quarantined: bool) -> Entry:
         bound=one.bound,
         unit=one.unit,
         n=one.n,
-        published=one.reported,
         rejected=one.rejected,
         controls=one.controls,
         implementation=one.implementation,

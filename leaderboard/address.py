@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from leaderboard import style
 
@@ -90,6 +91,11 @@ class Address:
             items = "".join(f"<li>{escape(text)}</li>" for text in self._wrong)
             note = f"<b>Not all of this address could be followed.</b><ul>{items}</ul>"
             self._top.html(style.wrap(f'<div class="note address" role="status">{note}</div>'))
+
+
+def place() -> DeltaGenerator:
+    """A place for parts whose number depends on the address: what follows would move, and be shown twice meanwhile."""
+    return st.container()
 
 
 def search(label: str, name: str, value: str, placeholder: str) -> None:

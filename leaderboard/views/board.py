@@ -40,7 +40,7 @@ def _board(version: str, asked: Address, reference: tuple[Line, ...], names: lis
     if source == Asked(implementation=REFERENCE):
         sections = queries.complete(sections, reference, cached.catalogue(), chosen.admits)
     others = {one.paper.key: cached.implementations(version, one.paper.key)[1:] for one in sections}
-    with st.container():  # one place, however many papers: what follows would be shown twice while it moves
+    with address.place():
         if full or (chosen, source) != (Filters(), Asked(implementation=REFERENCE)):
             for one in sections:
                 st.html(blocks.paper(one, cached.deviations(one.paper.key), others[one.paper.key]))

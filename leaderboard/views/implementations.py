@@ -35,7 +35,7 @@ def _page(version: str, asked: Address) -> None:
         st.html(implementations_sheet.nothing(section))
         return
     chosen = _chosen(asked, section)
-    with st.container():  # one place, with pages or without: what follows would be shown twice while it moves
+    with address.place():
         _table(asked, section, chosen)
     _front(version, asked, section, chosen)
 

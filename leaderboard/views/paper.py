@@ -49,7 +49,7 @@ def _page(version: str, asked: Address) -> None:
     st.set_page_config(page_title=f"{section.paper.title} · Repro")
     st.html(paper_sheet.head(section, cached.deviations(key), len(names)))
     for part in (_forest, _curves):
-        with st.container():  # one place, however many charts: what follows would be shown twice while it moves
+        with address.place():
             part(version, asked, section)
     if section.claims:
         st.html(paper_sheet.heading("Claims"))

@@ -98,12 +98,13 @@ def _paper(version: str, papers: dict[str, str], asked: Address) -> None:
 def _overview(title: str, shown: list[Cost], on: str) -> None:
     st.html(usage_sheet.overview(title, shown, on))
     st.html(style.wrap("<h3>Seconds by claim, stacked by arm</h3>"))
-    for machine in dict.fromkeys(one.machine for one in shown):
-        there = [one for one in shown if one.machine == machine and one.arms]
-        if there:
-            more = f", the longest {gauges.BARS} of {len(there)} claims" if len(there) > gauges.BARS else ""
-            st.html(blocks.footnote(f"{machine}{more}"))
-            _draw(gauges.seconds(there))
+    with address.place():
+        for machine in dict.fromkeys(one.machine for one in shown):
+            there = [one for one in shown if one.machine == machine and one.arms]
+            if there:
+                more = f", the longest {gauges.BARS} of {len(there)} claims" if len(there) > gauges.BARS else ""
+                st.html(blocks.footnote(f"{machine}{more}"))
+                _draw(gauges.seconds(there))
     st.html(style.wrap("<h3>Time, memory and energy by claim</h3>"))
     st.html(usage_sheet.claims(shown))
 
@@ -124,7 +125,8 @@ def _detail(version: str, asked: Address, record: Record) -> None:
         st.html(style.wrap("<h3>By arm</h3>"))
         st.html(usage_sheet.arms(used))
     st.html(style.wrap("<h3>Over time</h3>"))
-    _series(asked, record)
+    with address.place():
+        _series(asked, record)
     st.html(style.wrap("<h3>Trials</h3>"))
     st.html(usage_sheet.trials(record))
     others = usage_sheet.others(record.id, cached.history(version, used.claim, used.row))

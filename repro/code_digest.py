@@ -20,6 +20,8 @@ from pathlib import Path, PurePath
 from types import CodeType, ModuleType
 from typing import Any
 
+import msgspec
+
 from repro.errors import ReproError
 
 PROJECT = ("repro", "reference", "claims", "tests")
@@ -28,6 +30,11 @@ PROJECT = ("repro", "reference", "claims", "tests")
 def digest(text: str) -> str:
     """The sha256 of a text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def json_digest(value: Any) -> str:
+    """The sha256, in hex, of a value as JSON; the order of keys does not count."""
+    return digest(msgspec.json.encode(value, order="deterministic").decode())
 
 
 def normalised(source: str, where: str = "<source>") -> str:
@@ -182,7 +189,7 @@ def _describe(obj: Any) -> tuple[str, list[Any]]:
     if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
         return f"{type(obj).__name__} {obj!r}", [type(obj)]
     if isinstance(obj, ModuleType):
-        return f"module {obj.__name__} {_module_text(obj)}", []
+        return f"module {_module_text(obj)}", []
     function = inspect.unwrap(getattr(obj, "py_func", obj)) if callable(obj) else obj
     if isinstance(function, type) and _ours(function.__module__):
         methods = [m for m in map(_function_of, vars(function).values()) if m is not None]
@@ -190,7 +197,8 @@ def _describe(obj: Any) -> tuple[str, list[Any]]:
         return normalised(_text_of(function)), methods + bases
     if inspect.isfunction(function) and _ours(function.__module__):
         scope = inspect.getclosurevars(function).nonlocals
-        names = [function.__globals__[n] for n in _names(function.__code__) if n in function.__globals__]
+        scope_of = function.__globals__  # without __name__ and its like: where code lies changes no result
+        names = [scope_of[n] for n in _names(function.__code__) if n in scope_of and not n.startswith("__")]
         named = [v for v in [*names, *scope.values()] if not _foreign(v)]
         return normalised(_text_of(function)), named
     if callable(obj) or _foreign(obj):

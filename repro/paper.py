@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+KEY = r"[a-z]+[12][0-9]{3}[a-z]?"
 PLACES = ("Table", "Figure", "Section", "Abstract", "Appendix", "Eq.", "Footnote")
 
 
@@ -26,7 +27,7 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
     story: str = ""  # what the paper says and what became of it, for the paper's page
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z]+[12][0-9]{3}[a-z]?", self.key):
+        if not re.fullmatch(KEY, self.key):
             raise ValueError(f"paper key {self.key!r} is not a lower-case surname and year, such as he2015")
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
+
+from repro.errors import ReproError
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -56,7 +59,7 @@ def data_dirs() -> tuple[Path, ...]:
     return (own, download_dir()) if own is not None else (download_dir(),)
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes) -> None:
     """Write a file so that others see all of it or none, and it survives a crash.
 
     Raises:
@@ -77,6 +80,13 @@ def write_whole(path: Path, data: bytes) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         raise
+
+
+def unwritable(what: str, error: OSError, remedy: str) -> ReproError:
+    """The error for a place below the cache that cannot be written, with what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ReproError(f"The disk of {what} is full", "Free space or set REPRO_CACHE elsewhere.")
+    return ReproError(f"{what[0].upper()}{what[1:]} cannot be written ({error.strerror or error})", remedy)
 
 
 def _is_project(folder: Path) -> bool:

@@ -12,26 +12,58 @@ by reference. A claims file may add methods for its paper by subclassing a proto
 What is to be predicted is never passed along: a classifier gets test images without labels, a stream gets the
 next token only after it has committed to scores for it.
 
-Shapes: N examples, B lanes or a batch, H height, W width, C channels, K classes, T steps or snapshots,
+Shapes: N examples, B streams or a batch, H height, W width, C channels, K classes, T steps or snapshots,
 V vocabulary, D features, L longest sequence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 Device = Literal["cpu", "cuda", "mps"]
+DataT = TypeVar("DataT", contravariant=True)
+ModelT = TypeVar("ModelT", covariant=True)
 
 
 class Implementation(Protocol):
     """Every implementation has presets: frozen dataclasses whose fields are the paper's settings."""
 
     CONFIGS: Mapping[str, Any]
+
+
+class Trainable(Implementation, Protocol[DataT, ModelT]):
+    """An implementation that learns from data."""
+
+    def train(
+        self, config: Any, data: DataT, *, seed: int, device: Device, eval_steps: Sequence[int] = ()
+    ) -> Iterator[tuple[int, ModelT]]:
+        """Train on `data`; yield (step, model) at every step in `eval_steps` and at the end.
+
+        Steps count optimizer updates: 0 is before the first one, and a step at or beyond the last is the end. A
+        model that was yielded before the end is only valid until the next one is asked for.
+        """
+        ...
+
+
+class Stateful(Protocol):
+    """An implementation whose trained models can be carried to a process that has trained nothing.
+
+    The suite measures models there, so all that is learnt must be in the arrays. A paper's protocol states their
+    canonical names and shapes in the paper's symbols, and which freedoms there are.
+    """
+
+    def state(self, model: Any) -> dict[str, NDArray[Any]]:
+        """All that a model has learnt, by canonical name."""
+        ...
+
+    def restore(self, config: Any, state: dict[str, NDArray[Any]], *, device: Device) -> Any:
+        """The model whose state that is."""
+        ...
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,10 +125,10 @@ class Graphs(msgspec.Struct, frozen=True, kw_only=True):
 class Predictor(Protocol):
     """A trained classifier."""
 
-    def predict(self, images: Any, *, views: int = 1) -> NDArray[np.float32]:
+    def predict(self, images: Any, *, crops: int = 1) -> NDArray[np.float32]:
         """Class scores [N, K] of images as `Images.images` has them; the same whatever else is in the batch.
 
-        `views` is the number of crops averaged per image: 1, or 10 for the standard ten-crop test.
+        `crops` is the number of crops averaged per image: 1, or 10 for the standard ten-crop test.
         """
         ...
 
@@ -120,47 +152,21 @@ class Images(Protocol):
         ...
 
 
-class Classifier(Implementation, Protocol):
+class Classifier(Trainable[Images, Predictor], Protocol):
     """An image classifier."""
 
-    def train(
-        self,
-        config: Any,
-        data: Images,
-        *,
-        seed: int,
-        device: Device,
-        checkpoints: Sequence[int] = (),
-    ) -> Iterator[tuple[int, Predictor]]:
-        """Train on `data`; yield (step, predictor) at every step in `checkpoints` and at the end.
 
-        Steps count optimizer updates; a checkpoint at or beyond the last step is the end. A predictor that
-        was yielded before the end is only valid until the next one is asked for.
-        """
-        ...
-
-
-class Counted(Classifier, Protocol):
+class Counted(Classifier, Stateful, Protocol):
     """A classifier whose layers can be counted, and the count checked.
 
     The check: what `state` gives of a trained predictor is carried to a process that has trained nothing, and there
-    `restore` must make a predictor of the same predictions. So whatever is learnt is in `state`, where it is counted.
+    `restore` must make a predictor of the same predictions. So whatever is learnt is in `state`, where it is counted:
+    under "<layer's name>.<anything>" a layer's weights and statistics, of which a normalization may have two for each
+    channel, and no counters. Other names are for statistics of the inputs, which may have the size of one image in all.
     """
 
     def layers(self, config: Any) -> tuple[Layer, ...]:
         """Every layer with weights, in the order of execution; within a block the shortcut's stand last."""
-        ...
-
-    def state(self, predictor: Any) -> dict[str, NDArray[Any]]:
-        """All that a predictor has learnt, by name: "<layer's name>.<anything>" for a layer's weights and statistics.
-
-        A normalization may have two statistics for each channel, and no counters. Other names are for statistics of
-        the inputs, which may have the size of one image in all.
-        """
-        ...
-
-    def restore(self, config: Any, state: dict[str, NDArray[Any]], *, device: Device) -> Predictor:
-        """The predictor whose state that is."""
         ...
 
 
@@ -192,12 +198,12 @@ class Corpus(Protocol):
 
 
 class Stream(Protocol):
-    """Many independent texts ("lanes"), read in step. Scores come first; what really follows is told afterwards."""
+    """Many independent texts, each a stream, read in step. Scores come first; what follows is revealed afterwards."""
 
     def step(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Read one more token of each lane [B]; scores [B, V] of what follows, up to a constant for each lane.
+        """Read one more token of each stream [B]; scores [B, V] of what follows, up to a constant for each stream.
 
-        The suite normalises them by a softmax, so logits will do; each must be finite. A lane depends on nothing but
+        The suite normalises them by a softmax, so logits will do; each must be finite. A stream depends on nothing but
         its own tokens.
         """
         ...
@@ -206,18 +212,19 @@ class Stream(Protocol):
 class Reader(Protocol):
     """A trained language model."""
 
-    def start(self, lanes: int) -> Stream:
-        """A stream of `lanes` texts of which nothing has been read."""
+    def start(self, streams: int) -> Stream:
+        """A stream of `streams` texts of which nothing has been read."""
         ...
 
 
-class LanguageModel(Implementation, Protocol):
-    """A model of text that is trained on one text and read another, token by token."""
+class LanguageModel(Trainable[Corpus, Reader], Stateful, Protocol):
+    """A model of text that is trained on one text and read another, token by token.
 
-    def train(
-        self, config: Any, data: Corpus, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Reader]]:
-        """As `Classifier.train`, yielding readers."""
+    Every text is read by a model that `restore` makes of the arrays that `state` gives, and of nothing else.
+    """
+
+    def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
+        """The shape of every array of `state`, by canonical name, without allocating it."""
         ...
 
 
@@ -229,14 +236,8 @@ class Writer(Reader, Protocol):
         ...
 
 
-class TextGenerator(Implementation, Protocol):
+class TextGenerator(Trainable[Corpus, Writer], Protocol):
     """A language model that is judged by what it writes as well."""
-
-    def train(
-        self, config: Any, data: Corpus, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Writer]]:
-        """As `Classifier.train`, yielding writers."""
-        ...
 
 
 class Pairs(Protocol):
@@ -257,7 +258,7 @@ class Translator(Protocol):
     """A trained sequence transducer."""
 
     def start(self, inputs: Sequences) -> Stream:
-        """A stream of one lane for each input, which reads outputs."""
+        """A stream of one stream for each input, which reads outputs."""
         ...
 
     def decode(self, inputs: Sequences, longest: int) -> Sequences:
@@ -265,14 +266,8 @@ class Translator(Protocol):
         ...
 
 
-class SequenceTransducer(Implementation, Protocol):
+class SequenceTransducer(Trainable[Pairs, Translator], Protocol):
     """Sequences to sequences: translation, transcription, algorithms."""
-
-    def train(
-        self, config: Any, data: Pairs, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Translator]]:
-        """As `Classifier.train`, yielding translators."""
-        ...
 
 
 class Pointer(Protocol):
@@ -283,14 +278,8 @@ class Pointer(Protocol):
         ...
 
 
-class PointerDecoder(Implementation, Protocol):
+class PointerDecoder(Trainable[Pairs, Pointer], Protocol):
     """Sequences to places in them: hulls, triangulations, tours."""
-
-    def train(
-        self, config: Any, data: Pairs, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Pointer]]:
-        """As `Classifier.train`, yielding pointers."""
-        ...
 
 
 class Regressor(Protocol):
@@ -301,14 +290,8 @@ class Regressor(Protocol):
         ...
 
 
-class GraphRegressor(Implementation, Protocol):
+class GraphRegressor(Trainable[Pairs, Regressor], Protocol):
     """Graphs to numbers."""
-
-    def train(
-        self, config: Any, data: Pairs, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Regressor]]:
-        """As `Classifier.train`, yielding regressors."""
-        ...
 
 
 class PipelineTrainer(Implementation, Protocol):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from repro.claim import Claim
+from repro.claim.claim import Claim
+from repro.claim.loading import load_file
 from repro.errors import ReproError, unknown
-from repro.implementation import load_file
 from repro.paper import Paper
 from repro.paths import project_root
 

@@ -15,17 +15,23 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import msgspec
 
-from repro.criterion import Criterion
+from repro.claim.finding import Expected
+from repro.code_digest import digest, stable
+from repro.criterion.comparisons import Criterion
+from repro.criterion.measurement import Measurements
+from repro.criterion.verdict import Evidence
+from repro.experiment.setting import Experiment, Measuring, Setting
 from repro.paper import PLACES, Paper, Reported
-from repro.source import digest, stable
-from repro.verdict import Evidence
 
 Tier = Literal["cpu", "gpu", "cluster"]
+FIRST_NAMES = {"eval_steps": "checkpoints", "streams": "lanes", "crops": "views"}
+"""Names of the contract that were others when the first records were published; a digest counts the earlier ones."""
+
 TIERS: tuple[Tier, ...] = ("cpu", "gpu", "cluster")
 
 
@@ -36,35 +42,39 @@ class Arm:
     `arm["train_error"]` names one of its measurements; nothing is run until the suite judges the claim.
     """
 
-    experiment: Callable[..., Any]
+    experiment: Experiment
     preset: str
     data: str | None
     label: str
     overrides: Mapping[str, Any]
 
-    def __getitem__(self, measurement: str) -> Drawn:
-        return Drawn(self, measurement)
+    def __getitem__(self, measurement: str) -> MeasurementRef:
+        return MeasurementRef(self, measurement)
 
-    def facts(self) -> list[object]:
+    def protocol(self) -> list[object]:
         """The protocol of the arm, as JSON data; an experiment by its name and fields."""
-        experiment = self.experiment
-        name = repr(experiment) if is_dataclass(experiment) else getattr(experiment, "__qualname__", "")
-        return [self.label, self.preset, self.data, name, {key: repr(v) for key, v in self.overrides.items()}]
+        return [
+            self.label,
+            self.preset,
+            self.data,
+            self.experiment.name,
+            {key: repr(v) for key, v in self.overrides.items()},
+        ]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class MeasurementRef:
     """A measurement of an arm that the suite is to draw, one value per seed."""
 
     arm: Arm
     measurement: str
 
 
-Draws = Drawn | tuple["Draws", ...]
+MeasurementRefs = MeasurementRef | tuple["MeasurementRefs", ...]
 """What a claim's body returns: one draw, a tuple of them, or a tuple of such for a compound criterion."""
 
 
-def arms_of(draws: Draws) -> list[Arm]:
+def arms_of(draws: MeasurementRefs) -> list[Arm]:
     """The arms that draws name, each once."""
     return list({id(drawn.arm): drawn.arm for drawn in leaves(draws)}.values())
 
@@ -79,7 +89,7 @@ class Run(Protocol):
 
     def __call__(
         self,
-        experiment: Callable[..., Any],
+        experiment: Experiment | Callable[[Any, Setting], Measurements],
         preset: str,
         *,
         data: str | None = None,
@@ -91,7 +101,7 @@ class Run(Protocol):
 
 
 def name_arm(
-    experiment: Callable[..., Any],
+    experiment: Experiment | Callable[[Any, Setting], Measurements],
     preset: str,
     *,
     data: str | None = None,
@@ -100,20 +110,8 @@ def name_arm(
 ) -> Arm:
     """The one implementation of `Run`: it only writes down what was asked for."""
     settings = " ".join(f"{key}={value}" for key, value in sorted(overrides.items()))
-    return Arm(experiment, preset, data, arm or f"{preset} {settings}".strip(), overrides)
-
-
-class Expected(msgspec.Struct, frozen=True):
-    """The claim is known not to hold; `source` says who showed it."""
-
-    source: str
-
-
-def refuted(source: str) -> Expected:
-    """Mark a claim whose refutation is expected, with the literature or the arithmetic that shows it."""
-    if len(source) < 10:
-        raise ValueError("an expected refutation needs its source")
-    return Expected(source)
+    measuring = experiment if isinstance(experiment, Experiment) else Measuring(experiment)
+    return Arm(measuring, preset, data, arm or f"{preset} {settings}".strip(), overrides)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,7 +120,7 @@ class Claim:
 
     Attributes:
         place: where the paper says it, such as "Figure 6 (left)".
-        says: the statement, in our words.
+        statement: what the paper says, in our words.
         seeds: how many seeds each arm is drawn at; 1 for exact claims.
         controls: names of the sabotaged implementations that its criterion must reject.
         expected: set when the claim is known not to hold (a finding).
@@ -134,7 +132,7 @@ class Claim:
     version: int
     row: str | None
     place: str
-    says: str
+    statement: str
     criterion: Criterion
     tier: Tier
     evidence: Evidence
@@ -143,7 +141,7 @@ class Claim:
     expected: Expected | None
     reported: tuple[Reported, ...]
     cost: str
-    body: Callable[..., Draws]
+    body: Callable[..., MeasurementRefs]
 
     @property
     def id(self) -> str:
@@ -152,7 +150,7 @@ class Claim:
         return f"{self.paper.key}/{self.name}@{self.version}{row}"
 
     @property
-    def finding(self) -> bool:
+    def known_refutation(self) -> bool:
         """Whether the claim is known not to hold."""
         return self.expected is not None
 
@@ -168,7 +166,7 @@ class Claim:
             return "mechanism"
         return "number" if self.tier != "cpu" or self.evidence == "original" else "direction"
 
-    def draws(self) -> Draws:
+    def measurements(self) -> MeasurementRefs:
         """Which measurements of which arms the claim is judged by."""
         return self.body(name_arm) if self.row is None else self.body(name_arm, self.row)
 
@@ -181,11 +179,12 @@ class Claim:
             "evidence": self.evidence,
             "seeds": self.seeds,
             "controls": list(self.controls),
-            "expected": msgspec.to_builtins(self.expected),
+            "expected": {"source": self.expected.source} if self.expected else None,
             "body": stable(inspect.getsource(self.body)),
-            "arms": [arm.facts() for arm in arms_of(self.draws())],
+            "arms": [arm.protocol() for arm in arms_of(self.measurements())],
         }
-        return "sha256:" + digest(msgspec.json.encode(facts, order="deterministic").decode())
+        text = msgspec.json.encode(facts, order="deterministic").decode()
+        return "sha256:" + digest(re.sub(r"\b(?:eval_steps|streams|crops)\b", lambda m: FIRST_NAMES[m[0]], text))
 
 
 def claim(
@@ -201,7 +200,7 @@ def claim(
     expected: Expected | None = None,
     reported: Sequence[Reported] | Mapping[str, Reported] = (),
     cost: str = "",
-) -> Callable[[Callable[..., Draws]], Callable[..., Draws]]:
+) -> Callable[[Callable[..., MeasurementRefs]], Callable[..., MeasurementRefs]]:
     """State a claim; the body below it names the arms. One criterion, or one for each row of a table.
 
     `reported` is what the paper states, for readers; by row where there are rows. Where it is not given, it is what
@@ -215,8 +214,8 @@ def claim(
     if (criterion is None) == (rows is None):
         raise ValueError(f"claim {name!r} needs either a criterion or rows")
 
-    def decorate(body: Callable[..., Draws]) -> Callable[..., Draws]:
-        place, says = _statement(body, name)
+    def decorate(body: Callable[..., MeasurementRefs]) -> Callable[..., MeasurementRefs]:
+        place, statement = _statement(body, name)
         by_row = [(None, _given(criterion))] if rows is None else list(rows.items())
         body.claims = tuple(  # pyright: ignore[reportFunctionMemberAccess] -- read by the plugin and the catalogue
             _checked(
@@ -226,7 +225,7 @@ def claim(
                     version=version,
                     row=row,
                     place=place,
-                    says=says,
+                    statement=statement,
                     criterion=rule,
                     tier=tier,
                     evidence=evidence or _default_evidence(rule, tier),
@@ -256,7 +255,7 @@ def _facts(reported: Sequence[Reported] | Mapping[str, Reported], row: str | Non
     return tuple(reported)
 
 
-def _statement(body: Callable[..., Draws], name: str) -> tuple[str, str]:
+def _statement(body: Callable[..., MeasurementRefs], name: str) -> tuple[str, str]:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or body.__name__ != "test_" + name.replace("-", "_"):
         raise ValueError(f"claim {name!r} must be kebab-case and its function named test_{name.replace('-', '_')}")
     place, separator, says = " ".join((body.__doc__ or "").split()).partition(": ")

@@ -20,6 +20,8 @@ class Contract:
         counted: presets whose layers may be counted against what they learn, with what to replace in them so that a
             network is made of 8 images and not trained.
         timed: name of the claim whose first arm is timed beside the reference; by default the first statistical one.
+        clocked: first words of the names of measurements that depend on the speed of the machine; gates compare the
+            verdicts on them, and not their values.
     """
 
     protocol: type
@@ -29,6 +31,7 @@ class Contract:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     counted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timed: str = ""
+    clocked: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

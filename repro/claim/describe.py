@@ -7,12 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from repro.claim import Claim
+from repro.claim.claim import Claim
+from repro.criterion.verdict import Verdict
+from repro.numbers import interval, number
 from repro.paper import Reported
-from repro.verdict import Verdict
 
 
-class Drawn(Protocol):
+class SampleLike(Protocol):
     """A sample, in memory or in a record."""
 
     @property
@@ -26,27 +27,6 @@ class Drawn(Protocol):
         ...
 
 
-def number(value: float | None) -> str:
-    """A number with four significant digits; a dash where there is none."""
-    if value is None:
-        return "-"
-    if value == int(value) and abs(value) < 1e7:
-        return f"{int(value):,}"
-    return f"{value:.4g}" if 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"
-
-
-def interval(bounds: tuple[float, float] | None) -> str:
-    """An interval in brackets, or nothing."""
-    return f"[{number(bounds[0])}, {number(bounds[1])}]" if bounds else ""
-
-
-def duration(seconds: float) -> str:
-    """Seconds, or minutes and hours from two of them on."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
 def published(claim: Claim) -> str:
     """What the paper states, with its place; only the place where it states no number that can be read."""
     if not claim.reported:
@@ -55,7 +35,7 @@ def published(claim: Claim) -> str:
     return reported(claim.reported[0]) + (f"; {more} more" if more else "")
 
 
-def measured(verdict: Verdict, samples: Iterable[Drawn], facts: Iterable[Reported]) -> str:
+def measured(verdict: Verdict, samples: Iterable[SampleLike], facts: Iterable[Reported]) -> str:
     """The estimate with interval and unit; of an exact claim, the one value in the unit of the published one."""
     if verdict.unit != "violations":
         parts = (number(verdict.estimate), interval(verdict.interval), verdict.unit)

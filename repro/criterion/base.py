@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 import numpy as np
 
-from repro import statistics
+from repro.criterion import statistics
+from repro.criterion.measurement import Sample
+from repro.criterion.statistics import Effect, TestResult
+from repro.criterion.verdict import Status, Verdict
 from repro.errors import ReproError
-from repro.verdict import Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from repro.measurement import Sample
-    from repro.paper import Reported
-    from repro.statistics import Effect, Outcome
-    from repro.verdict import Status
+from repro.numbers import number
+from repro.paper import Reported
 
 LOG_RATIO = "log ratio"
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+class BaseCriterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """What all criteria share; as JSON, "kind" says which one it is."""
+
+    SAMPLES: ClassVar[int | None] = 1
+    EXACT: ClassVar[bool] = False
 
     @property
     def arity(self) -> int | None:
         """How many samples `judge` takes; None for two or more."""
-        return 1
+        return self.SAMPLES
 
     @property
     def statistical(self) -> bool:
         """Whether a verdict rests on a test, not on exact cases only."""
-        return True
+        return not self.EXACT
 
 
-class Tested(Rule, frozen=True, kw_only=True):
+class Tested(BaseCriterion, frozen=True, kw_only=True):
     """A criterion that tests at a level, the size of each one-sided test."""
 
     level: float = 0.01
@@ -56,11 +56,63 @@ class Tested(Rule, frozen=True, kw_only=True):
         """The rule, followed by how it is tested."""
         return f"{rule} ({test}, level {number(self.level)})"
 
+    def enclosed(
+        self, effect: Effect, low: float, high: float, *, what: str, must: str, bound: float, unit: str
+    ) -> Verdict:
+        """The verdict on whether an effect lies between two margins; see `verdict`."""
+        result = statistics.equivalent(effect, low, high, self.level)
+        return self.verdict(
+            effect, result, what=what, must=must, bound=bound, unit=unit, power="could have shown a margin of"
+        )
 
-def number(x: float) -> str:
-    """A number for people, with four significant digits."""
-    x += 0.0  # no minus before zero
-    return f"{x:.0f}" if 1e4 <= abs(x) < 1e9 else f"{x:.4g}"
+    def verdict(
+        self,
+        effect: Effect,
+        result: TestResult,
+        *,
+        what: str,
+        must: str,
+        bound: float,
+        unit: str,
+        level: float | None = None,
+        power: str = "could have detected",
+    ) -> Verdict:
+        """Put a test's result into a verdict.
+
+        Args:
+            effect: what was estimated, in `unit`.
+            result: what the test says about it.
+            what: name of the estimate, such as "difference".
+            must: what the estimate must do to hold.
+            bound: what the estimate is compared with.
+            unit: unit of the estimate.
+            level: size of each one-sided test, where it is not the criterion's own.
+            power: words before the smallest detectable effect.
+        """
+        level = level or self.level
+        ends, detectable = result.interval, result.detectable
+        if ends is not None and not all(map(math.isfinite, ends)):
+            ends = detectable = None
+        if not math.isfinite(effect.estimate):
+            reason = f"{what} is not finite, n={effect.n}, {must}"
+        elif ends is None:
+            reason = f"{what} {number(effect.estimate)}, n={effect.n} gives no interval, {must}"
+        else:
+            span = f"[{number(ends[0])}, {number(ends[1])}] at {100 * (1 - 2 * level):.4g} %"
+            shown = "" if detectable is None else f"; {power} {number(detectable)}"
+            reason = f"{what} {number(effect.estimate)} {span}, n={effect.n}, {must}{shown}"
+        return Verdict(
+            status=result.status,
+            estimate=effect.estimate if math.isfinite(effect.estimate) else None,
+            interval=ends,
+            bound=bound,
+            level=level,
+            p=result.p,
+            n=effect.n,
+            detectable=detectable,
+            unit=unit,
+            reason=reason,
+        )
 
 
 def plain(sample: Sample) -> str:
@@ -142,54 +194,6 @@ def contrast(a: Sample, b: Sample, times: float, *, log: bool) -> Effect:
     return statistics.welch_effect(x, y)
 
 
-def verdict(
-    effect: Effect,
-    outcome: Outcome,
-    *,
-    what: str,
-    must: str,
-    bound: float,
-    unit: str,
-    level: float,
-    found: str = "could have detected",
-) -> Verdict:
-    """Word a test's outcome.
-
-    Args:
-        effect: what was estimated, in `unit`.
-        outcome: what the test says about it.
-        what: name of the estimate, such as "difference".
-        must: what the estimate must do to hold.
-        bound: what the estimate is compared with.
-        unit: unit of the estimate.
-        level: size of each one-sided test.
-        found: words before the smallest detectable effect.
-    """
-    ends, detectable = outcome.interval, outcome.detectable
-    if ends is not None and not all(map(math.isfinite, ends)):
-        ends = detectable = None
-    if not math.isfinite(effect.estimate):
-        reason = f"{what} is not finite, n={effect.n}, {must}"
-    elif ends is None:
-        reason = f"{what} {number(effect.estimate)}, n={effect.n} gives no interval, {must}"
-    else:
-        span = f"[{number(ends[0])}, {number(ends[1])}] at {100 * (1 - 2 * level):.4g} %"
-        power = "" if detectable is None else f"; {found} {number(detectable)}"
-        reason = f"{what} {number(effect.estimate)} {span}, n={effect.n}, {must}{power}"
-    return Verdict(
-        status=outcome.status,
-        estimate=effect.estimate if math.isfinite(effect.estimate) else None,
-        interval=ends,
-        bound=bound,
-        level=level,
-        p=outcome.p,
-        n=effect.n,
-        detectable=detectable,
-        unit=unit,
-        reason=reason,
-    )
-
-
 def combine(parts: Sequence[Verdict], names: Sequence[str]) -> Verdict:
     """All must hold: refuted if any is refuted, else inconclusive if any is.
 
@@ -205,16 +209,10 @@ def combine(parts: Sequence[Verdict], names: Sequence[str]) -> Verdict:
         status, pick = "holds", max(range(len(parts)), key=lambda i: (parts[i].p or 0.0, -i))
         lead = f"all {len(parts)} parts hold; weakest"
     chosen, p_values = parts[pick], [part.p for part in parts if part.p is not None]
-    return Verdict(
+    return msgspec.structs.replace(
+        chosen,
         status=status,
-        estimate=chosen.estimate,
-        interval=chosen.interval,
-        bound=chosen.bound,
-        level=chosen.level,
         p=max(p_values) if p_values else None,
-        n=chosen.n,
-        detectable=chosen.detectable,
-        unit=chosen.unit,
         reason=f"{lead}: {names[pick]}: {chosen.reason}" if len(parts) > 1 else chosen.reason,
         parts=tuple(parts),
     )

@@ -19,83 +19,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from repro import statistics
+from repro.criterion import statistics
+from repro.criterion.base import LOG_RATIO, BaseCriterion, Tested, check_unit, combine, contrast, take, unusable
+from repro.criterion.curves import InteriorPeak, Monotone, PowerLaw
+from repro.criterion.exact import Equals, Holds
+from repro.criterion.measurement import Sample
+from repro.criterion.verdict import Verdict
 from repro.errors import ReproError
-from repro.judging import (
-    LOG_RATIO,
-    Rule,
-    Tested,
-    check_unit,
-    combine,
-    contrast,
-    number,
-    plain,
-    take,
-    unusable,
-    verdict,
-)
-from repro.measurement import Sample
+from repro.numbers import number
 from repro.paper import Reported
-from repro.shapes import InteriorPeak, Monotone, PowerLaw
-from repro.verdict import Verdict
 
 Entry: TypeAlias = "Sample | Sequence[Entry]"  # what one part of all_of judges
-
-
-class Holds(Rule, frozen=True, kw_only=True, tag="holds"):
-    """No case out of all may violate what exact reasoning demands; NaN violates."""
-
-    tolerance: float = 0.0
-    relation: Literal["equal", "at_most", "at_least"] = "equal"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.tolerance < math.inf:
-            raise ValueError(f"a tolerance is finite and not negative, not {self.tolerance}")
-
-    @property
-    def statistical(self) -> bool:
-        """False: nothing is estimated."""
-        return False
-
-    def says(self) -> str:
-        """The rule in words."""
-        slack = number(self.tolerance)
-        rules = {
-            "equal": f"|value - expected| <= {slack}",
-            "at_most": f"value <= expected + {slack}",
-            "at_least": f"value >= expected - {slack}",
-        }
-        return f"every case is as exact reasoning demands, {rules[self.relation]}, without exception"
-
-    def judge(self, samples: Sequence[Sample]) -> Verdict:
-        """Count violations in one sample [S] or [S, K] with expected values; the estimate is their number."""
-        (sample,) = take(samples, 1, dims=None)
-        if sample.expected is None:
-            raise ReproError(f"{plain(sample)} has no expected values", "Measure it with cases().")
-        found, expected = np.asarray(sample.values, float), np.asarray(sample.expected, float)
-        if not found.size:
-            return Verdict(status="refuted", estimate=None, n=0, unit="violations", reason="no cases")
-        if expected.ndim and expected.shape not in (found.shape, found.shape[1:]):
-            raise ReproError(f"{plain(sample)} has values {found.shape} but {expected.shape} expected ones")
-        with np.errstate(invalid="ignore", over="ignore"):
-            gap = found - expected
-        excess = {"equal": np.abs(gap), "at_most": gap, "at_least": -gap}[self.relation]
-        excess = np.where(found == expected, 0.0, excess)  # equal infinities agree
-        bad = int((~(excess <= self.tolerance)).sum())
-        worst = math.nan if np.isnan(excess).any() else max(0.0, float(excess.max()))
-        return Verdict(
-            status="refuted" if bad else "holds",
-            estimate=float(bad),
-            bound=0.0,
-            n=found.size,
-            unit="violations",
-            reason=f"{bad} of {found.size} cases violate; worst deviation {number(worst)}, "
-            f"tolerance {number(self.tolerance)}",
-        )
 
 
 class AtMost(Tested, frozen=True, kw_only=True, tag="at_most"):
@@ -161,33 +99,48 @@ class Matches(Tested, frozen=True, kw_only=True, tag="matches"):
             return bad
         values = np.log(sample.values) - math.log(self.value) if self.log else sample.values
         effect = statistics.mean_effect(values)
-        return verdict(
+        return self.enclosed(
             effect,
-            statistics.equivalent(effect, centre - self.within, centre + self.within, self.level),
+            centre - self.within,
+            centre + self.within,
             what=self._estimate(),
             must=f"must lie within {number(centre)} ± {number(self.within)}{_place(self.reported)}",
             bound=centre,
             unit=unit,
-            level=self.level,
-            found="could have shown a margin of",
         )
 
 
-class Lower(Tested, frozen=True, kw_only=True, tag="lower"):
-    """The first sample is lower than `times` the second by more than `by`."""
+class Superiority(Tested, frozen=True, kw_only=True):
+    """What `Lower` and `Higher` share: the first sample against `times` the second, by a margin."""
 
+    SAMPLES: ClassVar[int | None] = 2
     by: float = 0.0
     times: float = 1.0
     log: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_times(self.times)
+        if self.times <= 0:
+            raise ValueError(f"times must be positive, not {self.times}")
 
-    @property
-    def arity(self) -> int | None:
-        """Two samples."""
-        return 2
+    def _judge(self, samples: Sequence[Sample], limit: float, side: Literal["above", "below"]) -> Verdict:
+        a, b = take(samples, 2)
+        unit = LOG_RATIO if self.log else a.unit
+        if bad := unusable([a, b], unit, self.level, log=self.log):
+            return bad
+        effect = contrast(a, b, self.times, log=self.log)
+        return self.verdict(
+            effect,
+            statistics.superior(effect, limit, self.level, side=side),
+            what="difference" if not self.log and self.times == 1 else _gap(self.times, self.log),
+            must=f"must {'exceed' if side == 'above' else 'be below'} {number(limit)}",
+            bound=limit,
+            unit=unit,
+        )
+
+
+class Lower(Superiority, frozen=True, kw_only=True, tag="lower"):
+    """The first sample is lower than `times` the second by more than `by`."""
 
     def says(self) -> str:
         """The rule in words."""
@@ -195,24 +148,11 @@ class Lower(Tested, frozen=True, kw_only=True, tag="lower"):
 
     def judge(self, samples: Sequence[Sample]) -> Verdict:
         """Test two samples [S], paired where they share seeds, else by Welch."""
-        return _judge_pair(self, samples, -self.by, "below")
+        return self._judge(samples, -self.by, "below")
 
 
-class Higher(Tested, frozen=True, kw_only=True, tag="higher"):
+class Higher(Superiority, frozen=True, kw_only=True, tag="higher"):
     """The first sample is higher than `times` the second by more than `by`."""
-
-    by: float = 0.0
-    times: float = 1.0
-    log: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_times(self.times)
-
-    @property
-    def arity(self) -> int | None:
-        """Two samples."""
-        return 2
 
     def says(self) -> str:
         """The rule in words."""
@@ -220,12 +160,13 @@ class Higher(Tested, frozen=True, kw_only=True, tag="higher"):
 
     def judge(self, samples: Sequence[Sample]) -> Verdict:
         """Test two samples [S], paired where they share seeds, else by Welch."""
-        return _judge_pair(self, samples, self.by, "above")
+        return self._judge(samples, self.by, "above")
 
 
 class Equivalent(Tested, frozen=True, kw_only=True, tag="equivalent"):
     """Two samples differ by less than a margin: what tells them apart does not matter."""
 
+    SAMPLES: ClassVar[int | None] = 2
     within: float
     log: bool = False
 
@@ -233,11 +174,6 @@ class Equivalent(Tested, frozen=True, kw_only=True, tag="equivalent"):
         super().__post_init__()
         if self.within <= 0:
             raise ValueError(f"equivalent() needs a positive margin, not {self.within}")
-
-    @property
-    def arity(self) -> int | None:
-        """Two samples."""
-        return 2
 
     def says(self) -> str:
         """The rule in words."""
@@ -250,28 +186,22 @@ class Equivalent(Tested, frozen=True, kw_only=True, tag="equivalent"):
         unit = LOG_RATIO if self.log else a.unit
         if bad := unusable([a, b], unit, self.level, log=self.log):
             return bad
-        effect = contrast(a, b, 1.0, log=self.log)
-        return verdict(
-            effect,
-            statistics.equivalent(effect, -self.within, self.within, self.level),
+        return self.enclosed(
+            contrast(a, b, 1.0, log=self.log),
+            -self.within,
+            self.within,
             what=LOG_RATIO if self.log else "difference",
             must=f"must lie within ± {number(self.within)}",
             bound=self.within,
             unit=unit,
-            level=self.level,
-            found="could have shown a margin of",
         )
 
 
 class Ordered(Tested, frozen=True, kw_only=True, tag="ordered"):
     """Each sample is lower than the next by more than `by`."""
 
+    SAMPLES: ClassVar[int | None] = None
     by: float = 0.0
-
-    @property
-    def arity(self) -> int | None:
-        """None: any number from two."""
-        return None
 
     def says(self) -> str:
         """The rule in words."""
@@ -287,7 +217,7 @@ class Ordered(Tested, frozen=True, kw_only=True, tag="ordered"):
         return combine([step.judge(pair) for pair in pairs], [f"{a.arm} below {b.arm}" for a, b in pairs])
 
 
-class AllOf(Rule, frozen=True, kw_only=True, tag="all_of"):
+class AllOf(BaseCriterion, frozen=True, kw_only=True, tag="all_of"):
     """Several criteria that must all hold; `judge` takes one entry per part: a sample, or a tuple of samples."""
 
     parts: tuple[Criterion, ...]
@@ -320,6 +250,7 @@ class AllOf(Rule, frozen=True, kw_only=True, tag="all_of"):
 
 Criterion: TypeAlias = (
     Holds
+    | Equals
     | AtMost
     | AtLeast
     | Matches
@@ -333,74 +264,6 @@ Criterion: TypeAlias = (
     | AllOf
 )
 """Any criterion, as records store it: a JSON object whose "kind" says which."""
-
-
-def holds(tolerance: float = 0.0, relation: Literal["equal", "at_most", "at_least"] = "equal") -> Holds:
-    """Every case agrees with its expected value, up to an absolute tolerance."""
-    return Holds(tolerance=tolerance, relation=relation)
-
-
-def matches(value: float | Reported, within: float, log: bool = False, level: float = 0.01) -> Matches:
-    """The mean lies within a margin of a reported number (with `log`: within a log ratio of it)."""
-    number_, reported = _split(value)
-    return Matches(value=number_, within=within, log=log, reported=reported, level=level)
-
-
-def at_most(bound: float | Reported, plus: float = 0.0, level: float = 0.01) -> AtMost:
-    """The mean is at most bound + plus."""
-    value, reported = _split(bound)
-    return AtMost(bound=value, plus=plus, reported=reported, level=level)
-
-
-def at_least(bound: float | Reported, minus: float = 0.0, level: float = 0.01) -> AtLeast:
-    """The mean is at least bound - minus."""
-    value, reported = _split(bound)
-    return AtLeast(bound=value, minus=minus, reported=reported, level=level)
-
-
-def lower(by: float = 0.0, times: float = 1.0, log: bool = False, level: float = 0.01) -> Lower:
-    """The first is lower than `times` the second by more than `by`."""
-    return Lower(by=by, times=times, log=log, level=level)
-
-
-def higher(by: float = 0.0, times: float = 1.0, log: bool = False, level: float = 0.01) -> Higher:
-    """The first is higher than `times` the second by more than `by`."""
-    return Higher(by=by, times=times, log=log, level=level)
-
-
-def equivalent(within: float, log: bool = False, level: float = 0.01) -> Equivalent:
-    """The two differ by less than a margin."""
-    return Equivalent(within=within, log=log, level=level)
-
-
-def ordered(by: float = 0.0, level: float = 0.01) -> Ordered:
-    """Each is lower than the next by more than `by`: strictly rising in the order returned."""
-    return Ordered(by=by, level=level)
-
-
-def power_law(low: float, high: float, level: float = 0.01) -> PowerLaw:
-    """The curve is a power law with an exponent between low and high."""
-    return PowerLaw(low=low, high=high, level=level)
-
-
-def interior_peak(drop: float = 0.15, threshold: float = 3.0, level: float = 0.01) -> InteriorPeak:
-    """The curve peaks in the inner 80 % of its grid and falls by more than `drop` of the peak."""
-    return InteriorPeak(drop=drop, threshold=threshold, level=level)
-
-
-def monotone(
-    tau: float = 0.95,
-    reversal: float = 0.02,
-    direction: Literal["rising", "falling"] = "rising",
-    level: float = 0.01,
-) -> Monotone:
-    """The curve rises (or falls) steadily."""
-    return Monotone(tau=tau, reversal=reversal, direction=direction, level=level)
-
-
-def all_of(*parts: Criterion) -> AllOf:
-    """All parts hold; the body returns a tuple with one entry per part."""
-    return AllOf(parts=parts)
 
 
 def _judge_entry(part: Criterion, entry: Entry) -> Verdict:
@@ -421,39 +284,14 @@ def _judge_mean(
     if bad := unusable([sample], sample.unit, rule.level):
         return bad
     effect = statistics.mean_effect(sample.values)
-    return verdict(
+    return rule.verdict(
         effect,
         statistics.superior(effect, limit, rule.level, side=side, inclusive=True),
         what="mean",
         must=f"must be at {'most' if side == 'below' else 'least'} {number(limit)}{_place(rule.reported)}",
         bound=limit,
         unit=sample.unit,
-        level=rule.level,
     )
-
-
-def _judge_pair(
-    rule: Lower | Higher, samples: Sequence[Sample], limit: float, side: Literal["above", "below"]
-) -> Verdict:
-    a, b = take(samples, 2)
-    unit = LOG_RATIO if rule.log else a.unit
-    if bad := unusable([a, b], unit, rule.level, log=rule.log):
-        return bad
-    effect = contrast(a, b, rule.times, log=rule.log)
-    return verdict(
-        effect,
-        statistics.superior(effect, limit, rule.level, side=side),
-        what="difference" if not rule.log and rule.times == 1 else _gap(rule.times, rule.log),
-        must=f"must {'exceed' if side == 'above' else 'be below'} {number(limit)}",
-        bound=limit,
-        unit=unit,
-        level=rule.level,
-    )
-
-
-def _check_times(times: float) -> None:
-    if times <= 0:
-        raise ValueError(f"times must be positive, not {times}")
 
 
 def _gap(times: float, log: bool) -> str:
@@ -467,7 +305,3 @@ def _sum(bound: float, plus: float) -> str:
 
 def _place(reported: Reported | None) -> str:
     return f" [{reported.place}]" if reported else ""
-
-
-def _split(bound: float | Reported) -> tuple[float, Reported | None]:
-    return (float(bound.value), bound) if isinstance(bound, Reported) else (float(bound), None)

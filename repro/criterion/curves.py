@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
-from repro import statistics
+from repro.criterion import fits, statistics
+from repro.criterion.base import Tested, combine, plain, take_curve, unusable
+from repro.criterion.measurement import Sample
+from repro.criterion.statistics import Effect
+from repro.criterion.verdict import Status, Verdict
 from repro.errors import ReproError
-from repro.judging import Tested, combine, number, plain, take_curve, unusable, verdict
-from repro.verdict import Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from repro.measurement import Sample
-    from repro.statistics import Effect
-    from repro.verdict import Status
+from repro.numbers import number
 
 
 class PowerLaw(Tested, frozen=True, kw_only=True, tag="power_law"):
@@ -44,17 +41,16 @@ class PowerLaw(Tested, frozen=True, kw_only=True, tag="power_law"):
             return bad
         if curve.x is None or curve.x[0] <= 0:
             raise ReproError(f"The grid of {plain(curve)} has a point that is not positive")
-        fit = statistics.power_law(curve.x, curve.values)
+        fit = fits.power_law(curve.x, curve.values)
         models = f"AICc of a logarithm {fit.logarithm:+.4g}, of an offset power law {fit.offset:+.4g}"
-        judged = verdict(
+        judged = self.enclosed(
             fit.slope,
-            statistics.equivalent(fit.slope, self.low, self.high, self.level),
+            self.low,
+            self.high,
             what=f"exponent over {len(curve.x)} points",
             must=f"must lie between {number(self.low)} and {number(self.high)}; {models}",
             bound=min((self.low, self.high), key=lambda edge: abs(edge - fit.slope.estimate)),
             unit="1",
-            level=self.level,
-            found="could have shown a margin of",
         )
         status: Status = judged.status
         if fit.logarithm < -10:
@@ -86,7 +82,7 @@ class InteriorPeak(Tested, frozen=True, kw_only=True, tag="interior_peak"):
         curve = take_curve(samples, 7)
         if bad := unusable([curve], curve.unit, self.level):
             return bad
-        found = statistics.peak(curve.values, self.drop)
+        found = fits.peak(curve.values, self.drop)
         judged = combine(
             [
                 self._part(found.start, "peak - start", self.threshold, curve.unit),
@@ -107,9 +103,9 @@ class InteriorPeak(Tested, frozen=True, kw_only=True, tag="interior_peak"):
     def _part(self, effect: Effect, what: str, threshold: float, unit: str) -> Verdict:
         """Test that a difference exceeds 0 at the level, and at `threshold` standard errors where that is stricter."""
         level = min(self.level, statistics.t_tail(effect.df, threshold)) if threshold and effect.df else self.level
-        out = statistics.superior(effect, 0.0, level)
         must = f"must exceed 0 and {number(threshold)} SE" if threshold else "must exceed 0"
-        return verdict(effect, out, what=what, must=must, bound=0.0, unit=unit, level=level)
+        out = statistics.superior(effect, 0.0, level)
+        return self.verdict(effect, out, what=what, must=must, bound=0.0, unit=unit, level=level)
 
 
 class Monotone(Tested, frozen=True, kw_only=True, tag="monotone"):
@@ -136,22 +132,21 @@ class Monotone(Tested, frozen=True, kw_only=True, tag="monotone"):
         if bad := unusable([curve], curve.unit, self.level):
             return bad
         sign = 1 if self.direction == "rising" else -1
-        found = statistics.rise(sign * curve.values, self.reversal, self.level)
+        found = fits.rise(sign * curve.values, self.reversal, self.level)
         return combine([self._order(found), self._reversals(found, curve.unit)], ["order", "reversals"])
 
-    def _order(self, found: statistics.Rise) -> Verdict:
+    def _order(self, found: fits.Rise) -> Verdict:
         """Whether the points stand in order; too few points to tell that from chance are inconclusive."""
         out = statistics.superior(found.tau, self.tau, self.level, inclusive=True)
         if out.detectable is not None and out.detectable > 1:  # no order is that good
             out = replace(out, detectable=None)
-        judged = verdict(
+        judged = self.verdict(
             found.tau,
             out,
             what="Kendall tau",
             must=f"must reach {number(self.tau)}, p of such order by chance {number(found.p_order)}",
             bound=self.tau,
             unit="1",
-            level=self.level,
         )
         status: Status = judged.status
         if status == "holds" and found.p_order > self.level:
@@ -159,20 +154,13 @@ class Monotone(Tested, frozen=True, kw_only=True, tag="monotone"):
         p = None if out.p is None else max(out.p, found.p_order)
         return msgspec.structs.replace(judged, status=status, p=p)
 
-    def _reversals(self, found: statistics.Rise, unit: str) -> Verdict:
+    def _reversals(self, found: fits.Rise, unit: str) -> Verdict:
         """Whether all reversals stay below the share allowed, judged where there is least room."""
         effect, out = found.slack, statistics.superior(found.slack, 0.0, self.level)
         breach = statistics.superior(found.breach, 0.0, self.level / found.pairs)
         if breach.status == "refuted":
             effect, out = found.breach, statistics.superior(found.breach, 0.0, self.level)
         elif out.status == "refuted":  # one of many pairs, at a level that is not corrected for their number
-            out = statistics.Outcome(status="inconclusive", p=out.p, interval=out.interval)
-        return verdict(
-            effect,
-            out,
-            what=f"largest reversal {number(100 * found.reversal)} % of the range, room left",
-            must="must exceed 0",
-            bound=0.0,
-            unit=unit,
-            level=self.level,
-        )
+            out = statistics.TestResult(status="inconclusive", p=out.p, interval=out.interval)
+        room = f"largest reversal {number(100 * found.reversal)} % of the range, room left"
+        return self.verdict(effect, out, what=room, must="must exceed 0", bound=0.0, unit=unit)

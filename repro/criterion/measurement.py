@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+Better = Literal["lower", "higher"]
+"""Which way a quantity improves; None for exact cases and for quantities that are neither good nor bad."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,6 +24,7 @@ class Measurement:
         x: the grid [K] that `value` runs over (times, sizes), if it is a curve.
         x_unit: unit of `x`.
         expected: what exact reasoning says `value` must be, [K] or a number, for claims judged by `holds`.
+        better: which way the quantity improves, if it does.
     """
 
     value: float | Array
@@ -28,23 +32,24 @@ class Measurement:
     x: Array | None = None
     x_unit: str = ""
     expected: float | Array | None = None
+    better: Better | None = None
 
 
 Measurements = Mapping[str, Measurement]
 """What an experiment returns: measurement name -> Measurement."""
 
 
-def scalar(value: float, unit: str) -> Measurement:
+def scalar(value: float, unit: str, better: Better | None = None) -> Measurement:
     """One number."""
-    return Measurement(value=float(value), unit=unit)
+    return Measurement(value=float(value), unit=unit, better=better)
 
 
-def curve(x: ArrayLike, value: ArrayLike, *, unit: str, x_unit: str) -> Measurement:
+def curve(x: ArrayLike, value: ArrayLike, *, unit: str, x_unit: str, better: Better | None = None) -> Measurement:
     """A quantity [K] over a grid x [K]."""
     xs, ys = np.asarray(x, dtype=float), np.asarray(value, dtype=float)
     if xs.ndim != 1 or xs.shape != ys.shape:
         raise ValueError(f"a curve needs two equal one-dimensional arrays, got {xs.shape} and {ys.shape}")
-    return Measurement(value=ys, unit=unit, x=xs, x_unit=x_unit)
+    return Measurement(value=ys, unit=unit, x=xs, x_unit=x_unit, better=better)
 
 
 def cases(value: ArrayLike, expected: ArrayLike, unit: str) -> Measurement:
@@ -66,6 +71,7 @@ class Sample:
         values: raw values per seed, [S] or [S, K].
         x: grid [K] shared by all seeds, or None.
         expected: values [K] that exact reasoning demands, or None.
+        better: which way the quantity improves, if it does.
     """
 
     arm: str
@@ -76,6 +82,7 @@ class Sample:
     x: Array | None = None
     x_unit: str = ""
     expected: Array | None = None
+    better: Better | None = None
 
     def __post_init__(self) -> None:
         if len(self.seeds) != len(self.values):

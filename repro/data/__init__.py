@@ -9,29 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from repro.data.dataset import Dataset, Description, Part, Split, Text
+from repro.data._dataset import Dataset as Dataset
+from repro.data._dataset import Description as Description
+from repro.data._dataset import Part as Part
+from repro.data._dataset import Split as Split
+from repro.data._dataset import Text as Text
 from repro.errors import ReproError, unknown
-
-__all__ = [
-    "Dataset",
-    "Description",
-    "Part",
-    "Progress",
-    "Split",
-    "Text",
-    "available",
-    "complete",
-    "describe",
-    "digest",
-    "fetch",
-    "hidden",
-    "how_to_get",
-    "load",
-    "names",
-    "shared",
-]
-
-HELPERS = {"__init__", "dataset", "download"}
 
 Progress = Callable[[int, int], None]
 """Told (bytes so far, bytes in all) while something is downloaded."""
@@ -40,16 +23,13 @@ Progress = Callable[[int, int], None]
 class Loader(Protocol):
     """What a dataset's module offers.
 
-    A module whose data can be downloaded also has `fetch(progress)`, one whose data come with installed packages has
-    `hidden()`, and one whose training images do not fit in memory has `shared()`.
+    A module that knows the digest of its data without reading them also has `digest()`, one whose data can be
+    downloaded `fetch(progress)`, one whose data come with installed packages `hidden()`, and one whose training images
+    do not fit in memory `shared()`.
     """
 
     def load(self) -> Dataset[Any]:
         """Read the dataset."""
-        ...
-
-    def digest(self) -> str:
-        """A sha256 in hex that stands for the data, without reading all of it."""
         ...
 
     def available(self) -> bool:
@@ -63,7 +43,7 @@ class Loader(Protocol):
 
 def names() -> list[str]:
     """The datasets there are, sorted."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in HELPERS)
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
 
 
 def load(name: str) -> Dataset[Any]:
@@ -80,8 +60,9 @@ def load(name: str) -> Dataset[Any]:
 
 
 def digest(name: str) -> str:
-    """A sha256 in hex that stands for the dataset in cache keys and records, without reading all of it."""
-    return _module(name).digest()
+    """A sha256 in hex that stands for the dataset in cache keys and records; large sets are not read for it."""
+    known = getattr(_module(name), "digest", None)
+    return _read(name).digest if known is None else known()
 
 
 def available(name: str) -> bool:

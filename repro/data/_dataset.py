@@ -154,3 +154,19 @@ def text_digest(*splits: Text) -> str:
         for tokens in (split.tokens, split.validation):
             total.update(np.ascontiguousarray(tokens, dtype="<i8").data)
     return total.hexdigest()
+
+
+def text_splits(
+    train: NDArray[np.int64], validation: NDArray[np.int64], test: NDArray[np.int64], vocabulary: int
+) -> tuple[Text, Text]:
+    """Both splits of three texts, [T] each; the validation text belongs to the training split."""
+    none = np.empty(0, np.int64)
+    return (
+        Text(tokens=train, validation=validation, vocabulary=vocabulary),
+        Text(tokens=test, validation=none, vocabulary=vocabulary),
+    )
+
+
+def text_dataset(name: str, splits: tuple[Text, Text]) -> Dataset[Text]:
+    """A dataset of texts that have no published checksum: its digest is of what was read."""
+    return Dataset(name=name, train=splits[0], test=splits[1], digest=text_digest(*splits))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import re
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.errors import ReproError
+from repro.paths import unwritable
 
 RETRIES = 3
 TIMEOUT_S = 30.0
@@ -58,17 +58,8 @@ def download(url: str, target: Path, *, known_hash: str, progress: Callable[[int
     except ValueError as error:
         raise _mismatch(target, known_hash, error) from error
     except OSError as error:
-        raise unwritable(target.parent, error) from error
+        raise unwritable(f"{target.parent}", error, "Set REPRO_CACHE to a folder that can be.") from error
     return target
-
-
-def unwritable(folder: Path, error: OSError) -> ReproError:
-    """The error for a data folder that cannot be written, with what to do."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ReproError(f"The disk of {folder} is full", "Free space or set REPRO_CACHE elsewhere.")
-    return ReproError(
-        f"{folder} cannot be written ({error.strerror or error})", "Set REPRO_CACHE to a folder that can be."
-    )
 
 
 def _stream(url: str, output: str, _pooch: object, *, progress: Callable[[int, int], None]) -> None:

@@ -12,18 +12,12 @@ The text differs a little from one version of Python to the next. The digest say
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from repro.data import pydoc
-from repro.data.dataset import Dataset, Description, Text, text_digest
-from repro.errors import ReproError
+from repro.data._dataset import Dataset, Description, Text, text_dataset, text_splits
 
 VOCABULARY = 96
 RARE = ""
@@ -36,24 +30,17 @@ def load() -> Dataset[Text]:
     Raises:
         ReproError: if this Python came without the text.
     """
-    train, test = _splits()
-    return Dataset(name="characters", train=train, test=test, digest=digest())
+    found = dict.fromkeys(text.strip("\n") for text in pydoc.paragraphs())
+    parts = ["".join(part) for part in pydoc.shuffled([f"{text}\n\n" for text in found if text.strip()])]
+    counts = Counter(parts[0])
+    most = sorted(counts, key=lambda letter: (-counts[letter], letter))[: VOCABULARY - 1]
+    number = {letter: place for place, letter in enumerate([RARE, *most])}
+    train, validation, test = (np.array([number.get(letter, 0) for letter in part], np.int64) for part in parts)
+    return text_dataset("characters", text_splits(train, validation, test, len(number)))
 
 
-@cache
-def digest() -> str:
-    """The sha256 of both splits."""
-    return text_digest(*_splits())
-
-
-def available() -> bool:
-    """Whether this Python has the text."""
-    return pydoc.available()
-
-
-def hidden() -> tuple[Path, ...]:
-    """Where the text lies: not to be seen by what is scored on it."""
-    return pydoc.hidden()
+available = pydoc.available
+hidden = pydoc.hidden
 
 
 def describe() -> Description:
@@ -66,35 +53,3 @@ def describe() -> Description:
         embedded=True,
         how_to_get="Install Python with its standard library complete.",
     )
-
-
-@cache
-def _splits() -> tuple[Text, Text]:
-    """Both splits, tokenised once in a process."""
-    paragraphs = _paragraphs()
-    order = np.random.RandomState(0).permutation(len(paragraphs))
-    first, second = int(0.8 * len(order)), int(0.9 * len(order))
-    parts = ["".join(paragraphs[place] for place in part) for part in np.split(order, [first, second])]
-    counts = Counter(parts[0])
-    most = sorted(counts, key=lambda letter: (-counts[letter], letter))[: VOCABULARY - 1]
-    kinds = [RARE, *most]
-    train, validation, test = (_numbered(part, kinds) for part in parts)
-    return (
-        Text(tokens=train, validation=validation, vocabulary=len(kinds)),
-        Text(tokens=test, validation=np.empty(0, np.int64), vocabulary=len(kinds)),
-    )
-
-
-def _paragraphs() -> list[str]:
-    """Each paragraph with the empty line after it, those of equal text once, in the order of the topics' names."""
-    if not available():
-        raise ReproError("This Python has no pydoc_data", describe().how_to_get)
-    from pydoc_data.topics import topics
-
-    found = [text.strip("\n") for name in sorted(topics) for text in re.split(r"\n\s*\n", topics[name])]
-    return [f"{text}\n\n" for text in dict.fromkeys(found) if text.strip()]
-
-
-def _numbered(text: str, kinds: Sequence[str]) -> NDArray[np.int64]:
-    number = {letter: place for place, letter in enumerate(kinds)}
-    return np.array([number.get(letter, 0) for letter in text], np.int64)

@@ -9,14 +9,8 @@ a file can be executed. The parsed arrays are kept in the cache.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import lzma
-import os
 import pickle
-import tarfile
-import tempfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.data.dataset import Dataset, Description, Split, arrays_digest
-from repro.data.download import download
+from repro.data._dataset import Dataset, Description, Split, arrays_digest
+from repro.data._download import download
+from repro.data._published import PublishedFiles, Read
 from repro.errors import ReproError, Unavailable
-from repro.paths import data_dirs, download_dir
+from repro.paths import atomic_write, download_dir
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 ARCHIVE = "cifar-10-python.tar.gz"
@@ -42,7 +37,14 @@ BATCH_HASHES = {
     "data_batch_5": "d91802434d8376bbaeeadf58a737e3a1b12ac839077e931237e0dcd43adcb154",
     "test_batch": "f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831",
 }
-LARGEST_BATCH = 32 << 20
+FILES = PublishedFiles(
+    title="CIFAR-10",
+    folder="cifar10",
+    forms=("{}.xz", f"{FOLDER}/{{}}"),
+    largest=32 << 20,
+    archive=ARCHIVE,
+    member=f"{FOLDER}/{{}}",
+)
 DIGEST = "e19905ad3e81cb6d0fb8b4c943f25a6a2649aea623a211c08fcbea0ef1909242"  # of the parsed arrays
 
 _NAMES = {
@@ -62,7 +64,7 @@ def load() -> Dataset[Split]:
     """
     splits = _cached()
     if splits is None:
-        read = _source()
+        read = FILES.find(BATCH_HASHES)
         if read is None:
             raise Unavailable("The dataset cifar10 is not on this machine", describe().how_to_get)
         splits = _parsed(read)
@@ -79,7 +81,7 @@ def digest() -> str:
 
 def available() -> bool:
     """Whether the data, or what was parsed from it, is on this machine."""
-    return _parsed_file().is_file() or _source() is not None
+    return _parsed_file().is_file() or FILES.find(BATCH_HASHES) is not None
 
 
 def describe() -> Description:
@@ -103,43 +105,6 @@ def fetch(progress: Callable[[int, int], None] | None = None) -> Path:
     return download(URL, download_dir() / "cifar10" / ARCHIVE, known_hash=ARCHIVE_HASH, progress=progress)
 
 
-Read = Callable[[str], bytes]
-"""Returns the bytes of a batch by its name."""
-
-
-def _source() -> Read | None:
-    """A reader of the first copy that is complete by file names, or None."""
-    for root in data_dirs():
-        folder = root / "cifar10"
-        if all((folder / f"{name}.xz").is_file() for name in BATCH_HASHES):
-            return lambda name, folder=folder: _unpacked(folder / f"{name}.xz")
-        if all((folder / FOLDER / name).is_file() for name in BATCH_HASHES):
-            return lambda name, folder=folder: (folder / FOLDER / name).read_bytes()
-        if (folder / ARCHIVE).is_file():
-            return lambda name, folder=folder: _archived(folder / ARCHIVE, name)
-    return None
-
-
-def _unpacked(path: Path) -> bytes:
-    try:
-        with lzma.open(path) as file:
-            return file.read(LARGEST_BATCH)
-    except (lzma.LZMAError, EOFError) as error:
-        raise _damaged(path.name, str(error)) from error
-
-
-def _archived(path: Path, name: str) -> bytes:
-    """One member, read in memory: nothing of the archive is ever written to the disk."""
-    try:
-        with tarfile.open(path) as archive:
-            member = archive.extractfile(f"{FOLDER}/{name}")
-            if member is None:
-                raise _damaged(path.name, f"{name} is not a file in it")
-            return member.read(LARGEST_BATCH)
-    except (tarfile.TarError, zlib.error, EOFError, KeyError, OSError) as error:
-        raise _damaged(path.name, str(error)) from error
-
-
 def _parsed(read: Read) -> tuple[Split, Split]:
     batches = [_batch(name, read(name)) for name in BATCH_HASHES]
     return _split(batches[:5]), _split(batches[5:])
@@ -152,9 +117,7 @@ def _split(batches: list[tuple[NDArray[np.uint8], NDArray[np.int64]]]) -> Split:
 
 def _batch(name: str, data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images [10000, 32, 32, 3] and labels [10000] of a batch."""
-    found = hashlib.sha256(data).hexdigest()
-    if found != BATCH_HASHES[name]:
-        raise _damaged(name, f"its sha256 is {found[:16]}, not {BATCH_HASHES[name][:16]}")
+    FILES.check(name, data, BATCH_HASHES[name])
     content = unpickle(data)
     planes: NDArray[np.uint8] = content[b"data"].reshape(-1, 3, 32, 32)  # red, green and blue planes
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), np.asarray(content[b"labels"], dtype=np.int64)
@@ -176,11 +139,7 @@ def unpickle(data: bytes) -> dict[bytes, Any]:
     try:
         return _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except (pickle.UnpicklingError, ValueError, EOFError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise _damaged("a batch", str(error)) from error
-
-
-def _damaged(name: str, why: str) -> ReproError:
-    return ReproError(f"CIFAR-10: {name} is damaged or another file ({why})", "Delete it and fetch it again.")
+        raise FILES.damaged("a batch", str(error)) from error
 
 
 def _parsed_file() -> Path:
@@ -188,12 +147,13 @@ def _parsed_file() -> Path:
 
 
 def _cached() -> tuple[Split, Split] | None:
-    """What was parsed before, if it is sound."""
-    path = _parsed_file()
+    """What was parsed before, if it is undamaged."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            train = Split(images=arrays["train_images"], labels=arrays["train_labels"], classes=10)
-            test = Split(images=arrays["test_images"], labels=arrays["test_labels"], classes=10)
+        with np.load(_parsed_file(), allow_pickle=False) as arrays:
+            train, test = (
+                Split(images=arrays[f"{part}_images"], labels=arrays[f"{part}_labels"], classes=10)
+                for part in ("train", "test")
+            )
     except Exception:  # whatever damage does to a zip file of arrays: it is parsed again
         return None
     return (train, test) if arrays_digest(train, test) == DIGEST else None
@@ -201,20 +161,13 @@ def _cached() -> tuple[Split, Split] | None:
 
 def _keep(train: Split, test: Split) -> None:
     """Keep the arrays; a cache that cannot be written only costs parsing again."""
-    path = _parsed_file()
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        train_images=np.asarray(train.images),
+        train_labels=train.labels,
+        test_images=np.asarray(test.images),
+        test_labels=test.labels,
+    )
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(
-                    file,
-                    train_images=np.asarray(train.images),
-                    train_labels=train.labels,
-                    test_images=np.asarray(test.images),
-                    test_labels=test.labels,
-                )
-            os.replace(temporary, path)
-        except OSError:
-            os.unlink(temporary)
-            raise
+        atomic_write(_parsed_file(), buffer.getvalue())

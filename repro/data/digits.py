@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.data.dataset import Dataset, Description, Split, arrays_digest
+from repro.data._dataset import Dataset, Description, Split, arrays_digest
 from repro.errors import ReproError
 
 TRAIN = 1400
@@ -41,11 +41,6 @@ def load() -> Dataset[Split]:
             f"scikit-learn's digits have digest {found[:12]}, not {DIGEST[:12]}", "Reinstall scikit-learn."
         )
     return Dataset(name="digits", train=train, test=test, digest=DIGEST)
-
-
-def digest() -> str:
-    """The sha256 of both splits, without reading them."""
-    return DIGEST
 
 
 def available() -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from repro.data.dataset import Dataset, Description, Split
+from repro.data._dataset import Dataset, Description, Split
 from repro.errors import ReproError, Unavailable
 from repro.paths import data_dirs
 
@@ -27,9 +28,7 @@ def load() -> Dataset[Split]:
         Unavailable: if the folder is not on this machine.
         ReproError: if the two splits do not have the same classes, or one has no images.
     """
-    root = _root()
-    if root is None:
-        raise Unavailable("The dataset imagenet is not on this machine", describe().how_to_get)
+    root = _present_root()
     listing = _listing(root)
     classes = {split: sorted({path.split("/")[1] for path, _ in files}) for split, files in listing.items()}
     if not classes["train"] or classes["train"] != classes["val"]:
@@ -49,11 +48,8 @@ def digest() -> str:
     Raises:
         Unavailable: if the folder is not on this machine.
     """
-    root = _root()
-    if root is None:
-        raise Unavailable("The dataset imagenet is not on this machine", describe().how_to_get)
     total = hashlib.sha256()
-    for files in _listing(root).values():
+    for files in _listing(_present_root()).values():
         for path, size in files:
             total.update(f"{path} {size}\n".encode())
     return total.hexdigest()
@@ -100,23 +96,26 @@ def _root() -> Path | None:
     return next((f for f in folders if (f / "train").is_dir() and (f / "val").is_dir()), None)
 
 
+def _present_root() -> Path:
+    root = _root()
+    if root is None:
+        raise Unavailable("The dataset imagenet is not on this machine", describe().how_to_get)
+    return root
+
+
 @lru_cache(maxsize=4)
 def _listing(root: Path) -> dict[str, list[tuple[str, int]]]:
     """Per split, every image's path below `root` and its size, sorted; listed once in a process."""
     return {split: sorted(_images(root, split)) for split in ("train", "val")}
 
 
-def _images(root: Path, split: str) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = []
+def _images(root: Path, split: str) -> Iterator[tuple[str, int]]:
     for folder in os.scandir(root / split):
         if folder.is_dir():
             with os.scandir(folder.path) as entries:
-                found += [
-                    (f"{split}/{folder.name}/{entry.name}", entry.stat().st_size)
-                    for entry in entries
-                    if entry.name.upper().endswith((".JPEG", ".JPG"))
-                ]
-    return found
+                for entry in entries:
+                    if entry.name.upper().endswith((".JPEG", ".JPG")):
+                        yield f"{split}/{folder.name}/{entry.name}", entry.stat().st_size
 
 
 def _split(root: Path, files: list[tuple[str, int]], classes: list[str]) -> Split:

@@ -8,60 +8,36 @@ uniform points, makes as many examples as are wanted.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.data.dataset import Dataset, Description
+from repro.data._dataset import Dataset, Description
+from repro.data._published import PublishedFiles
 from repro.errors import ReproError, Unavailable
-from repro.paths import data_dirs
+from repro.task import Sequences
 
 URL = "http://goo.gl/NDcOIG"
 FILE = "convex_hull_5_test.txt"
 DIGEST = "0e5ba4d58c21f035a18c72403ffc1ef0a4525e8b407369bcb5f4b564561df99e"  # of the unpacked file
 PACKED_BYTES = 500_073
-LARGEST = 8 << 20
+FILES = PublishedFiles(title="Pointer Networks", folder="ptrnet", forms=("{}.gz", "{}"), largest=8 << 20)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Rows:
-    """Sequences of different lengths, padded at their ends; `repro.task.Sequences` in what lies below the contract.
-
-    Attributes:
-        items: [N, L] or [N, L, D].
-        lengths: items of each sequence that count, [N].
-    """
-
-    items: NDArray[Any]
-    lengths: NDArray[np.int64]
-
-    def copied(self) -> Rows:
-        """The same sequences in memory of their own."""
-        return Rows(items=self.items.copy(), lengths=self.lengths.copy())
-
-    def same(self, other: Rows) -> bool:
-        """Whether items and lengths are equal."""
-        return np.array_equal(self.items, other.items) and np.array_equal(self.lengths, other.lengths)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Problems:
-    """Inputs and the answers that belong to them.
+class PublishedHulls:
+    """Points and their hulls.
 
     Attributes:
         inputs: points [N, L, 2], float32.
-        outputs: places [N, M], counted from 0.
+        outputs: places [N, M] of the hulls' corners, counted from 0.
     """
 
-    inputs: Rows
-    outputs: Rows
+    inputs: Sequences
+    outputs: Sequences
 
     def __post_init__(self) -> None:
         if len(self.inputs.lengths) != len(self.outputs.lengths):
@@ -70,34 +46,29 @@ class Problems:
     def __len__(self) -> int:
         return len(self.inputs.lengths)
 
-    def copied(self) -> Problems:
-        """The same problems in memory of their own."""
-        return Problems(inputs=self.inputs.copied(), outputs=self.outputs.copied())
+    def copied(self) -> PublishedHulls:
+        """The same hulls in memory of their own."""
+        return PublishedHulls(inputs=_copied(self.inputs), outputs=_copied(self.outputs))
 
-    def same(self, other: Problems) -> bool:
-        """Whether points and answers are equal."""
-        return self.inputs.same(other.inputs) and self.outputs.same(other.outputs)
+    def same(self, other: PublishedHulls) -> bool:
+        """Whether points and hulls are equal."""
+        return _same(self.inputs, other.inputs) and _same(self.outputs, other.outputs)
 
 
-def load() -> Dataset[Problems]:
-    """No training problems and 10,000 test problems of five points.
+def load() -> Dataset[PublishedHulls]:
+    """No hulls to learn from, and 10,000 of five points to test on.
 
     Raises:
         Unavailable: if the file is not on this machine.
         ReproError: if it is damaged or another one.
     """
-    path = _path()
-    if path is None:
+    read = FILES.find([FILE])
+    if read is None:
         raise Unavailable("The dataset ptrnet is not on this machine", describe().how_to_get)
-    data = _read(path)
-    found = hashlib.sha256(data).hexdigest()
-    if found != DIGEST:
-        raise _damaged(path.name, f"its sha256 is {found[:16]}, not {DIGEST[:16]}")
+    data = read(FILE)
+    FILES.check(FILE, data, DIGEST)
     test = parse(data.decode("ascii"))
-    none = [Rows(items=rows.items[:0], lengths=rows.lengths[:0]) for rows in (test.inputs, test.outputs)]
-    return Dataset(
-        name="ptrnet", train=Problems(inputs=none[0], outputs=none[1]), test=test, digest=DIGEST, note="test set only"
-    )
+    return Dataset(name="ptrnet", train=parse(""), test=test, digest=DIGEST, note="test set only")
 
 
 def digest() -> str:
@@ -107,7 +78,7 @@ def digest() -> str:
 
 def available() -> bool:
     """Whether the file is on this machine."""
-    return _path() is not None
+    return FILES.find([FILE]) is not None
 
 
 def describe() -> Description:
@@ -125,15 +96,15 @@ def describe() -> Description:
     )
 
 
-def parse(text: str) -> Problems:
-    """Problems in the published format.
+def parse(text: str) -> PublishedHulls:
+    """Hulls in the published format.
 
     Raises:
         ReproError: naming the line, counted from 1, and what is wrong with it.
     """
     rows = [_line(number, line) for number, line in enumerate(text.splitlines(), start=1)]
     points, places = [points for points, _ in rows], [places for _, places in rows]
-    return Problems(inputs=_padded(points, np.float32, (2,)), outputs=_padded(places, np.int64, ()))
+    return PublishedHulls(inputs=_padded(points, np.float32, (2,)), outputs=_padded(places, np.int64, ()))
 
 
 def _line(number: int, line: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -154,33 +125,21 @@ def _line(number: int, line: str) -> tuple[NDArray[np.float32], NDArray[np.int64
     return points.reshape(-1, 2), places[:-1] - 1
 
 
-def _padded(rows: Sequence[NDArray[Any]], kind: type, tail: tuple[int, ...]) -> Rows:
+def _padded(rows: Sequence[NDArray[Any]], kind: type, tail: tuple[int, ...]) -> Sequences:
     lengths = np.array([len(row) for row in rows], np.int64)
     items = np.zeros((len(rows), int(lengths.max(initial=0)), *tail), kind)
     for own, row in zip(items, rows, strict=True):
         own[: len(row)] = row
-    return Rows(items=items, lengths=lengths)
+    return Sequences(items=items, lengths=lengths)
 
 
-def _path() -> Path | None:
-    """The first copy there is, or None."""
-    names = (f"{FILE}.gz", FILE)
-    return next((p for root in data_dirs() for p in (root / "ptrnet" / name for name in names) if p.is_file()), None)
+def _copied(rows: Sequences) -> Sequences:
+    return Sequences(items=rows.items.copy(), lengths=rows.lengths.copy())
 
 
-def _read(path: Path) -> bytes:
-    if path.suffix != ".gz":
-        return path.read_bytes()
-    try:
-        with gzip.open(path) as file:
-            return file.read(LARGEST)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(path.name, str(error)) from error
+def _same(rows: Sequences, other: Sequences) -> bool:
+    return np.array_equal(rows.items, other.items) and np.array_equal(rows.lengths, other.lengths)
 
 
 def _wrong(number: int, why: str) -> ReproError:
     return ReproError(f"Pointer Networks: line {number} of {FILE} cannot be read: {why}", "Restore the published file.")
-
-
-def _damaged(name: str, why: str) -> ReproError:
-    return ReproError(f"Pointer Networks: {name} is damaged or another file ({why})", "Delete it and get it again.")

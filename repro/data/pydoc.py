@@ -15,14 +15,15 @@ import importlib.util
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from repro.data.dataset import Dataset, Description, Text, text_digest
+from repro.data._dataset import Dataset, Description, Text, text_dataset, text_splits
 from repro.errors import ReproError
+
+T = TypeVar("T")
 
 VOCABULARY = 2000
 END, UNKNOWN = "<eos>", "<unk>"
@@ -37,14 +38,16 @@ def load() -> Dataset[Text]:
     Raises:
         ReproError: if this Python came without the text.
     """
-    train, test = _splits()
-    return Dataset(name="pydoc", train=train, test=test, digest=digest())
-
-
-@cache
-def digest() -> str:
-    """The sha256 of both splits."""
-    return text_digest(*_splits())
+    found = (tuple(WORD.findall(text.lower())) for text in paragraphs())
+    parts = shuffled([[*words, END] for words in dict.fromkeys(found) if words])
+    counts = Counter(word for words in parts[0] for word in words[:-1])
+    most = sorted(counts, key=lambda word: (-counts[word], word))[: VOCABULARY - 2]
+    number = {word: place for place, word in enumerate([UNKNOWN, END, *most])}
+    unknown = number[UNKNOWN]
+    train, validation, test = (
+        np.array([number.get(word, unknown) for words in part for word in words], np.int64) for part in parts
+    )
+    return text_dataset("pydoc", text_splits(train, validation, test, len(number)))
 
 
 def available() -> bool:
@@ -72,35 +75,21 @@ def describe() -> Description:
     )
 
 
-@cache
-def _splits() -> tuple[Text, Text]:
-    """Both splits, tokenised once in a process."""
-    paragraphs = _paragraphs()
-    order = np.random.RandomState(0).permutation(len(paragraphs))
-    shuffled = [paragraphs[place] for place in order]
-    first, second = int(0.8 * len(shuffled)), int(0.9 * len(shuffled))
-    parts = shuffled[:first], shuffled[first:second], shuffled[second:]
-    counts = Counter(word for paragraph in parts[0] for word in paragraph[:-1])
-    most = sorted(counts, key=lambda word: (-counts[word], word))[: VOCABULARY - 2]
-    number = {word: place for place, word in enumerate([UNKNOWN, END, *most])}
-    train, validation, test = (_numbered(part, number) for part in parts)
-    return (
-        Text(tokens=train, validation=validation, vocabulary=len(number)),
-        Text(tokens=test, validation=np.empty(0, np.int64), vocabulary=len(number)),
-    )
+def paragraphs() -> list[str]:
+    """All paragraphs, in the order of the topics' names; some stand several times.
 
-
-def _paragraphs() -> list[list[str]]:
-    """The words of each paragraph, those of equal text once, in the order of the topics' names."""
+    Raises:
+        ReproError: if this Python came without the text.
+    """
     if not available():
         raise ReproError("This Python has no pydoc_data", describe().how_to_get)
     from pydoc_data.topics import topics
 
-    texts = [text for name in sorted(topics) for text in re.split(r"\n\s*\n", topics[name])]
-    found = [[*WORD.findall(text.lower()), END] for text in texts]
-    return [list(words) for words in dict.fromkeys(map(tuple, found)) if len(words) > 1]
+    return [text for name in sorted(topics) for text in re.split(r"\n\s*\n", topics[name])]
 
 
-def _numbered(paragraphs: Sequence[Sequence[str]], number: dict[str, int]) -> NDArray[np.int64]:
-    unknown = number[UNKNOWN]
-    return np.array([number.get(word, unknown) for words in paragraphs for word in words], np.int64)
+def shuffled(items: Sequence[T]) -> list[list[T]]:
+    """What belongs to training, validation and test, 80, 10 and 10 % of the items."""
+    order = np.random.RandomState(0).permutation(len(items))
+    cuts = [int(0.8 * len(items)), int(0.9 * len(items))]
+    return [[items[place] for place in part] for part in np.split(order, cuts)]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.data.dataset import Dataset, Description, Text, text_digest
+from repro.data._dataset import Dataset, Description, Text, text_dataset, text_splits
 from repro.errors import ReproError
 
 VOCABULARY = 256
@@ -34,14 +34,15 @@ def load() -> Dataset[Text]:
     Raises:
         ReproError: if this Python came without the source of its library.
     """
-    train, test = _splits()
-    return Dataset(name="stdlib", train=train, test=test, digest=digest())
-
-
-@cache
-def digest() -> str:
-    """The sha256 of both splits."""
-    return text_digest(*_splits())
+    if not available():
+        raise ReproError("This Python lacks the source of its standard library", describe().how_to_get)
+    files = list(dict.fromkeys(path.read_bytes() for path in _paths()))
+    order = np.random.RandomState(0).permutation(len(files))
+    parts = np.split(order, [int(0.9 * len(order)), int(0.95 * len(order))])
+    train, validation, test = (
+        np.frombuffer(b"".join(files[place] + b"\0" for place in part), np.uint8).astype(np.int64) for part in parts
+    )
+    return text_dataset("stdlib", text_splits(train, validation, test, VOCABULARY))
 
 
 @cache
@@ -59,23 +60,6 @@ def describe() -> Description:
         licence="PSF-2.0",
         embedded=True,
         how_to_get="Install Python with the source of its standard library.",
-    )
-
-
-@cache
-def _splits() -> tuple[Text, Text]:
-    """Both splits, read once in a process."""
-    if not available():
-        raise ReproError("This Python lacks the source of its standard library", describe().how_to_get)
-    files = list(dict.fromkeys(path.read_bytes() for path in _paths()))
-    order = np.random.RandomState(0).permutation(len(files))
-    parts = np.split(order, [int(0.9 * len(order)), int(0.95 * len(order))])
-    train, validation, test = (
-        np.frombuffer(b"".join(files[place] + b"\0" for place in part), np.uint8).astype(np.int64) for part in parts
-    )
-    return (
-        Text(tokens=train, validation=validation, vocabulary=VOCABULARY),
-        Text(tokens=test, validation=np.empty(0, np.int64), vocabulary=VOCABULARY),
     )
 
 

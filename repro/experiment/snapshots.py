@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.determinism import THREADS
-from repro.distributed import rank, share, world
+from repro.code_digest import digest, object_closure
 from repro.errors import ReproError
-from repro.experiment import Setting
-from repro.machine import device_class, software
-from repro.paths import cache_dir, write_whole
-from repro.source import digest, object_closure
+from repro.experiment.setting import Setting
+from repro.machine.determinism import THREADS
+from repro.machine.environment import device_class, software
+from repro.machine.process_group import broadcast_from_rank0, rank, world
+from repro.paths import atomic_write, cache_dir
 from repro.task import Predictor
 
 KEPT = 2  # newest snapshots: one may turn out to be damaged
@@ -57,7 +57,7 @@ class Snapshots:
         np.savez(buffer, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType] -- a flag, not an array
         content = buffer.getbuffer()
         try:
-            write_whole(self._path(step), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+            atomic_write(self._path(step), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
             for path in self._all()[KEPT:]:
                 path.unlink()
         except OSError as error:
@@ -108,7 +108,7 @@ def snapshots_of(implementation: Any, setting: Setting, *, seed: int) -> Snapsho
     return Snapshots(cache_dir() / "snapshots" / digest(repr(sorted(facts.items()))))
 
 
-def trained(
+def train_with_snapshots(
     implementation: Any, setting: Setting, images: Any, *, seed: int, every: int
 ) -> tuple[Predictor, Snapshots | None]:
     """The predictor at the end of training, and its snapshots, for the caller to clear once it has measured.
@@ -129,7 +129,7 @@ def trained(
     marks = range(every, every * MOST, every) if kept else ()
     predictor: Any = None
     for step, predictor in implementation.train(
-        setting.config, images, seed=seed, device=setting.device, checkpoints=marks, **further
+        setting.config, images, seed=seed, device=setting.device, eval_steps=marks, **further
     ):
         if kept is not None and step > last and rank() == 0 and hasattr(predictor, "snapshot"):
             kept.put(step, predictor.snapshot())
@@ -140,7 +140,7 @@ def trained(
 
 def _shared(kept: Snapshots) -> tuple[int, dict[str, NDArray[Any]]] | None:
     """The newest snapshot, which under torchrun rank 0 reads for all processes."""
-    return share(kept.latest) if world() > 1 else kept.latest()
+    return broadcast_from_rank0(kept.latest) if world() > 1 else kept.latest()
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]] | None:

@@ -12,7 +12,7 @@ THREADS = 1
 """Compute threads of a trial on a CPU: one, so that results do not depend on the number of cores."""
 
 
-def prepare(seed: int, device: str) -> None:
+def make_deterministic(seed: int, device: str) -> None:
     """Seed every global generator and switch deterministic algorithms on.
 
     torch is only touched where the implementation has imported it. References take their randomness from the

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from repro import nvml
+from repro.machine import nvml
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,7 +23,7 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def join(device: Device) -> None:
+def init_process_group(device: Device) -> None:
     """Form the process group that references train in; does nothing without torchrun."""
     if world() == 1:
         return
@@ -38,7 +38,7 @@ def join(device: Device) -> None:
         distributed.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
-def leave() -> None:
+def destroy_process_group() -> None:
     """End the process group, if there is one. All processes must call this before they exit.
 
     A thread of gloo's that frees its last piece of work while the interpreter shuts down aborts the process: it asks
@@ -53,7 +53,7 @@ def leave() -> None:
         distributed.destroy_process_group()
 
 
-def share(make: Callable[[], T]) -> T:
+def broadcast_from_rank0(make: Callable[[], T]) -> T:
     """What `make` returns or raises in rank 0, in every process. All of them must call this.
 
     Raises:

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 import msgspec
 import psutil
 
-from repro import nvml
 from repro.errors import ReproError
-from repro.rapl import Rapl
+from repro.machine import nvml
+from repro.machine.rapl import Rapl
 
 INTERVAL_S = 0.5
 SHORTEST_S = 1.0  # shorter trials keep no series
@@ -226,15 +226,12 @@ class Tree:
         return round(100 * max(0.0, total - used) / max(now - before, 1e-9), 1)
 
     def _each(self, read: Callable[[psutil.Process], T]) -> list[T]:
-        found: list[T] = []
-        try:
-            members = [self._root, *self._root.children(recursive=True)]
-        except psutil.Error:
-            return found
-        for process in members:
-            with contextlib.suppress(psutil.Error, OSError, StopIteration):
-                found.append(read(process))
-        return found
+        answers: list[T] = []
+        with contextlib.suppress(psutil.Error):
+            for process in (self._root, *self._root.children(recursive=True)):
+                with contextlib.suppress(psutil.Error, OSError, StopIteration):
+                    answers.append(read(process))
+        return answers
 
 
 def _high_water(process: psutil.Process) -> int:
@@ -270,11 +267,7 @@ def _columns(rows: list[tuple[float | None, ...]]) -> Series:
 
 def _current_gpu() -> nvml.Gpu | None:
     """The GPU torch is using; before torch has started one, the first visible GPU."""
-    found = _gpu_of_torch()
-    if found is None:
-        gpus = nvml.visible()
-        found = gpus[0] if gpus else None
-    return found
+    return _gpu_of_torch() or next(iter(nvml.visible()), None)
 
 
 def _gpu_of_torch() -> nvml.Gpu | None:

@@ -13,7 +13,6 @@ import secrets
 import tempfile
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -21,6 +20,7 @@ import msgspec
 from filelock import FileLock
 
 from repro.errors import ReproError, unknown
+from repro.numbers import now
 
 Scope = Literal["publish", "verify", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -91,7 +91,7 @@ class Tokens:
             id=own,
             name=name,
             scopes=tuple(scope for scope in SCOPES if scope in scopes),
-            created=_now(),
+            created=now(),
             salt=salt.hex(),
             digest=_digest(secret, salt),
         )
@@ -109,7 +109,7 @@ class Tokens:
             raise unknown("token", own, known)
         if known[own].revoked is not None:
             return known[own]
-        revoked = msgspec.structs.replace(known[own], revoked=_now())
+        revoked = msgspec.structs.replace(known[own], revoked=now())
         self._change(revoked)
         return revoked
 
@@ -188,7 +188,3 @@ def _write_private(path: Path, data: bytes) -> None:
 
 def _digest(secret: str, salt: bytes) -> str:
     return hashlib.scrypt(secret.encode(), salt=salt, n=COST, r=8, p=1, dklen=32).hex()
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

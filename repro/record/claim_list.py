@@ -1,4 +1,4 @@
-"""All claims of a project as one file, for readers that may not load claims: the board shows what nobody has run."""
+"""The claims of a paper as a file, for readers that may not load claims: the board shows what nobody has run."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ from typing import Literal
 
 import msgspec
 
-from repro.claim import Claim
+from repro.claim.claim import Claim
 from repro.errors import ReproError
 from repro.paper import Paper
-from repro.record import ClaimPart, Strict, claim_part
-
-NAME = "catalogue.json"
+from repro.record.record import ClaimPart, Strict, claim_part
 
 
-class Listed(Strict, frozen=True, kw_only=True):
+class CatalogueEntry(Strict, frozen=True, kw_only=True):
     """A claim, or a row of one, as it stands today.
 
     Attributes:
-        paper: its key.
         seeds: how many seeds each arm is drawn at.
         controls: names of the sabotaged implementations that its criterion must reject.
         cost: what it costs to run; "" for the claims that any machine can run.
     """
 
-    paper: str
     claim: ClaimPart
     seeds: int
     controls: tuple[str, ...]
@@ -39,46 +35,51 @@ class Listed(Strict, frozen=True, kw_only=True):
         return f"repro run '{self.claim.id}' --controls{tier}"
 
 
-class Listing(Strict, frozen=True, kw_only=True):
-    """All papers and claims of a project."""
+class PaperCatalogue(Strict, frozen=True, kw_only=True):
+    """A paper and all its claims."""
 
-    schema: Literal[1] = 1
-    papers: tuple[Paper, ...]
-    claims: tuple[Listed, ...]
-
-
-def path_of(root: Path) -> Path:
-    """Where the file lies: beside the records that are published with it."""
-    return root / "leaderboard" / NAME
+    schema: Literal[2] = 2
+    paper: Paper
+    claims: tuple[CatalogueEntry, ...]
 
 
-def listing(papers: Iterable[Paper], claims: Iterable[Claim]) -> Listing:
-    """Papers and claims, sorted by key and id."""
-    found = [
-        Listed(paper=one.paper.key, claim=claim_part(one), seeds=one.seeds, controls=one.controls, cost=one.cost)
-        for one in claims
-    ]
-    return Listing(
-        papers=tuple(sorted(papers, key=lambda one: one.key)), claims=tuple(sorted(found, key=lambda one: one.claim.id))
-    )
+def folder_of(root: Path) -> Path:
+    """Where the files lie, `<key>.json`: beside the records that are published with them."""
+    return root / "leaderboard" / "catalogue"
 
 
-def encode(found: Listing) -> bytes:
-    """JSON with a line for each paper and each claim, so that a change of one claim is a change of one line."""
-    papers, claims = (
-        b",\n".join(msgspec.json.encode(one, order="deterministic") for one in part)
-        for part in (found.papers, found.claims)
-    )
-    return b'{"schema":%d,"papers":[\n%s\n],"claims":[\n%s\n]}\n' % (found.schema, papers, claims)
+def listing(paper: Paper, claims: Iterable[Claim]) -> PaperCatalogue:
+    """A paper and its claims, sorted by id."""
+    found = [CatalogueEntry(claim=claim_part(c), seeds=c.seeds, controls=c.controls, cost=c.cost) for c in claims]
+    return PaperCatalogue(paper=paper, claims=tuple(sorted(found, key=lambda listed: listed.claim.id)))
 
 
-def decode(data: bytes) -> Listing:
-    """The listing in a file's bytes.
+def encode(found: PaperCatalogue) -> bytes:
+    """JSON with a line for the paper and each claim, so that a change of one claim is a change of one line."""
+    paper, *claims = (msgspec.json.encode(part, order="deterministic") for part in (found.paper, *found.claims))
+    return b'{"schema":%d,"paper":\n%s\n,"claims":[\n%s\n]}\n' % (found.schema, paper, b",\n".join(claims))
+
+
+def read(root: Path) -> list[PaperCatalogue]:
+    """The listings of a project, in the order of their papers' keys.
 
     Raises:
-        ReproError: if they are none.
+        ReproError: if there are none, or a file is damaged or of another paper than its name says.
+        OSError: if a file cannot be read.
     """
+    folder = folder_of(root)
+    found = {path: _decoded(path) for path in sorted(folder.glob("*.json"))}
+    if not found:
+        raise ReproError(f"There is no {folder.name} of claims", "Run `repro readme`, which writes it.")
+    for path, part in found.items():
+        if path.stem != part.paper.key:
+            raise ReproError(f"{folder.name}/{path.name} is of {part.paper.key}", "Run `repro readme`.")
+    return list(found.values())
+
+
+def _decoded(path: Path) -> PaperCatalogue:
     try:
-        return msgspec.json.decode(data, type=Listing)
+        return msgspec.json.decode(path.read_bytes(), type=PaperCatalogue)
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors that name the place
-        raise ReproError(f"{NAME} cannot be read: {error}", "Run `repro readme`, which writes it anew.") from error
+        problem = f"{path.parent.name}/{path.name} cannot be read: {error}"
+        raise ReproError(problem, "Run `repro readme`, which writes it anew.") from error

@@ -1,6 +1,6 @@
 """Records: a verdict with its raw samples and its provenance, as strictly checked JSON named by its own hash.
 
-A record is never edited, only superseded. `python -m repro.record` prints the JSON schema of the format.
+A record is never edited, only superseded. `python -m repro.record.record` prints the JSON schema of the format.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from repro.claim import Claim
-from repro.criterion import Criterion
+from repro.claim.claim import Claim
+from repro.claim.finding import Explanation
+from repro.criterion.comparisons import Criterion
+from repro.criterion.measurement import Better, Sample
+from repro.criterion.verdict import Evidence, Outcome, RecordedOutcome, Verdict
 from repro.errors import ReproError
-from repro.machine import Machine, Software, Source
-from repro.measurement import Sample
+from repro.machine.environment import Machine, Software, Source
+from repro.machine.telemetry import Usage
 from repro.paper import Paper, Reported
-from repro.telemetry import Usage
-from repro.verdict import Evidence, Verdict, Word
 
 SCHEMA = 1
 LARGEST = 32 << 20  # bytes of a record file
@@ -49,6 +50,7 @@ class ClaimPart(Strict, frozen=True, kw_only=True):
         says: the statement, in our words.
         place: where the paper says it.
         expected_refuted: the source that shows the claim not to hold, for a finding.
+        explanation: of a finding, the paper's words, the settings and the calculation; left out for all others.
     """
 
     id: str
@@ -63,10 +65,11 @@ class ClaimPart(Strict, frozen=True, kw_only=True):
     tier: Literal["cpu", "gpu", "cluster"]
     evidence: Evidence
     expected_refuted: str | None = None
+    explanation: Explanation | msgspec.UnsetType = msgspec.UNSET
 
 
 class Ratio(Strict, frozen=True, kw_only=True):
-    """What a submission costs beside the reference, both run in the same isolation on one machine, by turns.
+    """What a submission costs beside the reference, both run in the same isolation on one machine, interleaved.
 
     Attributes:
         what: "time to train", "time to predict", "peak memory" or "energy"; for other functions "time to <name>".
@@ -74,8 +77,7 @@ class Ratio(Strict, frozen=True, kw_only=True):
         low: lower end of the 95 % t interval of the ratio; None with a single pair.
         high: its upper end.
         pairs: how many.
-        unit: unit of `reference`.
-        reference: the reference's own geometric mean.
+        reference: the reference's own geometric mean, in `unit`.
     """
 
     what: str
@@ -136,6 +138,7 @@ class SamplePart(Strict, frozen=True, kw_only=True):
         values: a number for each seed, or a row of numbers for each; None where a run diverged.
         x: the grid that the rows run over.
         expected: what exact reasoning demands.
+        better: which way the quantity improves; left out where it has no such way.
     """
 
     arm: str
@@ -146,6 +149,7 @@ class SamplePart(Strict, frozen=True, kw_only=True):
     x: tuple[float | None, ...] | None = None
     x_unit: str = ""
     expected: float | tuple[float | None, ...] | None = None
+    better: Better | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if len(self.seeds) != len(self.values):
@@ -195,7 +199,7 @@ class Record(Strict, frozen=True, kw_only=True):
         id: hash of all the rest; zeros before `seal`.
         created: when, in UTC.
         paper: the publication with its facts and story, so that a record can be read without the project.
-        word: what people read, such as "supported".
+        word: the outcome as it is recorded, such as "supported"; see `outcome`.
         powerless: a control could not be told from the reference, so the verdict counts as inconclusive.
         flag: what a reviewer should look at, such as "better than the reference band"; "" for nothing.
         data: sha256 by name, of every dataset used.
@@ -212,7 +216,7 @@ class Record(Strict, frozen=True, kw_only=True):
     implementation: ImplementationPart
     samples: tuple[SamplePart, ...]
     verdict: Verdict
-    word: Word
+    word: RecordedOutcome
     controls: tuple[ControlPart, ...] = ()
     powerless: bool = False
     flag: str = ""
@@ -224,6 +228,11 @@ class Record(Strict, frozen=True, kw_only=True):
     runner: Literal["self-reported", "verified"] = "self-reported"
     supersedes: Id | None = None
     command: str
+
+    @property
+    def outcome(self) -> Outcome:
+        """What people read of it."""
+        return Outcome.read(self.word, powerless=self.powerless)
 
 
 class _Head(msgspec.Struct):
@@ -318,6 +327,7 @@ def sample_part(sample: Sample) -> SamplePart:
         x=None if sample.x is None else _numbers(sample.x),
         x_unit=sample.x_unit,
         expected=None if sample.expected is None else _numbers(sample.expected),
+        better=msgspec.UNSET if sample.better is None else sample.better,
     )
 
 
@@ -332,6 +342,7 @@ def as_sample(part: SamplePart) -> Sample:
         x=None if part.x is None else np.asarray(part.x, dtype=float),
         x_unit=part.x_unit,
         expected=None if part.expected is None else np.asarray(part.expected, dtype=float),
+        better=None if part.better is msgspec.UNSET else part.better,
     )
 
 
@@ -343,13 +354,14 @@ def claim_part(claim: Claim) -> ClaimPart:
         row=claim.row,
         version=claim.version,
         digest=claim.digest(),
-        says=claim.says,
+        says=claim.statement,
         place=claim.place,
         criterion=claim.criterion,
         reported=claim.reported,
         tier=claim.tier,
         evidence=claim.evidence,
         expected_refuted=claim.expected.source if claim.expected else None,
+        explanation=(claim.expected and claim.expected.explanation) or msgspec.UNSET,
     )
 
 

@@ -6,26 +6,29 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Unpack
 
-import msgspec
+import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy import exc
 
 from repro.errors import ReproError
-from repro.index import Found, Index, Problem, Row, Stamp, check, local, reading, shared, snapshot
-from repro.paths import write_whole
-from repro.record import LARGEST, Record, decode, encode, file_name
+from repro.paths import atomic_write
+from repro.record import databases
+from repro.record.index import Index, Problem, Row, ScannedFile, Stamp, check
+from repro.record.queries import RecordQueries, Where, newest
+from repro.record.record import LARGEST, Record, decode, encode, file_name
 
 BATCH = 200  # files that are read into the index in one transaction
 MANY = 1000  # files of a folder that `Store.version` looks at one by one
 
-__all__ = ["Problem", "Row", "Store", "Union", "newest"]
+__all__ = ["Problem", "Row", "Store", "MergedStore", "newest"]
 
 
-class Store:
+class Store(RecordQueries):
     """Records below a folder: `records/<paper>/<first digits of the hash>.json`.
 
     Nothing is made before it is first used. Several processes may use a store at once.
@@ -50,7 +53,7 @@ class Store:
         """Write a sealed record whole or not at all, and index it. Adding it again changes nothing.
 
         Raises:
-            ReproError: if the store is read-only or its disk is full, with what to do; or if the record is not sound.
+            ReproError: if the store is read-only or its disk is full, with what to do; or if the record is not valid.
         """
         if self.read_only:
             raise ReproError(f"The store {self.root} was opened for reading only", "Open another one.")
@@ -58,153 +61,16 @@ class Store:
         decode(data)
         check(record)
         path = self.path(record)
-        if not path.is_file() or path.read_bytes() != data:
-            with self._explained():
-                write_whole(path, data)
-        found = Found(self._relative(path), self._stamp(path), record, data.decode())
         with self._explained():
-            self._index.update([found])
+            if not path.is_file() or path.read_bytes() != data:
+                atomic_write(path, data)
+            stamp = self._stamped(path.stat())
+            self._index.update([ScannedFile(self._relative(path), stamp, record, data.decode())])
         return path
 
     def path(self, record: Record) -> Path:
         """Where the file of a record lies."""
         return self.root / "records" / record.paper.key / file_name(record)
-
-    def get(self, name: str) -> Record:
-        """The record with this id, or the only one whose id begins so ("sha256:" may be left out).
-
-        Raises:
-            ReproError: if there is none, or more than one.
-        """
-        found = self._named(name)
-        if len(found) == 1:
-            return next(self._open(found))
-        if found:
-            raise ReproError(f"{len(found)} records begin with {name!r}", "Give more digits.")
-        raise ReproError(f"The store has no record {name!r}", "Give the first digits of an id.")
-
-    def find(self, name: str) -> Record | None:
-        """As `get`, but None if there is none.
-
-        Raises:
-            ReproError: if more than one record begins so.
-        """
-        return self.get(name) if self._named(name) else None
-
-    def rows(
-        self,
-        *,
-        paper: str | None = None,
-        claim: str | None = None,
-        name: str | None = None,
-        kind: str | None = None,
-        implementation: str | None = None,
-        runner: str | None = None,
-        powerless: bool | None = None,
-    ) -> list[Row]:
-        """What the index knows of the records with these properties, oldest first, without opening them."""
-        where: dict[str, str | bool | None] = {"paper": paper, "claim": claim, "name": name, "kind": kind}
-        where |= {"implementation": implementation, "runner": runner, "powerless": powerless}
-        with self._explained():
-            return self._index.rows(where)
-
-    def records(
-        self,
-        *,
-        paper: str | None = None,
-        claim: str | None = None,
-        kind: str | None = None,
-        implementation: str | None = None,
-    ) -> Iterator[Record]:
-        """The records with these properties, oldest first."""
-        return self._open(self.rows(paper=paper, claim=claim, kind=kind, implementation=implementation))
-
-    def newest(
-        self,
-        *,
-        paper: str | None = None,
-        claim: str | None = None,
-        kind: str | None = None,
-        implementation: str | None = None,
-        runner: str | None = None,
-    ) -> Iterator[Record]:
-        """The newest record of each claim (a row of a table is one) and implementation."""
-        rows = self.rows(paper=paper, claim=claim, kind=kind, implementation=implementation, runner=runner)
-        return self._open(newest(rows))
-
-    def heads(
-        self,
-        *,
-        paper: str | None = None,
-        kind: str | None = None,
-        implementation: str | None = None,
-        hardware: str | None = None,
-        runner: str | None = None,
-    ) -> list[Record]:
-        """The newest record of each claim's highest version, by implementation: brief, see `repro.record.brief`."""
-        where = {
-            "paper": paper,
-            "kind": kind,
-            "implementation": implementation,
-            "hardware": hardware,
-            "runner": runner,
-        }
-        with self._explained():
-            return [msgspec.json.decode(text, type=Record) for text in self._index.heads(where)]
-
-    def verified(
-        self,
-        *,
-        paper: str | None = None,
-        kind: str | None = None,
-        implementation: str | None = None,
-        hardware: str | None = None,
-    ) -> list[Row]:
-        """The newest verified record of each claim, its version and digest, implementation, source and word."""
-        where = {"paper": paper, "kind": kind, "implementation": implementation, "hardware": hardware}
-        with self._explained():
-            return self._index.verified(where)
-
-    def flagged(self, most: int) -> list[Row]:
-        """The newest records with a flag, at most so many, the newest first."""
-        with self._explained():
-            return self._index.flagged(most)
-
-    def among(self, ids: Sequence[str]) -> set[str]:
-        """Which of these ids are of records here."""
-        with self._explained():
-            return {
-                name for start in range(0, len(ids), BATCH) for name in self._index.among(ids[start : start + BATCH])
-            }
-
-    def flags(self) -> list[str]:
-        """The ids of all records with a flag."""
-        with self._explained():
-            return self._index.flags()
-
-    def briefs(self, ids: Sequence[str]) -> list[Record]:
-        """Those of the records with these ids that are here, in any order: brief, see `repro.record.brief`."""
-        found: list[Record] = []
-        for start in range(0, len(ids), BATCH):
-            with self._explained():
-                texts = self._index.briefs(ids[start : start + BATCH])
-            found += [msgspec.json.decode(text, type=Record) for text in texts]
-        return found
-
-    def distinct(self, name: str, *, paper: str | None = None, kind: str | None = None) -> list[str]:
-        """The values of one property of `Row` among the records with these properties, sorted."""
-        with self._explained():
-            return self._index.distinct(name, {"paper": paper, "kind": kind})
-
-    def latest(self, *, claim: str, kind: str = "reference", implementation: str | None = None) -> Record | None:
-        """The newest record of one claim, or None."""
-        rows = self.rows(claim=claim, kind=kind, implementation=implementation)
-        return next(self._open(rows[-1:]), None)
-
-    def problems(self) -> list[Problem]:
-        """Files below `records` that are no sound records, and why."""
-        with self._explained():
-            return self._index.problems()
 
     def version(self) -> str:
         """A short text that changes whenever the content does.
@@ -214,7 +80,7 @@ class Store:
         """
         total = hashlib.sha256()
         with self._explained():
-            for folder in sorted(_folders(self.root / "records")):
+            for folder in sorted(self._folders()):
                 total.update(f"{folder.name} {folder.stat().st_mtime_ns}\n".encode())
                 if folder.name not in self._large:
                     files = self._files(folder)
@@ -222,8 +88,7 @@ class Store:
                         self._large.add(folder.name)
                     else:
                         total.update(repr(sorted(files.items())).encode())
-        if self.url is not None:
-            with self._explained():
+            if self.url is not None:
                 total.update(self._index.changes().encode())
         return total.hexdigest()[:16]
 
@@ -237,7 +102,8 @@ class Store:
             if not self.read_only:
                 self._sync(self._index)
             elif self.url is None:
-                self.__dict__.pop("_index", None)
+                with contextlib.suppress(AttributeError):  # it was not asked for yet
+                    del self._index
 
     def rebuild(self) -> None:
         """Read all files into the index again, whatever it knows; of a shared index, the part that they are of.
@@ -250,64 +116,61 @@ class Store:
         with self._explained():
             self._take_in(self._index, self._index.stamps(), {})
 
+    def _ask(self, query: sa.Executable) -> list[Any]:
+        with self._explained():
+            return self._index.ask(query)
+
     @cached_property
     def _index(self) -> Index:
-        if self.read_only:
-            if self.url is None:
-                return self._as_it_is() or self._copied()
-            index = Index(shared(self.url))
-            if not index.exists():
+        if self.url is not None:
+            index = Index(databases.shared(self.url))
+            if not self.read_only:
+                index.prepare()
+            elif not index.exists():
                 raise ReproError("The shared index has no tables", "Open it once for writing.")
-        elif self.url is not None:
-            index = Index(shared(self.url))
-            index.prepare()
+        elif self.read_only:
+            return self._index_to_read()
         else:
             index = self._own_index()
         if not self.read_only:
             self._sync(index)
         return index
 
-    def _as_it_is(self) -> Index | None:
-        """The SQLite file on the disk, read in place, if it is there and up to date with the files."""
-        index = Index(reading(self.root / "index.sqlite"))
+    def _index_to_read(self) -> Index:
+        """The SQLite file, read in place if it is up to date, else a copy that is: nothing may be written here."""
+        index = Index(databases.reading(self._sqlite))
         with contextlib.suppress(exc.DatabaseError):
             if index.exists() and self._follows(index):
                 return index
-        return None
-
-    def _follows(self, index: Index) -> bool:
-        """Whether an index is up to date with the files; with their names where they are many, as in `version`."""
-        names = {
-            f"records/{folder.name}/{entry.name}"
-            for folder in _folders(self.root / "records")
-            for entry in _scan(folder)
-            if entry.name.endswith(".json")
-        }
-        return index.paths() == names if len(names) > MANY else index.stamps() == self._listing()
-
-    def _copied(self) -> Index:
-        """A copy of it that is brought up to date where it is, since nothing may be written here."""
-        index = Index(snapshot(self.root / "index.sqlite"))
+        index = Index(databases.snapshot(self._sqlite))
         index.prepare()
         self._sync(index)
         return index
 
+    def _follows(self, index: Index) -> bool:
+        """Whether an index is up to date with the files; with their names where they are many, as in `version`."""
+        names = {f"records/{folder.name}/{entry.name}" for folder in self._folders() for entry in _json_files(folder)}
+        known = index.stamps()
+        return known.keys() == names if len(names) > MANY else known == self._listing()
+
     def _own_index(self) -> Index:
         """The SQLite file of this store; one that is damaged is made anew."""
         self.root.mkdir(parents=True, exist_ok=True)
-        path = self.root / "index.sqlite"
+        index = Index(databases.local(self._sqlite))
         with FileLock(self.root / "index.lock"):
-            index = Index(local(path))
             try:
                 index.prepare()
-            except exc.DatabaseError as error:
-                if isinstance(error, exc.OperationalError):  # locked, full or read-only: not damaged
-                    raise
-                for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-                    file.unlink(missing_ok=True)
-                index = Index(local(path))
+            except exc.OperationalError:  # locked, full or read-only: not damaged
+                raise
+            except exc.DatabaseError:
+                for end in ("", "-wal", "-shm"):
+                    self._sqlite.with_name(self._sqlite.name + end).unlink(missing_ok=True)
                 index.prepare()
         return index
+
+    @property
+    def _sqlite(self) -> Path:
+        return self.root / "index.sqlite"
 
     def _sync(self, index: Index) -> None:
         known = index.stamps()
@@ -331,27 +194,28 @@ class Store:
         for start in range(0, len(changed), BATCH):
             index.update([self._read(path) for path in changed[start : start + BATCH]])
 
+    def _folders(self) -> list[Path]:
+        """The folders of the papers that have records."""
+        return [Path(entry.path) for entry in _scan(self.root / "records") if entry.is_dir()]
+
     def _listing(self) -> dict[str, Stamp]:
         """All record files, by path in the store."""
-        return {
-            path: stamp for folder in _folders(self.root / "records") for path, stamp in self._files(folder).items()
-        }
+        return {path: stamp for folder in self._folders() for path, stamp in self._files(folder).items()}
 
     def _files(self, folder: Path) -> dict[str, Stamp]:
         """The record files of one paper, by path in the store."""
-        found: dict[str, Stamp] = {}
-        for entry in _scan(folder):
-            if entry.name.endswith(".json"):
-                with contextlib.suppress(OSError):  # removed since it was listed, or a broken link
-                    found[f"records/{folder.name}/{entry.name}"] = self._stamped(entry.stat())
-        return found
+        files: dict[str, Stamp] = {}
+        for entry in _json_files(folder):
+            with contextlib.suppress(OSError):  # removed since it was listed, or a broken link
+                files[f"records/{folder.name}/{entry.name}"] = self._stamped(entry.stat())
+        return files
 
-    def _read(self, path: str) -> Found:
+    def _read(self, path: str) -> ScannedFile:
         """A file of the store, decoded; whatever is wrong with it is a problem to be shown, never an error."""
         file = self.root / path
         stamp = Stamp(0, 0)
         try:
-            stamp = self._stamp(file)
+            stamp = self._stamped(file.stat())
             if stamp.size > LARGEST:
                 raise ReproError(f"The record has {stamp.size:,} bytes, more than {LARGEST:,}")
             data = file.read_bytes()
@@ -360,31 +224,17 @@ class Store:
             expected = self._relative(self.path(record))
             if path != expected:
                 raise ReproError(f"The record belongs at {expected}", "Move it there.")
-        except (ReproError, OSError) as error:
-            return Found(path, stamp, None, error.problem if isinstance(error, ReproError) else f"{error.strerror}")
-        return Found(path, stamp, record, data.decode())
-
-    def _stamp(self, path: Path) -> Stamp:
-        return self._stamped(path.stat())
+        except ReproError as error:
+            return ScannedFile(path, stamp, None, error.problem)
+        except OSError as error:
+            return ScannedFile(path, stamp, None, f"{error.strerror}")
+        return ScannedFile(path, stamp, record, data.decode())
 
     def _stamped(self, facts: os.stat_result) -> Stamp:
         return Stamp(facts.st_size, 0 if self.url is not None else facts.st_mtime_ns)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
-
-    def _named(self, name: str) -> list[Row]:
-        with self._explained():
-            return self._index.with_prefix("sha256:" + name.removeprefix("sha256:"))
-
-    def _open(self, rows: Sequence[Row]) -> Iterator[Record]:
-        for start in range(0, len(rows), 100):
-            some = rows[start : start + 100]
-            with self._explained():
-                texts = self._index.texts([row.id for row in some])
-            for row in some:
-                if row.id in texts:
-                    yield msgspec.json.decode(texts[row.id], type=Record)  # checked when it was taken in
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -406,7 +256,7 @@ class Store:
             raise ReproError(f"The index of the store {self.root} cannot be used ({cause})", remedy) from error
 
 
-class Union:
+class MergedStore:
     """Several stores read as one, such as the published records and the local ones; a record counts once.
 
     Args:
@@ -416,25 +266,18 @@ class Union:
     def __init__(self, stores: Iterable[Store]) -> None:
         self.stores = tuple(stores)
 
-    def rows(
-        self,
-        *,
-        paper: str | None = None,
-        claim: str | None = None,
-        name: str | None = None,
-        kind: str | None = None,
-    ) -> list[Row]:
+    def rows(self, **where: Unpack[Where]) -> list[Row]:
         """As `Store.rows`, over all stores."""
-        found = (row for store in self.stores for row in store.rows(paper=paper, claim=claim, name=name, kind=kind))
-        return sorted({row.id: row for row in found}.values(), key=lambda row: (row.created, row.id))
+        rows = {row.id: row for store in self.stores for row in store.rows(**where)}
+        return sorted(rows.values(), key=lambda row: (row.created, row.id))
 
-    def newest(self, *, paper: str | None = None, claim: str | None = None, kind: str | None = None) -> list[Row]:
+    def newest(self, **where: Unpack[Where]) -> list[Row]:
         """The newest row of each claim and implementation, over all stores."""
-        return newest(self.rows(paper=paper, claim=claim, kind=kind))
+        return newest(self.rows(**where))
 
-    def distinct(self, name: str, *, paper: str | None = None, kind: str | None = None) -> list[str]:
+    def distinct(self, column: str, **where: Unpack[Where]) -> list[str]:
         """As `Store.distinct`, over all stores."""
-        return sorted({value for store in self.stores for value in store.distinct(name, paper=paper, kind=kind)})
+        return sorted({value for store in self.stores for value in store.distinct(column, **where)})
 
     def get(self, name: str) -> Record:
         """As `Store.get`, over all stores.
@@ -442,11 +285,11 @@ class Union:
         Raises:
             ReproError: if there is no such record, or more than one.
         """
-        found = {record.id: record for store in self.stores if (record := store.find(name)) is not None}
-        if len(found) == 1:
-            return next(iter(found.values()))
-        if found:
-            raise ReproError(f"{len(found)} records begin with {name!r}", "Give more digits.")
+        records = {record.id: record for store in self.stores if (record := store.find(name)) is not None}
+        if len(records) > 1:
+            raise ReproError(f"{len(records)} records begin with {name!r}", "Give more digits.")
+        for record in records.values():
+            return record
         raise ReproError(f"No store has a record {name!r}", "Give the first digits of an id.")
 
     def problems(self) -> list[Problem]:
@@ -463,13 +306,8 @@ class Union:
             store.sync()
 
 
-def newest(rows: Iterable[Row]) -> list[Row]:
-    """The last row of each claim and implementation, of rows that are ordered by age."""
-    return list({(row.claim, row.kind, row.implementation): row for row in rows}.values())
-
-
-def _folders(root: Path) -> list[Path]:
-    return [Path(entry.path) for entry in _scan(root) if entry.is_dir()]
+def _json_files(folder: Path) -> list[os.DirEntry[str]]:
+    return [entry for entry in _scan(folder) if entry.name.endswith(".json")]
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:

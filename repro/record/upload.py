@@ -15,10 +15,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
-from requests.auth import AuthBase
 
 from repro.errors import ReproError
-from repro.record import Record, encode
+from repro.record.record import Record, encode
 
 HERE = {"localhost", "127.0.0.1", "::1"}
 AGAIN = {429, 502, 503, 504}
@@ -40,17 +39,6 @@ class Sent(NamedTuple):
 class _Refusal(msgspec.Struct):
     detail: str = ""
     remedy: str = ""
-
-
-class _Bearer(AuthBase):
-    """The token as a header; given as `auth`, so that no netrc file puts another in its place."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 class Remote:
@@ -80,7 +68,7 @@ class Remote:
             )
         self._told, self._sleep = told, sleep
         self._session = requests.Session()
-        self._auth = _Bearer(token)
+        self._token = token
 
     def send(self, records: Sequence[Record]) -> Iterator[Sent]:
         """Send records, one after the other; yields what became of each.
@@ -133,7 +121,7 @@ class Remote:
             self.url + path,
             data=body,
             headers={"Content-Type": "application/json"} if body is not None else {},
-            auth=self._auth,
+            auth=self._authorised,
             timeout=TIMEOUT_S,
             allow_redirects=False,
             stream=True,
@@ -146,6 +134,11 @@ class Remote:
                 float(wait) if wait.isdecimal() else None,
                 response.headers.get("location", ""),
             )
+
+    def _authorised(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The token as a header; given as `auth`, so that no netrc file puts another in its place."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
     def _foreign(self, answer: _Answer) -> ReproError:
         """What is wrong with an answer that no board gives to a request of ours."""

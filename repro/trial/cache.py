@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import warnings
@@ -14,7 +13,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from repro.errors import ReproError
-from repro.paths import write_whole
+from repro.paths import atomic_write, unwritable
+
+REMEDY = "Set REPRO_CACHE to a folder that can be, or pass --no-cache."
 
 
 class CacheWarning(UserWarning):
@@ -70,9 +71,9 @@ class Cache:
         path = self.path(key)
         text = _canonical({"key": key, "digest": _digest(payload), "payload": payload})
         try:
-            write_whole(path, text)
+            atomic_write(path, text)
         except OSError as error:
-            raise _unwritable(self.root, error) from error
+            raise unwritable(f"the trial cache {self.root}", error, REMEDY) from error
 
     @contextlib.contextmanager
     def lock(self, key: str, *, wait: float) -> Iterator[bool]:
@@ -87,20 +88,11 @@ class Cache:
                 yield False
                 return
         except OSError as error:
-            raise _unwritable(self.root, error) from error
+            raise unwritable(f"the trial cache {self.root}", error, REMEDY) from error
         try:
             yield True
         finally:
             lock.release()
-
-
-def _unwritable(root: Path, error: OSError) -> ReproError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ReproError(f"The disk of the trial cache {root} is full", "Free space or set REPRO_CACHE elsewhere.")
-    return ReproError(
-        f"The trial cache {root} cannot be written ({error.strerror or error})",
-        "Set REPRO_CACHE to a folder that can be, or pass --no-cache.",
-    )
 
 
 def _canonical(value: Any) -> bytes:

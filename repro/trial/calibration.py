@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
 
-from repro import implementation
-from repro.cache import Cache
-from repro.catalogue import Catalogue
-from repro.claim import Claim, arms_of
+from repro.claim.catalogue import Catalogue
+from repro.claim.claim import Claim, arms_of, leaves
+from repro.code_digest import digest, object_closure
+from repro.criterion.statistics import clopper_pearson, prediction_interval
+from repro.criterion.verdict import Status, expected_status
 from repro.errors import ReproError
-from repro.machine import Machine, Software, machine, software
+from repro.machine.environment import Machine, Software, machine, software
+from repro.numbers import now
 from repro.paths import cache_dir
-from repro.source import digest, object_closure
-from repro.statistics import clopper_pearson, prediction_interval
-from repro.suite import Suite, resolve_device
 from repro.task import Device
-from repro.verdict import Status
+from repro.trial import implementation
+from repro.trial.cache import Cache
+from repro.trial.judge import Suite, resolve_device
 
 FIRST_SEED = 1_000_000  # claims use seeds from 0; calibration's lie far above and are never used twice
 CONFIDENCE = 0.95
@@ -52,6 +53,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         rejected: for each control, how often the criterion told it from the reference.
         estimates: the reference's estimates, one for each repeat.
         statuses: the reference's verdicts, one for each repeat.
+        confirmed: digest of later code that gave the first repeat again, number by number; "" for none.
     """
 
     claim: str
@@ -66,6 +68,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     statuses: tuple[Status, ...]
     machine: Machine
     software: Software
+    confirmed: str = ""
     current: bool = True
 
     @property
@@ -94,7 +97,7 @@ def run(
     device: str,
     root: Path,
     first_seed: int = FIRST_SEED,
-    say: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Calibration]:
     """Calibrate claims; every finished trial is kept, so an interrupted calibration resumes.
 
@@ -105,7 +108,7 @@ def run(
         device: "auto", "cpu", "cuda" or "mps".
         root: the project.
         first_seed: higher than the default where those seeds were looked at while the claim was designed.
-        say: told of progress.
+        on_progress: gets a line after each verdict.
 
     Raises:
         ReproError: if nothing is to be calibrated, the seeds are the claims' own, or a trial fails.
@@ -114,23 +117,69 @@ def run(
         raise ReproError(f"Seeds below {FIRST_SEED:,} may be the claims' own", "Give a higher --first-seed.")
     if not claims:
         raise ReproError("None of these claims is statistical and of the default tier", "Exact claims need none.")
-    settled = resolve_device(device)
-    found: dict[str, list[_Once]] = {claim.id: [] for claim in claims}
+    runs: dict[str, list[_Once]] = {claim.id: [] for claim in claims}
     by_id = {claim.id: claim for claim in claims}
+    todo = [(claim.id, repeat, first_seed) for repeat in range(repeats) for claim in claims]
+    for done, once in enumerate(_in_processes(todo, jobs, device, root), start=1):
+        own = runs[once.claim]
+        own.append(once)
+        on_progress(f"{done} of {len(todo)} verdicts")
+        if len(own) == repeats:
+            yield _summary(by_id[once.claim], sorted(own, key=lambda run: run.repeat), first_seed, root)
+
+
+def confirm(
+    claims: Sequence[Claim], jobs: int, device: str, root: Path, on_progress: Callable[[str], None] = lambda line: None
+) -> Iterator[tuple[Calibration, bool]]:
+    """Compute the first repeat of kept calibrations again, where only the code under the claim has changed since.
+
+    Code that was moved or renamed gives the same numbers, so one repeat shows what twenty would. Yields each
+    calibration, and whether today's code gave its first verdict, its estimate and its rejections again: then it is
+    confirmed. An estimate that depends on the machine's speed must lie in the calibration's prediction band instead.
+
+    Claims without a calibration, or with one of another form of the claim, are left out. The arguments are those of
+    `run`.
+    """
+    kept = {claim.id: found for claim in claims if (found := calibration_of(claim, root)) is not None}
+    stale = [claim for claim in claims if claim.id in kept and not kept[claim.id].current]
+    todo = {claim.id: claim for claim in stale if kept[claim.id].digest == claim.digest()}
+    repeats = [(name, 0, kept[name].first_seed) for name in todo]
+    for done, once in enumerate(_in_processes(repeats, jobs, device, root), start=1):
+        on_progress(f"{done} of {len(repeats)} claims")
+        before, claim = kept[once.claim], todo[once.claim]
+        same = once.status == before.statuses[0] and all(once.rejected.values())
+        if _clocked(claim, root):
+            same = same and _within(before.band(), once.estimate)
+        else:
+            same = same and _close(once.estimate, before.estimates[0])
+        yield msgspec.structs.replace(before, confirmed=_source(claim, root) if same else "", current=same), same
+
+
+def _in_processes(repeats: Sequence[tuple[str, int, int]], jobs: int, device: str, root: Path) -> Iterator[_Once]:
+    """Judge claims in some processes, each as (id, number of the repeat, first seed); yields what is done first."""
+    settled = resolve_device(device)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [
-            pool.submit(_once, claim.id, r, settled, root, first_seed) for r in range(repeats) for claim in claims
-        ]
-        for done, future in enumerate(as_completed(waiting), start=1):
-            once = future.result()
-            found[once.claim].append(once)
-            say(f"{done} of {len(waiting)} verdicts")
-            if len(found[once.claim]) == repeats:
-                yield _summary(by_id[once.claim], sorted(found[once.claim], key=lambda o: o.repeat), first_seed, root)
+        waiting = [pool.submit(_once, name, repeat, first, settled, root) for name, repeat, first in repeats]
+        yield from (future.result() for future in as_completed(waiting))
 
 
-def _once(name: str, repeat: int, device: Device, root: Path, first_seed: int) -> _Once:
+def _clocked(claim: Claim, root: Path) -> bool:
+    """Whether the claim's measurements depend on the speed of the machine, so that no run gives them again."""
+    contract = getattr(Catalogue(root).modules[claim.paper.key], "CONTRACT", None)
+    names = [ref.measurement for ref in leaves(claim.measurements())]
+    return contract is not None and any(name.partition(" ")[0] in contract.clocked for name in names)
+
+
+def _within(band: tuple[float, float] | None, estimate: float | None) -> bool:
+    return band is not None and estimate is not None and band[0] <= estimate <= band[1]
+
+
+def _close(one: float | None, other: float | None) -> bool:
+    return one == other or (one is not None and other is not None and math.isclose(one, other, rel_tol=1e-6))
+
+
+def _once(name: str, repeat: int, first_seed: int, device: Device, root: Path) -> _Once:
     claim = next(c for c in Catalogue(root).claims if c.id == name)
     suite = Suite(Cache(cache_dir() / "trials"), device)
     first = first_seed + repeat * claim.seeds
@@ -141,12 +190,12 @@ def _once(name: str, repeat: int, device: Device, root: Path, first_seed: int) -
 
 
 def _summary(claim: Claim, runs: list[_Once], first_seed: int, root: Path) -> Calibration:
-    wanted: Status = "refuted" if claim.finding else "holds"
+    wanted = expected_status(known_refutation=claim.known_refutation)
     return Calibration(
         claim=claim.id,
         digest=claim.digest(),
         source=_source(claim, root),
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=now(),
         first_seed=first_seed,
         seeds=claim.seeds,
         passed=_rate([once.status == wanted for once in runs]),
@@ -163,7 +212,7 @@ def _source(claim: Claim, root: Path) -> str:
     key = claim.paper.key
     found = [implementation.reference(key, root).source]
     found += [implementation.control(key, name, root).source for name in claim.controls]
-    found += sorted({object_closure(arm.experiment) for arm in arms_of(claim.draws())})
+    found += sorted({object_closure(arm.experiment.code) for arm in arms_of(claim.measurements())})
     return digest("".join(found))
 
 
@@ -195,7 +244,8 @@ def calibration_of(claim: Claim, root: Path) -> Calibration | None:
     if found is None:
         return None
     here = ".".join(platform.python_version_tuple()[:2])
-    same_code = not found.software.python.startswith(here + ".") or found.source == _source(claim, root)
+    same_python = found.software.python.startswith(here + ".")
+    same_code = not same_python or _source(claim, root) in (found.source, found.confirmed)
     return msgspec.structs.replace(found, current=found.digest == claim.digest() and same_code)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from repro.machine import Machine, device_class
-from repro.record import Record
+from repro.machine.environment import Machine, device_class
+from repro.machine.telemetry import Usage
+from repro.record.record import Record
 from repro.task import Device
-from repro.telemetry import Usage
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,7 +70,7 @@ class Past:
 
 
 def _class_of(made: Machine, usage: Usage) -> str:
-    """The class of device of a recorded trial, named as `repro.machine.device_class` does."""
+    """The class of device of a recorded trial, named as `repro.machine.environment.device_class` does."""
     if usage.gpu_peak_method and made.gpu is not None:
         return made.gpu
     return f"cpu {made.arch} {made.isa}".rstrip()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,10 +13,11 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Literal, Protocol
 
+from repro.claim.loading import load_file
+from repro.code_digest import deviations, digest, file_closure, object_closure
 from repro.errors import ReproError, unknown
 from repro.paths import project_root
-from repro.record import SubmissionPart
-from repro.source import deviations, digest, file_closure, object_closure
+from repro.record.record import SubmissionPart
 
 Kind = Literal["reference", "control", "submission"]
 
@@ -31,7 +30,7 @@ class Opened:
     pid: int | None = None
 
 
-class Host(Protocol):
+class ImplementationHost(Protocol):
     """Runs an implementation in another process, a fresh one for each trial."""
 
     @property
@@ -49,7 +48,7 @@ class Host(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Implementation:
+class LoadedImplementation:
     """Loaded code that answers claims.
 
     Attributes:
@@ -72,8 +71,8 @@ class Implementation:
     source: str
     says: str = ""
     deviations: int = 0
-    original: Implementation | None = None
-    host: Host | None = None
+    original: LoadedImplementation | None = None
+    host: ImplementationHost | None = None
     division: Literal["closed", "open"] | None = None
     submission: SubmissionPart | None = None
 
@@ -151,14 +150,14 @@ def _with_changed_config(function: Callable[..., Any], change: Callable[[Any], A
     return changed
 
 
-def reference(paper: str, root: Path | None = None) -> Implementation:
+def reference(paper: str, root: Path | None = None) -> LoadedImplementation:
     """The reference implementation of a paper, from `reference/<key>.py`."""
     base = root or project_root()
     path = base / "reference" / f"{paper}.py"
     if not path.is_file():
         raise unknown("reference implementation", paper, (p.stem for p in path.parent.glob("[a-z]*.py")))
     module = load_file(path, f"reference.{paper}")
-    return Implementation(
+    return LoadedImplementation(
         kind="reference",
         paper=paper,
         name="reference",
@@ -168,19 +167,30 @@ def reference(paper: str, root: Path | None = None) -> Implementation:
     )
 
 
-def control(paper: str, name: str, root: Path | None = None) -> Implementation:
-    """A sabotaged implementation, from `claims/controls/<key>.py`."""
-    base = root or project_root()
-    path = base / "claims" / "controls" / f"{paper}.py"
+def controls_of(paper: str, root: Path | None = None) -> ModuleType:
+    """The module `claims/controls/<key>.py`: sabotages, and beside them what the battery and the gate's tests use.
+
+    `NULLS` maps functions of the paper's own to functions that answer without knowing anything, and `PLANTED` the name
+    of a claim to a pair of texts: what stands in the reference once, and the bug that replaces it.
+
+    Raises:
+        ReproError: if there is none.
+    """
+    path = (root or project_root()) / "claims" / "controls" / f"{paper}.py"
     if not path.is_file():
         raise ReproError(f"{paper} has no controls", f"Write claims/controls/{paper}.py.")
-    module = load_file(path, f"claims.controls.{paper}")
+    return load_file(path, f"claims.controls.{paper}")
+
+
+def control(paper: str, name: str, root: Path | None = None) -> LoadedImplementation:
+    """A sabotaged implementation, from `claims/controls/<key>.py`."""
+    module = controls_of(paper, root)
     build = getattr(module, name, None)
     if build is None or not callable(build):
         raise unknown(f"control of {paper}", name, (n for n in vars(module) if not n.startswith("_")))
     original = reference(paper, root)
     names = build(original.names)
-    return Implementation(
+    return LoadedImplementation(
         kind="control",
         paper=paper,
         name=name,
@@ -190,34 +200,6 @@ def control(paper: str, name: str, root: Path | None = None) -> Implementation:
         deviations=original.deviations,
         original=original if isinstance(names, Reconfigured) else None,
     )
-
-
-def load_file(path: Path, name: str) -> ModuleType:
-    """Import a file under a name, once.
-
-    Raises:
-        ReproError: if importing it fails, with what it raised.
-    """
-    path = path.resolve()
-    known = sys.modules.get(name)
-    if known is not None and Path(known.__file__ or "").resolve() == path:
-        return known
-    root = str(path.parent.parent)
-    if root not in sys.path and path.parent.name in ("claims", "reference"):
-        sys.path.insert(0, root)  # a file may build on another of its folder
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ReproError(f"{path.name} cannot be imported", "It must be a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, Exception) and not isinstance(error, ReproError):
-            raise ReproError(f"Importing {path.name} raised {type(error).__name__}: {error}") from error
-        raise
-    return module
 
 
 @lru_cache(maxsize=256)

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from repro import data
-from repro.cache import Cache
-from repro.claim import Claim, Drawn, Draws, arms_of, leaves
-from repro.criterion import Criterion
+from repro.claim.claim import Claim, MeasurementRef, MeasurementRefs, arms_of, leaves
+from repro.criterion.comparisons import Criterion
+from repro.criterion.measurement import Sample
+from repro.criterion.verdict import Outcome, Verdict, rejects
 from repro.errors import ReproError, Unavailable
-from repro.implementation import Implementation, control
-from repro.machine import machine
-from repro.measurement import Sample
+from repro.machine.environment import machine
 from repro.task import Device
-from repro.trial import Outcome, Trial, compute
-from repro.verdict import Status, Verdict, Word, word
+from repro.trial.cache import Cache
+from repro.trial.implementation import LoadedImplementation, control
+from repro.trial.trial import Trial, TrialResult, compute
 
 Samples = Sample | tuple["Samples", ...]
 Notify = Callable[[int, int, str], None]
@@ -30,10 +30,10 @@ class Judged:
     """A claim judged on one implementation."""
 
     claim: Claim
-    implementation: Implementation
+    implementation: LoadedImplementation
     verdict: Verdict
     samples: tuple[Sample, ...]
-    trials: tuple[tuple[Trial, Outcome], ...]
+    trials: tuple[tuple[Trial, TrialResult], ...]
     wall_s: float
 
     @property
@@ -41,22 +41,20 @@ class Judged:
         """Whether fewer seeds were drawn than the claim asks for: then nothing is settled."""
         return self.claim.statistical and len({trial.seed for trial, _ in self.trials}) < self.claim.seeds
 
-    @property
-    def word(self) -> Word:
-        """What people read of this verdict alone, whatever its controls do."""
-        if self.short:
-            return "inconclusive"
-        return word(self.verdict.status, self.claim.evidence, finding=self.claim.finding)
+    def outcome(self, controls: Sequence[Judged] = ()) -> Outcome:
+        """What people read of it, given the controls that were run beside it."""
+        return Outcome.of(
+            self.verdict.status,
+            self.claim.evidence,
+            known_refutation=self.claim.known_refutation,
+            enough_seeds=not self.short,
+            rejected=(control.rejected for control in controls),
+        )
 
     @property
     def rejected(self) -> bool:
-        """For a control: whether the criterion told it from the reference.
-
-        A control of a claim that should hold must be refuted; the control of a finding must hold. Inconclusive
-        is neither: a criterion that cannot tell the sabotage has no power.
-        """
-        wanted: Status = "holds" if self.claim.finding else "refuted"
-        return self.verdict.status == wanted
+        """For a control: whether the criterion told it from the reference."""
+        return rejects(self.verdict.status, known_refutation=self.claim.known_refutation)
 
 
 class Suite:
@@ -74,7 +72,7 @@ class Suite:
         self._notify = notify or (lambda done, total, what: None)
         self._judged: dict[tuple[str, str, tuple[int, ...]], Judged] = {}
 
-    def judge(self, claim: Claim, implementation: Implementation, seeds: Sequence[int] | None = None) -> Judged:
+    def judge(self, claim: Claim, implementation: LoadedImplementation, seeds: Sequence[int] | None = None) -> Judged:
         """Run the trials that the claim's arms need, at its seeds or the given ones, and judge the samples.
 
         Raises:
@@ -92,40 +90,40 @@ class Suite:
         """The claim judged on each of its controls."""
         return [self.judge(claim, control(claim.paper.key, name), seeds) for name in claim.controls]
 
-    def _judge(self, claim: Claim, implementation: Implementation, seeds: tuple[int, ...]) -> Judged:
+    def _judge(self, claim: Claim, implementation: LoadedImplementation, seeds: tuple[int, ...]) -> Judged:
         started = time.perf_counter()
-        draws = claim.draws()
+        draws = claim.measurements()
         trials = _trials(draws, implementation, seeds, self.device)
-        outcomes = self._perform(trials)
-        samples = _samples(draws, trials, outcomes, seeds)
+        results = self._perform(trials)
+        samples = _samples(draws, trials, results, seeds)
         verdict = judge(claim.criterion, samples)
         return Judged(
             claim,
             implementation,
             verdict,
             tuple(leaves(samples)),
-            tuple((trial, outcomes[trial.key]) for trial in _unique(trials)),
+            tuple((trial, results[trial.key]) for trial in _unique(trials)),
             time.perf_counter() - started,
         )
 
-    def _perform(self, trials: dict[tuple[int, int], Trial]) -> dict[str, Outcome]:
+    def _perform(self, trials: dict[tuple[int, int], Trial]) -> dict[str, TrialResult]:
         """Every trial once; those that another process is computing are left for last and waited for."""
         todo = _unique(trials)
         total, wait = len(todo), 0.0
-        outcomes: dict[str, Outcome] = {}
+        results: dict[str, TrialResult] = {}
         while todo:
             left: list[Trial] = []
             for trial in todo:
-                self._notify(len(outcomes), total, str(trial))
-                outcome = compute(trial, self.cache, wait=wait)
-                if outcome is None:
+                self._notify(len(results), total, str(trial))
+                result = compute(trial, self.cache, wait=wait)
+                if result is None:
                     left.append(trial)
                 else:
-                    outcomes[trial.key] = outcome
+                    results[trial.key] = result
             wait = 1.0 if len(left) == len(todo) else 0.0
             todo = left
         self._notify(total, total, "judging")
-        return outcomes
+        return results
 
 
 def resolve_device(asked: str) -> Device:
@@ -157,8 +155,8 @@ def require(claim: Claim, device: Device) -> None:
     cost = f"It would cost {claim.cost}." if claim.cost else ""
     if claim.tier == "gpu" and device != "cuda":
         raise Unavailable("needs a GPU and this run is on the CPU", f"Use --device cuda on such a machine. {cost}")
-    arms = arms_of(claim.draws())
-    on_gpus = any(getattr(arm.experiment, "needs_gpu", True) for arm in arms)
+    arms = arms_of(claim.measurements())
+    on_gpus = any(arm.experiment.needs_gpu for arm in arms)
     if claim.tier == "cluster" and on_gpus and (device != "cuda" or machine().gpu is None):
         raise Unavailable("needs one or more GPUs", f"Use --device cuda on such a machine. {cost}")
     for name in sorted({arm.data for arm in arms if arm.data}):
@@ -169,7 +167,7 @@ def require(claim: Claim, device: Device) -> None:
 
 
 def _trials(
-    draws: Draws, implementation: Implementation, seeds: tuple[int, ...], device: Device
+    draws: MeasurementRefs, implementation: LoadedImplementation, seeds: tuple[int, ...], device: Device
 ) -> dict[tuple[int, int], Trial]:
     """Trials by (arm's identity, seed)."""
     return {(id(arm), seed): Trial(arm, implementation, seed, device) for arm in arms_of(draws) for seed in seeds}
@@ -180,20 +178,23 @@ def _unique(trials: dict[tuple[int, int], Trial]) -> list[Trial]:
 
 
 def _samples(
-    draws: Draws, trials: dict[tuple[int, int], Trial], outcomes: dict[str, Outcome], seeds: tuple[int, ...]
+    draws: MeasurementRefs,
+    trials: dict[tuple[int, int], Trial],
+    results: dict[str, TrialResult],
+    seeds: tuple[int, ...],
 ) -> Samples:
     if isinstance(draws, tuple):
-        return tuple(_samples(part, trials, outcomes, seeds) for part in draws)
-    return _sample(draws, [outcomes[trials[id(draws.arm), seed].key] for seed in seeds], seeds)
+        return tuple(_samples(part, trials, results, seeds) for part in draws)
+    return _sample(draws, [results[trials[id(draws.arm), seed].key] for seed in seeds], seeds)
 
 
-def _sample(drawn: Drawn, outcomes: list[Outcome], seeds: tuple[int, ...]) -> Sample:
+def _sample(drawn: MeasurementRef, results: list[TrialResult], seeds: tuple[int, ...]) -> Sample:
     name = drawn.measurement
-    for outcome in outcomes:
-        if name not in outcome.measurements:
-            known = ", ".join(sorted(outcome.measurements))
+    for result in results:
+        if name not in result.measurements:
+            known = ", ".join(sorted(result.measurements))
             raise ReproError(f"Arm {drawn.arm.label!r} has no measurement {name!r}", f"It measures {known}.")
-    found = [outcome.measurements[name] for outcome in outcomes]
+    found = [result.measurements[name] for result in results]
     first = found[0]
     shapes = {np.shape(m.value) for m in found}
     if len(shapes) > 1 or any(not _same(m.x, first.x) or m.unit != first.unit for m in found):
@@ -207,6 +208,7 @@ def _sample(drawn: Drawn, outcomes: list[Outcome], seeds: tuple[int, ...]) -> Sa
         x=first.x,
         x_unit=first.x_unit,
         expected=None if first.expected is None else np.asarray(first.expected, dtype=float),
+        better=first.better,
     )
 
 

@@ -1,53 +1,45 @@
-"""From a judged claim to its record, and from the local store to the published ones."""
+"""From a judged claim to its record in a store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from repro import data
-from repro.calibration import calibration_of
-from repro.catalogue import matches_id
-from repro.determinism import THREADS
-from repro.errors import ReproError
-from repro.machine import machine, software, source
-from repro.paths import write_whole
-from repro.record import (
-    UNSEALED,
+from repro.criterion.verdict import Outcome
+from repro.machine.determinism import THREADS
+from repro.machine.environment import machine, software, source
+from repro.numbers import now
+from repro.record.record import (
     ControlPart,
     ImplementationPart,
     Record,
     TrialPart,
     claim_part,
-    decode,
-    encode,
-    file_name,
     sample_part,
     seal,
 )
-from repro.store import Store
-from repro.suite import Judged
+from repro.record.store import Store
 from repro.task import Device
-from repro.verdict import Word
+from repro.trial.calibration import calibration_of
+from repro.trial.judge import Judged
 
 
 def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: Path) -> Record:
     """The sealed record of a claim judged on one implementation, with its controls."""
     claim, verdict = judged.claim, judged.verdict
-    powerless = any(not control.rejected for control in controls)
+    outcome = judged.outcome(controls)
     names = sorted({trial.arm.data for trial, _ in judged.trials if trial.arm.data})
     record = Record(
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=now(),
         paper=claim.paper,
         claim=claim_part(claim),
         implementation=_implementation_part(judged),
         samples=tuple(sample_part(sample) for sample in judged.samples),
         verdict=verdict,
-        word="inconclusive" if powerless else judged.word,
+        word=outcome.recorded,
         controls=tuple(
             ControlPart(
                 name=control.implementation.name,
@@ -57,7 +49,7 @@ def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: 
             )
             for control in controls
         ),
-        powerless=powerless,
+        powerless=outcome is Outcome.POWERLESS,
         flag=_flag(judged, root),
         trials=_trial_parts(judged),
         data={name: data.digest(name) for name in names},
@@ -79,137 +71,12 @@ def save(store: Store, record: Record) -> tuple[Record, Path]:
         ReproError: if the store cannot be written.
     """
     kind, name = record.implementation.kind, record.implementation.name
-    before = store.latest(claim=record.claim.id, kind=kind, implementation=name)
+    before = store.newest_of(claim=record.claim.id, kind=kind, implementation=name)
     if before is not None and _evidence(before) == _evidence(record, like=before):
         return before, store.path(before)
     if before is not None:
         record = seal(msgspec.structs.replace(record, id="", supersedes=before.id))
     return record, store.add(record)
-
-
-def publish(store: Store, folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Copy the newest reference record of each claim, byte for byte; yields the new files.
-
-    Raises:
-        ReproError: if the store has no records of what was named.
-    """
-    yield from _copies(store, publishable(store, names), folder)
-
-
-def publishable(store: Store, names: Sequence[str], implementation: str = "reference") -> list[Record]:
-    """The newest record of each claim on the reference, or on the submission of that name, that may be published.
-
-    Args:
-        store: where they are looked for.
-        names: papers or claims; none for all.
-        implementation: "reference", or a submission's name.
-
-    Raises:
-        ReproError: if there is none: one of the reference needs its controls, and each needs all its seeds.
-    """
-    own = implementation == "reference"
-    kind, name = ("reference", None) if own else ("submission", implementation)
-    every = store.newest(kind=kind, implementation=name)
-    named = [r for r in every if not names or any(matches_id(r.claim.id, n) for n in names)]
-    found = [record for record in named if (record.controls or not own) and _whole(record)]
-    if not found:
-        raise ReproError(
-            "The store has no records to publish: a record needs its controls and all its seeds"
-            if own
-            else f"The store has no records of {implementation!r} to publish: a record needs all its seeds",
-            "Run `make claims`, or `repro run CLAIM --controls`, first."
-            if own
-            else "Run `repro submission run FOLDER` first.",
-        )
-    return found
-
-
-def verified_records(published: Store, names: Sequence[str]) -> list[Record]:
-    """The newest published record of each claim and implementation that a rerun has verified.
-
-    Raises:
-        ReproError: if there is none of what was named.
-    """
-    every = published.newest(runner="verified")
-    found = [record for record in every if not names or any(matches_id(record.claim.id, name) for name in names)]
-    if not found:
-        raise ReproError("No published record is verified", "Run `repro submission verify FOLDER` first.")
-    return found
-
-
-class Known(NamedTuple):
-    """A submission as records name it."""
-
-    paper: str
-    name: str
-    source: str
-
-
-def publish_submission(store: Store, folder: Path, own: Known) -> Iterator[Path]:
-    """Copy the newest record of each claim that this submission was judged by, byte for byte; yields the new files.
-
-    Raises:
-        ReproError: if the store has no record of the submission as it stands, with all its seeds.
-    """
-    rows = store.newest(paper=own.paper, kind="submission", implementation=own.name)
-    found = [record for record in rows if record.implementation.source == own.source and _whole(record)]
-    if not found:
-        raise ReproError(
-            f"The store has no records of {own.name} as it stands", "Run `repro submission run FOLDER` first."
-        )
-    yield from _copies(store, found, folder)
-
-
-def _copies(store: Store, found: Sequence[Record], folder: Path) -> Iterator[Path]:
-    """Copy records byte for byte, each checked once more; yields the files that were not there."""
-    for record in found:
-        data = store.path(record).read_bytes()
-        target = folder / record.paper.key / file_name(record)
-        if not target.exists():
-            decode(data)
-            write_whole(target, data)
-            yield target
-
-
-class Rerun(NamedTuple):
-    """A published verdict of a submission beside a new one: `path` is the verified record if they are the same."""
-
-    claim: str
-    before: Word
-    after: Word | None
-    path: Path | None
-
-
-def verify_submission(store: Store, folder: Path, own: Known, salt: str) -> Iterator[Rerun]:
-    """Compare what was published of a submission with a rerun under a new salt, and write verified records.
-
-    Raises:
-        ReproError: if nothing was published of the submission as it stands.
-    """
-    published = Store(folder.parent, read_only=True)
-    claimed = [
-        record
-        for record in published.newest(paper=own.paper, kind="submission", implementation=own.name)
-        if record.implementation.source == own.source
-    ]
-    if not claimed:
-        raise ReproError(f"No record of {own.name} as it stands is published", "See `repro submission publish`.")
-    for before in claimed:
-        after = store.latest(claim=before.claim.id, kind="submission", implementation=own.name)
-        if after is None or (part := after.implementation.submission) is msgspec.UNSET or part.salt != salt:
-            yield Rerun(before.claim.id, before.word, None, None)
-        elif after.word != before.word or after.implementation.source != own.source:
-            yield Rerun(before.claim.id, before.word, after.word, None)
-        else:
-            verified = seal(msgspec.structs.replace(after, id=UNSEALED, runner="verified", supersedes=before.id))
-            target = folder / verified.paper.key / file_name(verified)
-            write_whole(target, encode(verified))
-            yield Rerun(before.claim.id, before.word, after.word, target)
-
-
-def _whole(record: Record) -> bool:
-    """Whether no seeds were left out: a run with --seeds says so in its command."""
-    return "--seeds" not in record.command
 
 
 def _precision(judged: Judged) -> str:
@@ -252,11 +119,11 @@ def _trial_parts(judged: Judged) -> tuple[TrialPart, ...]:
             preset=trial.arm.preset,
             config=trial.settings(),
             data=trial.arm.data,
-            usage=outcome.usage,
-            cached=outcome.cached,
-            machine=msgspec.UNSET if outcome.machine in (None, machine()) else outcome.machine,
+            usage=result.usage,
+            cached=result.cached,
+            machine=msgspec.UNSET if result.machine in (None, machine()) else result.machine,
         )
-        for trial, outcome in judged.trials
+        for trial, result in judged.trials
     )
 
 

@@ -16,16 +16,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from repro import implementation
-from repro.cache import Cache
-from repro.catalogue import Catalogue
-from repro.claim import Claim, arms_of
+from repro.claim.catalogue import Catalogue
+from repro.claim.claim import Claim, arms_of
+from repro.code_digest import json_digest
 from repro.errors import ReproError, unknown
-from repro.implementation import Implementation
 from repro.paths import project_root
-from repro.source import digest
 from repro.task import Device
-from repro.trial import Trial, compute
+from repro.trial import implementation
+from repro.trial.cache import Cache
+from repro.trial.implementation import LoadedImplementation
+from repro.trial.trial import Trial, compute
 
 SOURCES = {
     "experiment": "the source of the experiment",
@@ -37,11 +37,11 @@ SOURCES = {
 }
 
 
-class Errand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TrialRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One trial, by names that mean the same in every copy of a project.
 
     Attributes:
-        key: of the trial, where the errand was made: sha256 of everything that can change its result.
+        key: of the trial, where the request was made: sha256 of everything that can change its result.
         claim: id of a claim that needs it.
         implementation: the control's name, or "reference".
         arm: index of the claim's arm, from 0 in the order of its body.
@@ -57,7 +57,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """The entry to be kept in the cache, as `repro.trial.compute` writes it."""
+    """The entry to be kept in the cache, as `repro.trial.trial.compute` writes it."""
 
     payload: dict[str, Any]
 
@@ -76,62 +76,57 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     remedy: str
 
 
-Answer = Done | Failed | Refused
+TrialReply = Done | Failed | Refused
 
 
-def trial_of(errand: Errand, root: Path) -> Trial:
-    """The trial that an errand names, in the project at `root`.
+def trial_of(request: TrialRequest, root: Path) -> Trial:
+    """The trial that a request names, in the project at `root`.
 
     Raises:
         ReproError: if that project has no such claim, implementation or arm.
     """
-    claim = _claim(errand.claim, root)
-    arms = arms_of(claim.draws())
-    if errand.arm not in range(len(arms)):
-        raise unknown(f"arm of {claim.id}", str(errand.arm), map(str, range(len(arms))))
-    found = _implementation(errand.kind, claim.paper.key, errand.implementation, root)
-    return Trial(arms[errand.arm], found, errand.seed, errand.device)
+    claim = _claim(request.claim, root)
+    arms = arms_of(claim.measurements())
+    if request.arm not in range(len(arms)):
+        raise unknown(f"arm of {claim.id}", str(request.arm), map(str, range(len(arms))))
+    found = _implementation(request.kind, claim.paper.key, request.implementation, root)
+    return Trial(arms[request.arm], found, request.seed, request.device)
 
 
-def perform(errand: bytes, facts: bytes) -> bytes:
+def perform(request: bytes, facts: bytes) -> bytes:
     """What a worker does: compute one trial in the project that it stands in. All arguments and results are JSON.
 
-    Args:
-        errand: the trial, by name.
-        facts: of the trial (`repro.trial.Trial.facts`) where the errand was made.
-
-    Returns:
-        An `Answer`.
+    `request` is a `TrialRequest`, `facts` are the trial's `key_inputs` where it was made; the result is a `TrialReply`.
     """
-    return msgspec.json.encode(_answer(msgspec.json.decode(errand, type=Errand), msgspec.json.decode(facts)))
+    return msgspec.json.encode(_answer(msgspec.json.decode(request, type=TrialRequest), msgspec.json.decode(facts)))
 
 
-def accept(answer: bytes, key: str) -> Answer:
-    """The answer to an errand; a result is checked once more to be of the trial with this key.
+def accept(answer: bytes, key: str) -> TrialReply:
+    """The answer to a request; a result is checked once more to be of the trial with this key.
 
     Raises:
         ReproError: if the result is of another trial.
     """
-    found = msgspec.json.decode(answer, type=Answer)
-    if isinstance(found, Done) and _key(found.payload.get("facts")) != key:
+    found = msgspec.json.decode(answer, type=TrialReply)
+    if isinstance(found, Done) and json_digest(found.payload.get("facts")) != key:
         raise ReproError("A worker returned the result of another trial than it was sent", "Nothing was kept of it.")
     return found
 
 
-def _answer(errand: Errand, facts: dict[str, Any]) -> Answer:
+def _answer(request: TrialRequest, facts: dict[str, Any]) -> TrialReply:
     here = socket.gethostname()
     try:
-        trial = trial_of(errand, project_root())
-        own = msgspec.json.decode(msgspec.json.encode(trial.facts))
+        trial = trial_of(request, project_root())
+        own = msgspec.json.decode(msgspec.json.encode(trial.key_inputs))
     except ReproError as error:
-        return Refused(f"The worker on {here} cannot run trials of {errand.claim}: {error.problem}", error.remedy)
-    if trial.key != errand.key:
+        return Refused(f"The worker on {here} cannot run trials of {request.claim}: {error.problem}", error.remedy)
+    if trial.key != request.key:
         differs = "; ".join(differences(facts, own)) or "the way in which keys are made"
         return Refused(
             f"The worker on {here} is another environment, so its results would not be comparable: {differs}",
             "Install the same versions there (pip install -c constraints.txt), or leave that machine out.",
         )
-    with TemporaryDirectory(prefix="repro-errand-") as folder:
+    with TemporaryDirectory(prefix="repro-trial-") as folder:
         cache = Cache(Path(folder))
         try:
             compute(trial, cache, wait=0.0)
@@ -142,22 +137,16 @@ def _answer(errand: Errand, facts: dict[str, Any]) -> Answer:
 
 def differences(asked: dict[str, Any], own: dict[str, Any]) -> list[str]:
     """What differs between the facts of a trial as it was asked for and as it is here, each in words."""
-    found = []
-    for name in sorted(asked.keys() | own.keys()):
-        one, other = asked.get(name), own.get(name)
-        if one == other:
-            continue
-        if isinstance(one, dict) and isinstance(other, dict):
-            found += [f"{name} {inner}" for inner in differences(one, other)]
+    words = []
+    for name in sorted(name for name in asked.keys() | own.keys() if asked.get(name) != own.get(name)):
+        here, there = asked.get(name), own.get(name)
+        if isinstance(here, dict) and isinstance(there, dict):
+            words += [f"{name} {inner}" for inner in differences(here, there)]
         elif name in ("experiment", "determinism", "implementation", "data"):
-            found.append(f"{SOURCES[name]} differs")  # hashes tell a reader nothing
+            words.append(f"{SOURCES[name]} differs")  # hashes tell a reader nothing
         else:
-            found.append(f"{SOURCES.get(name, name)} is {json.dumps(other)} there and {json.dumps(one)} here")
-    return found
-
-
-def _key(facts: Any) -> str:
-    return digest(msgspec.json.encode(facts, order="deterministic").decode())
+            words.append(f"{SOURCES.get(name, name)} is {json.dumps(there)} there and {json.dumps(here)} here")
+    return words
 
 
 @cache
@@ -173,7 +162,7 @@ def _claim(name: str, root: Path) -> Claim:
 
 
 @cache
-def _implementation(kind: str, paper: str, name: str, root: Path) -> Implementation:
+def _implementation(kind: str, paper: str, name: str, root: Path) -> LoadedImplementation:
     if kind == "reference":
         return implementation.reference(paper, root)
     return implementation.control(paper, name, root)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import traceback
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,20 +15,22 @@ import msgspec
 import numpy as np
 
 from repro import data
-from repro.cache import Cache
-from repro.claim import Arm
+from repro.claim.claim import Arm
+from repro.code_digest import json_digest, object_closure
+from repro.criterion.measurement import Array, Measurement, Measurements
 from repro.data import Dataset
-from repro.determinism import THREADS, prepare
-from repro.distributed import share, world
 from repro.errors import ReproError
-from repro.experiment import Setting
-from repro.implementation import Implementation
-from repro.machine import Machine, device_class, machine, software
-from repro.measurement import Array, Measurement, Measurements
-from repro.source import digest, object_closure
+from repro.experiment.setting import Setting
+from repro.machine.determinism import THREADS, make_deterministic
+from repro.machine.environment import Machine, device_class, machine, software
+from repro.machine.process_group import broadcast_from_rank0, world
+from repro.machine.telemetry import Meter, Usage
 from repro.task import Device
-from repro.telemetry import Meter, Usage
+from repro.trial.cache import Cache
+from repro.trial.implementation import LoadedImplementation
 
+ARRAYS = ("value", "x", "expected")
+"""Fields of a measurement that may hold NaN and infinities."""
 FORMAT = 1  # of cached payloads; raising it makes every trial be computed again
 
 
@@ -35,7 +39,7 @@ class TrialFailed(ReproError):
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class TrialResult:
     """What a trial gave, and whether it came from the cache.
 
     Attributes:
@@ -53,7 +57,7 @@ class Trial:
     """An arm, an implementation, a seed and a device."""
 
     arm: Arm
-    implementation: Implementation
+    implementation: LoadedImplementation
     seed: int
     device: Device
 
@@ -64,11 +68,12 @@ class Trial:
         return config if self.subject is self.implementation else self.implementation.names.change(config)
 
     @cached_property
-    def subject(self) -> Implementation:
+    def subject(self) -> LoadedImplementation:
         """What runs: the implementation, or the reference where the implementation only changes the config."""
         original = self.implementation.original
-        untouched = getattr(self.arm.experiment, "passes_config_on", False)
-        return original if original is not None and untouched else self.implementation
+        if original is not None and self.arm.experiment.passes_config_on:
+            return original
+        return self.implementation
 
     @cached_property
     def given_seed(self) -> int:
@@ -77,14 +82,14 @@ class Trial:
         return self.seed if host is None else host.seed(self.seed)
 
     @cached_property
-    def facts(self) -> dict[str, Any]:
+    def key_inputs(self) -> dict[str, Any]:
         """Everything that can change the result, as JSON data."""
         versions = msgspec.to_builtins(software(threads=THREADS)) | {"zlib": zlib.ZLIB_RUNTIME_VERSION}
         del versions["repro"]  # the suite's code that matters is in the experiment's closure
         return {
             "format": FORMAT,
-            "experiment": object_closure(self.arm.experiment),
-            "determinism": object_closure(prepare),
+            "experiment": object_closure(self.arm.experiment.code),
+            "determinism": object_closure(make_deterministic),
             "implementation": self.subject.source,
             "config": self.settings(),
             "data": data.digest(self.arm.data) if self.arm.data else None,
@@ -98,14 +103,14 @@ class Trial:
 
     @cached_property
     def key(self) -> str:
-        """The sha256 of `facts`."""
-        return digest(msgspec.json.encode(self.facts, order="deterministic").decode())
+        """The sha256 of `key_inputs`."""
+        return json_digest(self.key_inputs)
 
     def settings(self) -> dict[str, Any]:
         """The config as JSON data."""
         return msgspec.to_builtins(dataclasses.asdict(self.config), enc_hook=repr)
 
-    def run(self) -> Outcome:
+    def run(self) -> TrialResult:
         """Compute the trial, metered.
 
         Raises:
@@ -113,8 +118,9 @@ class Trial:
         """
         dataset = data.load(self.arm.data) if self.arm.data else None
         seed = self.given_seed
-        setting = Setting(config=self.config, seed=seed, device=self.device, data=dataset)
-        prepare(seed, self.device)
+        untrained = None if self.subject.host is None else self._untrained
+        setting = Setting(config=self.config, seed=seed, device=self.device, data=dataset, untrained=untrained)
+        make_deterministic(seed, self.device)
         try:
             with (
                 self.subject.open(seed=seed, device=self.device, dataset=self.arm.data) as opened,
@@ -131,7 +137,13 @@ class Trial:
             ) from error
         if dataset is not None and not _unchanged(dataset):
             raise TrialFailed(f"{self} changed the dataset that it was given", "Let it copy what it changes.")
-        return Outcome(_checked(measurements, self), meter.usage, cached=False, machine=machine())
+        return TrialResult(_checked(measurements, self), meter.usage, cached=False, machine=machine())
+
+    @contextmanager
+    def _untrained(self) -> Iterator[Any]:
+        """The implementation's names in a process of its own, for models that were trained in another."""
+        with self.subject.open(seed=self.given_seed, device=self.device, dataset=None) as opened:
+            yield opened.names
 
     def __str__(self) -> str:
         return (
@@ -139,44 +151,42 @@ class Trial:
         )
 
 
-def lookup(trial: Trial, cache: Cache) -> Outcome | None:
-    """The cached outcome of a trial, if there is one."""
+def lookup(trial: Trial, cache: Cache) -> TrialResult | None:
+    """The cached result of a trial, if there is one."""
     payload = cache.get(trial.key)
     if payload is None:
         return None
     measurements = {name: _measurement(fields) for name, fields in payload["measurements"].items()}
     made_on = msgspec.convert(payload.get("machine"), Machine | None)
-    return Outcome(measurements, msgspec.convert(payload["usage"], Usage), cached=True, machine=made_on)
+    return TrialResult(measurements, msgspec.convert(payload["usage"], Usage), cached=True, machine=made_on)
 
 
-def compute(trial: Trial, cache: Cache, *, wait: float) -> Outcome | None:
-    """The outcome, cached or computed; None if another process has been computing it for all of `wait` seconds.
+def compute(trial: Trial, cache: Cache, *, wait: float) -> TrialResult | None:
+    """The result, cached or computed; None if another process has been computing it for all of `wait` seconds.
 
-    Under torchrun all processes compute a trial together, rank 0 reads and writes the cache, and all get its outcome.
+    Under torchrun all processes compute a trial together, rank 0 reads and writes the cache, and all get its result.
     """
     if world() > 1:
-        found = share(lambda: lookup(trial, cache))
-        if found is not None:
-            return found
-        outcome = trial.run()
-        return share(lambda: _kept(trial, outcome, cache))
-    found = lookup(trial, cache)
-    if found is not None:
-        return found
+        cached = broadcast_from_rank0(lambda: lookup(trial, cache))
+        if cached is not None:
+            return cached
+        result = trial.run()
+        return broadcast_from_rank0(lambda: _kept(trial, result, cache))
+    cached = lookup(trial, cache)
+    if cached is not None:
+        return cached
     with cache.lock(trial.key, wait=wait) as mine:
         if not mine:
             return None
-        found = lookup(trial, cache)  # another process may have finished it meanwhile
-        if found is not None:
-            return found
-        return _kept(trial, trial.run(), cache)
+        # another process may have finished it meanwhile
+        return lookup(trial, cache) or _kept(trial, trial.run(), cache)
 
 
-def _kept(trial: Trial, outcome: Outcome, cache: Cache) -> Outcome:
-    measurements = {name: _builtins(m) for name, m in outcome.measurements.items()}
-    told = {"usage": msgspec.to_builtins(outcome.usage), "machine": msgspec.to_builtins(outcome.machine)}
-    cache.put(trial.key, {"measurements": measurements, "facts": trial.facts} | told)
-    return outcome
+def _kept(trial: Trial, result: TrialResult, cache: Cache) -> TrialResult:
+    measurements = {name: _builtins(m) for name, m in result.measurements.items()}
+    told = {"usage": msgspec.to_builtins(result.usage), "machine": msgspec.to_builtins(result.machine)}
+    cache.put(trial.key, {"measurements": measurements, "facts": trial.key_inputs} | told)
+    return result
 
 
 def _unchanged(dataset: Dataset[Any]) -> bool:
@@ -193,24 +203,17 @@ def _checked(measurements: Measurements, trial: Trial) -> Measurements:
 
 
 def _builtins(measurement: Measurement) -> dict[str, Any]:
-    return {
-        "value": _numbers(measurement.value),
-        "unit": measurement.unit,
-        "x": None if measurement.x is None else _numbers(measurement.x),
-        "x_unit": measurement.x_unit,
-        "expected": None if measurement.expected is None else _numbers(measurement.expected),
-    }
+    fields = {field.name: getattr(measurement, field.name) for field in dataclasses.fields(measurement)}
+    return {name: _numbers(value) if name in ARRAYS and value is not None else value for name, value in fields.items()}
 
 
 def _measurement(fields: dict[str, Any]) -> Measurement:
+    arrays: dict[str, Any] = {
+        name: None if fields[name] is None else _array(fields[name]) for name in ("x", "expected")
+    }
     value = _array(fields["value"])
-    return Measurement(
-        value=value if value.ndim else float(value),
-        unit=fields["unit"],
-        x=None if fields["x"] is None else _array(fields["x"]),
-        x_unit=fields["x_unit"],
-        expected=None if fields["expected"] is None else _array(fields["expected"]),
-    )
+    arrays["value"] = value if value.ndim else float(value)
+    return Measurement(**fields | arrays)
 
 
 def _numbers(value: float | Array) -> Any:

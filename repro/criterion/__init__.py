@@ -1,0 +1,1 @@
+"""Criteria: the rules and the statistics that turn samples into verdicts."""

@@ -1,0 +1,88 @@
+"""Files as a dataset's makers publish them: found in whatever form they are kept, and checked before they are read."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import lzma
+import tarfile
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from repro.errors import ReproError
+from repro.paths import data_dirs
+
+Read = Callable[[str], bytes]
+"""Returns the bytes of a file by its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFiles:
+    """Where the files of a dataset lie. They are read in memory; nothing is ever unpacked to the disk.
+
+    Attributes:
+        title: what messages call the dataset.
+        folder: its folder, in REPRO_DATA or among the downloads.
+        forms: how a file of a name may lie there, such as "{}.gz"; the first of which all files are there is read.
+        largest: bytes of the largest file, unpacked; what follows is not read.
+        archive: the archive that holds all files, "" for none; it is looked for last.
+        member: where a file of a name lies in the archive.
+    """
+
+    title: str
+    folder: str
+    forms: tuple[str, ...]
+    largest: int
+    archive: str = ""
+    member: str = "{}"
+
+    def find(self, names: Iterable[str]) -> Read | None:
+        """A reader of the first copy that is complete by file names, or None.
+
+        The reader raises ReproError for a file that cannot be unpacked.
+        """
+        for folder in (root / self.folder for root in data_dirs()):
+            for form in self.forms:
+                if all((folder / form.format(name)).is_file() for name in names):
+                    return lambda name, folder=folder, form=form: self._unpacked(folder / form.format(name))
+            if self.archive and (folder / self.archive).is_file():
+                return lambda name, folder=folder: self._archived(folder / self.archive, self.member.format(name))
+        return None
+
+    def check(self, name: str, data: bytes, sha256: str) -> None:
+        """Refuse a file whose content has another sha256, in hex.
+
+        Raises:
+            ReproError: naming the file.
+        """
+        actual = hashlib.sha256(data).hexdigest()
+        if actual != sha256:
+            raise self.damaged(name, f"its sha256 is {actual[:16]}, not {sha256[:16]}")
+
+    def damaged(self, name: str, why: str) -> ReproError:
+        """The error for a file that is not the published one."""
+        remedy = f"Delete it and {'fetch' if self.archive else 'get'} it again."
+        return ReproError(f"{self.title}: {name} is damaged or another file ({why})", remedy)
+
+    def _unpacked(self, path: Path) -> bytes:
+        unpack = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix)
+        if unpack is None:
+            return path.read_bytes()
+        try:
+            with unpack(path) as file:
+                return file.read(self.largest)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            raise self.damaged(path.name, str(error)) from error
+
+    def _archived(self, path: Path, wanted: str) -> bytes:
+        try:
+            with tarfile.open(path) as archive:
+                member = next((m for m in archive if m.name.removeprefix("./") == wanted), None)
+                file = archive.extractfile(member) if member else None
+                if file is None:
+                    raise self.damaged(path.name, f"{wanted} is not a file in it")
+                return file.read(self.largest)
+        except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+            raise self.damaged(path.name, str(error)) from error

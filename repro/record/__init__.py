@@ -1,0 +1,1 @@
+"""Records of verdicts, the store that keeps them, and the index over them."""

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.wire import Handle
+from harness.sandbox.inside.wire import Handle
 from repro import task
+from repro.errors import ReproError
+from repro.experiment import classification
 
 Answers = dict[str, NDArray[Any]]
-"""What was answered about each image, lane, graph ..., by what messages call it."""
+"""What was answered about each image, stream, graph ..., by what messages call it."""
 
 JUNK = 3  # items of padding to add
 SIDES, LARGEST, NAME = 8, 1 << 40, 500  # dimensions of a declared weight, the largest, and characters of a name
@@ -313,43 +315,8 @@ def state(value: Any) -> Answers:
 
 
 def accounted(declared: Sequence[task.Layer], learnt: Answers, image: int) -> str:
-    """Match a state with declared layers; the line that says that it fits.
-
-    Every declared weight must be there. Beyond them a normalization may have two statistics of as many numbers as it
-    has channels, and statistics of the inputs, under names of no layer, the size of one image in all.
-
-    Args:
-        declared: layers.
-        learnt: what `state` gave.
-        image: numbers in one image.
-
-    Raises:
-        Fault: if it does not fit; not the last one.
-    """
-    total = sum(math.prod(shape) for layer in declared for shape in layer.weights)
-    carried = sum(value.size for value in learnt.values())
-    sums = f"layers lists {total:,} weights, state carries {carried:,} numbers"
-    names = {layer.name for layer in declared}
-    owned: dict[str, list[str]] = {name: [] for name in ("", *names)}
-    for name in learnt:
-        stems = (name[:end] for end in range(len(name) - 1, 0, -1) if name[end] == ".")
-        owned[next((stem for stem in stems if stem in names), "")].append(name)
-    for layer in declared:
-        left = {name: learnt[name].shape for name in owned[layer.name]}
-        for shape in layer.weights:
-            match = next((name for name, have in left.items() if have == tuple(shape)), None)
-            if match is None:
-                raise Fault(f"{sums}: no array {list(shape)} for layer {layer.name!r}", last=False)
-            del left[match]
-        statistics = [name for name, have in left.items() if layer.kind == "norm" and have == _channels(layer)]
-        for name in [name for name in left if name not in statistics[:2]]:
-            raise Fault(f"{sums}: {name} {list(left[name])} belongs to no declared weight", last=False)
-    others = sum(learnt[name].size for name in owned[""])
-    if others > image:
-        named = ", ".join(owned[""][:3])
-        raise Fault(f"{sums}: {others:,} under names of no layer ({named}), and an image has {image:,}", last=False)
-    return f"layers: {total:,} weights in {len(declared)} layers; state carries {carried - total:,} statistics beside"
-
-
-def _channels(layer: task.Layer) -> tuple[int, ...]:
-    return tuple(layer.output[:1])
+    """`repro.experiment.classification.accounted`, whose complaint is a Fault here, and not the last one."""
+    try:
+        return classification.accounted(declared, learnt, image)
+    except ReproError as error:
+        raise Fault(error.problem, last=False) from None

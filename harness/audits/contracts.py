@@ -16,26 +16,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import answers
-from harness.answers import Answers, Fault, by, function, kind, same, scores
-from harness.examiner import Checks, Examiner, Finding, Ground, Opens, Question, Trainer, findings
+from harness.audits import checks as answer_checks
+from harness.audits.checks import Answers, Fault, by, function, kind, same, scores
+from harness.audits.runner import (
+    AuditInputs,
+    AuditQuery,
+    AuditResult,
+    AuditRunner,
+    Audits,
+    OpenProcess,
+    TrainingAuditRunner,
+    results,
+)
 from repro import task
 from repro.errors import ReproError
 
-__all__ = ["Finding", "Ground", "Opens", "count", "run"]
+__all__ = ["AuditResult", "AuditInputs", "OpenProcess", "count", "run"]
 
 CARRIED = 1e-5  # of the spread of scores, between a predictor and its copy in another process
 LENGTH, LOSSES = 8, 3  # tokens to generate, losses to read
 TIMES = (0, 1, 2, 4, 8)
 
 
-def run(protocol: type, opens: Opens, ground: Ground) -> Iterator[Finding]:
+def run(protocol: type, open_process: OpenProcess, given: AuditInputs) -> Iterator[AuditResult]:
     """Audit a submission; ends early where nothing more can be compared.
 
     Args:
         protocol: the protocol of the paper's contract, one of `repro.task` or derived from one.
-        opens: starts a fresh process.
-        ground: what to run it on.
+        open_process: starts a fresh process.
+        given: what to run it on.
 
     Raises:
         ReproError: for a contract that has no audits, or a machine on which no process can be started.
@@ -46,30 +55,30 @@ def run(protocol: type, opens: Opens, ground: Ground) -> Iterator[Finding]:
             f"No audits are known for the contract {protocol.__name__}",
             f"Derive it from one of repro/task.py: {', '.join(sorted(kind.__name__ for kind in AUDITS))}.",
         )
-    yield from findings(known(opens, ground).checks())
+    yield from results(known(open_process, given).audits())
 
 
-def count(opens: Opens, ground: Ground, preset: str) -> Iterator[Finding]:
-    """Audit only that the layers of one preset are what it learns; `ground.config` need not train at all.
+def count(open_process: OpenProcess, given: AuditInputs, preset: str) -> Iterator[AuditResult]:
+    """Audit only that the layers of one preset are what it learns; `given.config` need not train at all.
 
     Raises:
         ReproError: for a machine on which no process can be started.
     """
-    for finding in findings(_Counted(opens, ground).counting()):
-        yield replace(finding, says=f"{preset}: {finding.says}")
+    for result in results(_Counted(open_process, given).counting()):
+        yield replace(result, message=f"{preset}: {result.message}")
 
 
-class _Classifier(Trainer):
+class _Classifier(TrainingAuditRunner):
     """Audits of `task.Classifier`."""
 
-    def questions(self) -> Sequence[Question]:
+    def queries(self) -> Sequence[AuditQuery]:
         """Scores of images."""
-        images = self.ground.inputs
-        return [Question(name="predict", ask=self.predict, inputs=images, size=len(images), pick=answers.rows)]
+        images = self.given.inputs
+        return [AuditQuery(name="predict", ask=self.predict, inputs=images, size=len(images), pick=answer_checks.rows)]
 
     def predict(self, predictor: Any, images: NDArray[Any]) -> Answers:
         """Scores by image."""
-        found = scores(function(predictor, "predict")(images), (len(images), self.ground.data.classes), "predict")
+        found = scores(function(predictor, "predict")(images), (len(images), self.given.data.classes), "predict")
         return by("image", found)
 
 
@@ -78,40 +87,40 @@ class _Counted(_Classifier):
 
     state: Any = None
 
-    def special(self, names: Any) -> Checks:
+    def special(self, names: Any) -> Audits:
         """Compare layers with what was learnt."""
         yield "declared weights", partial(self.declared, names)
 
-    def end(self, names: Any) -> Checks:
+    def end(self, names: Any) -> Audits:
         """Carry what was learnt to a process that has trained nothing."""
         yield from super().end(names)
         yield from self.carrying()
 
-    def carrying(self) -> Checks:
+    def carrying(self) -> Audits:
         """Restore in a fresh process."""
-        with self.opens() as names:
+        with self.open_process() as names:
             yield "state and restore", partial(self.carried, names)
 
-    def counting(self) -> Checks:
+    def counting(self) -> Audits:
         """These audits without those of the other contracts."""
-        (question,) = self.questions()
-        with self.opens() as names:
+        (query,) = self.queries()
+        with self.open_process() as names:
             yield "training", partial(self.train, names, ())
-            yield "shapes and types", partial(self.form, question)
+            yield "shapes and types", partial(self.form, query)
             yield "declared weights", partial(self.declared, names)
         yield from self.carrying()
 
     def declared(self, names: Any) -> str:
         """Whether the state has all declared weights, and no more than statistics beyond them."""
-        layers = answers.layers(function(names, "layers")(self.ground.config))
-        self.state = answers.state(function(names, "state")(self.learnt))
-        return answers.accounted(layers, self.state, math.prod(np.shape(self.ground.inputs)[1:]))
+        layers = answer_checks.layers(function(names, "layers")(self.given.config))
+        self.state = answer_checks.state(function(names, "state")(self.learnt))
+        return answer_checks.accounted(layers, self.state, math.prod(np.shape(self.given.inputs)[1:]))
 
     def carried(self, names: Any) -> str:
         """Whether the state is all that predictions depend on."""
         restore = function(names, "restore")
-        predictor = restore(self.ground.config, self.state, device=self.ground.device)
-        found = self.predict(predictor, self.ground.inputs)
+        predictor = restore(self.given.config, self.state, device=self.given.device)
+        found = self.predict(predictor, self.given.inputs)
         most = max(CARRIED, self.exact)
         return same("predict", found, self.answers["predict"], most, "its state is restored in a fresh process")
 
@@ -119,51 +128,51 @@ class _Counted(_Classifier):
 class _Stream:
     """A submission's stream whose every answer is checked."""
 
-    def __init__(self, stream: Any, lanes: int, vocabulary: int | None) -> None:
-        self._step, self._shape = function(stream, "step"), (lanes, vocabulary)
+    def __init__(self, stream: Any, streams: int, vocabulary: int | None) -> None:
+        self._step, self._shape = function(stream, "step"), (streams, vocabulary)
 
     def step(self, tokens: NDArray[np.int64]) -> NDArray[Any]:
-        """Scores [B, V] after one more token of each lane [B]."""
+        """Scores [B, V] after one more token of each stream [B]."""
         found = scores(self._step(np.ascontiguousarray(tokens)), self._shape, "step")
         self._shape = (self._shape[0], found.shape[1])
         return found
 
 
-class _LanguageModel(Trainer):
+class _LanguageModel(TrainingAuditRunner):
     """Audits of `task.LanguageModel`."""
 
-    def questions(self) -> Sequence[Question]:
+    def queries(self) -> Sequence[AuditQuery]:
         """Scores of what follows in texts."""
-        tokens = self.ground.inputs
-        return [Question(name="step", ask=self.read, inputs=tokens, size=len(tokens), pick=answers.rows)]
+        tokens = self.given.inputs
+        return [AuditQuery(name="step", ask=self.read, inputs=tokens, size=len(tokens), pick=answer_checks.rows)]
 
-    def start(self, reader: Any, lanes: int) -> _Stream:
+    def start(self, reader: Any, streams: int) -> _Stream:
         """A stream of texts."""
-        return _Stream(function(reader, "start")(lanes), lanes, self.ground.data.vocabulary)
+        return _Stream(function(reader, "start")(streams), streams, self.given.data.vocabulary)
 
     def read(self, reader: Any, tokens: NDArray[np.int64]) -> Answers:
-        """Scores by lane, [T, V]."""
+        """Scores by stream, [T, V]."""
         stream = self.start(reader, len(tokens))
-        return by("lane", np.stack([stream.step(column) for column in tokens.T], 1))
+        return by("stream", np.stack([stream.step(column) for column in tokens.T], 1))
 
-    def special(self, names: Any) -> Checks:
-        """Two streams at once."""
-        yield "streams at once", self.interleaved
+    def special(self, names: Any) -> Audits:
+        """Two readers at once."""
+        yield "readers at once", self.interleaved
 
     def interleaved(self) -> str:
         """Read two continuations of the same texts by turns; each as if alone, and alike while they are the same."""
-        tokens = self.ground.inputs
+        tokens = self.given.inputs
         half = tokens.shape[1] // 2
-        changed = np.concatenate([tokens[:, :half], (tokens[:, half:] + 1) % self.ground.data.vocabulary], 1)
+        changed = np.concatenate([tokens[:, :half], (tokens[:, half:] + 1) % self.given.data.vocabulary], 1)
         alone = self.read(self.learnt, changed)
-        streams = [self.start(self.learnt, len(tokens)) for _ in range(2)]
+        readers = [self.start(self.learnt, len(tokens)) for _ in range(2)]
         columns = zip(tokens.T, changed.T, strict=True)
-        by_turns = [[stream.step(column) for stream, column in zip(streams, pair, strict=True)] for pair in columns]
-        first, second = (by("lane", np.stack(steps, 1)) for steps in zip(*by_turns, strict=True))
+        by_turns = [[stream.step(column) for stream, column in zip(readers, pair, strict=True)] for pair in columns]
+        first, second = (by("stream", np.stack(steps, 1)) for steps in zip(*by_turns, strict=True))
         known, when = self.answers["step"], "another stream is read by turns with it"
         same("step", first, known, self.loose, when)
         same("step", second, alone, self.loose, when)
-        before = [{lane: found[:half] for lane, found in each.items()} for each in (second, known)]
+        before = [{stream: found[:half] for stream, found in each.items()} for each in (second, known)]
         same("step", before[0], before[1], self.loose, "the text goes on in another way")
         return "step: two streams read by turns are as each alone, and alike as far as their texts are"
 
@@ -171,24 +180,24 @@ class _LanguageModel(Trainer):
 class _TextGenerator(_LanguageModel):
     """Audits of `task.TextGenerator`."""
 
-    def questions(self) -> Sequence[Question]:
+    def queries(self) -> Sequence[AuditQuery]:
         """Scores, and the likeliest continuations of prompts of two lengths."""
-        tokens = self.ground.inputs
-        lanes, length = tokens.shape
-        lengths = np.where(np.arange(lanes) % 2, length, (length + 1) // 2)
+        tokens = self.given.inputs
+        streams, length = tokens.shape
+        lengths = np.where(np.arange(streams) % 2, length, (length + 1) // 2)
         prompts = task.Sequences(items=tokens, lengths=lengths)
-        write = partial(self.write, temperature=0.0, seed=self.ground.seed)
-        pick, pad = answers.sequences, answers.repadded
-        asked = Question(name="generate", ask=write, inputs=prompts, size=lanes, pick=pick, pad=pad)
-        return [*super().questions(), asked]
+        write = partial(self.write, temperature=0.0, seed=self.given.seed)
+        pick, pad = answer_checks.sequences, answer_checks.repadded
+        asked = AuditQuery(name="generate", ask=write, inputs=prompts, size=streams, pick=pick, pad=pad)
+        return [*super().queries(), asked]
 
     def write(self, writer: Any, prompts: task.Sequences, *, temperature: float, seed: int) -> Answers:
         """Continuations by prompt."""
         found = function(writer, "generate")(prompts, LENGTH, temperature=temperature, seed=seed)
-        shape, vocabulary = (len(prompts.lengths), LENGTH), self.ground.data.vocabulary
-        return by("prompt", answers.whole(found, shape, vocabulary, "generate"))
+        shape, vocabulary = (len(prompts.lengths), LENGTH), self.given.data.vocabulary
+        return by("prompt", answer_checks.whole(found, shape, vocabulary, "generate"))
 
-    def special(self, names: Any) -> Checks:
+    def special(self, names: Any) -> Audits:
         """What the seed may change."""
         yield from super().special(names)
         yield "greedy ignores the seed", self.greedy
@@ -196,37 +205,42 @@ class _TextGenerator(_LanguageModel):
 
     def greedy(self) -> str:
         """Write the likeliest continuation at another seed."""
-        prompts = self.questions()[-1].inputs
-        found = self.write(self.learnt, prompts, temperature=0.0, seed=self.ground.seed + 1)
+        prompts = self.queries()[-1].inputs
+        found = self.write(self.learnt, prompts, temperature=0.0, seed=self.given.seed + 1)
         return same("generate", found, self.answers["generate"], 0, "the temperature is 0 and the seed another")
 
     def sampled(self) -> str:
         """Write twice at temperature 1."""
-        prompts = self.questions()[-1].inputs
-        write = partial(self.write, self.learnt, prompts, temperature=1.0, seed=self.ground.seed)
+        prompts = self.queries()[-1].inputs
+        write = partial(self.write, self.learnt, prompts, temperature=1.0, seed=self.given.seed)
         return same("generate", write(), write(), 0, "it is sampled twice with the same seed")
 
 
-class _SequenceTransducer(Trainer):
+class _SequenceTransducer(TrainingAuditRunner):
     """Audits of `task.SequenceTransducer`."""
 
-    def questions(self) -> Sequence[Question]:
+    def queries(self) -> Sequence[AuditQuery]:
         """Scores of given outputs, and the outputs that it prefers."""
-        inputs, outputs = self.ground.inputs, self.ground.data.outputs
+        inputs, outputs = self.given.inputs, self.given.data.outputs
         size = len(inputs.lengths)
         rows = np.arange(size) % len(outputs.lengths)
         told = outputs.items[rows, : max(1, min(4, outputs.lengths[rows].min()))]
         return [
-            Question(
+            AuditQuery(
                 name="step",
                 ask=self.read,
                 inputs=(inputs, told),
                 size=size,
-                pick=lambda both, places: (answers.sequences(both[0], places), both[1][places]),
-                pad=lambda both: (answers.repadded(both[0]), both[1]),
+                pick=lambda both, places: (answer_checks.sequences(both[0], places), both[1][places]),
+                pad=lambda both: (answer_checks.repadded(both[0]), both[1]),
             ),
-            Question(
-                name="decode", ask=self.decode, inputs=inputs, size=size, pick=answers.sequences, pad=answers.repadded
+            AuditQuery(
+                name="decode",
+                ask=self.decode,
+                inputs=inputs,
+                size=size,
+                pick=answer_checks.sequences,
+                pad=answer_checks.repadded,
             ),
         ]
 
@@ -235,7 +249,7 @@ class _SequenceTransducer(Trainer):
         inputs, told = both
         stream = _Stream(function(translator, "start")(inputs), len(told), None)
         found = np.stack([stream.step(column) for column in told.T.astype(np.int64)], 1)
-        outputs = self.ground.data.outputs
+        outputs = self.given.data.outputs
         real = np.arange(outputs.items.shape[1]) < outputs.lengths[:, None]
         if found.shape[2] <= (most := int(outputs.items[real].max())):
             raise Fault(f"step: scores of {found.shape[2]} tokens, and the outputs have token {most}")
@@ -243,102 +257,112 @@ class _SequenceTransducer(Trainer):
 
     def decode(self, translator: Any, inputs: task.Sequences) -> Answers:
         """Preferred outputs by input."""
-        longest = self.ground.data.outputs.items.shape[1]
-        return answers.listed(function(translator, "decode")(inputs, longest), "decode", len(inputs.lengths), longest)
+        longest = self.given.data.outputs.items.shape[1]
+        return answer_checks.listed(
+            function(translator, "decode")(inputs, longest), "decode", len(inputs.lengths), longest
+        )
 
 
-class _PointerDecoder(Trainer):
+class _PointerDecoder(TrainingAuditRunner):
     """Audits of `task.PointerDecoder`."""
 
-    def questions(self) -> Sequence[Question]:
+    def queries(self) -> Sequence[AuditQuery]:
         """Places in inputs."""
-        inputs = self.ground.inputs
+        inputs = self.given.inputs
         size = len(inputs.lengths)
         return [
-            Question(
-                name="point", ask=self.point, inputs=inputs, size=size, pick=answers.sequences, pad=answers.repadded
+            AuditQuery(
+                name="point",
+                ask=self.point,
+                inputs=inputs,
+                size=size,
+                pick=answer_checks.sequences,
+                pad=answer_checks.repadded,
             )
         ]
 
     def point(self, pointer: Any, inputs: task.Sequences) -> Answers:
         """Places by input."""
-        longest = self.ground.data.outputs.items.shape[1]
-        found = answers.listed(function(pointer, "point")(inputs, longest), "point", len(inputs.lengths), longest)
+        longest = self.given.data.outputs.items.shape[1]
+        found = answer_checks.listed(function(pointer, "point")(inputs, longest), "point", len(inputs.lengths), longest)
         for (label, places), length in zip(found.items(), inputs.lengths, strict=True):
             if places.size and places.max() >= length:
                 raise Fault(f"point: {label} has {length} items, and place {places.max()} is pointed at")
         return found
 
 
-class _GraphRegressor(Trainer):
+class _GraphRegressor(TrainingAuditRunner):
     """Audits of `task.GraphRegressor`."""
 
-    def questions(self) -> Sequence[Question]:
+    def queries(self) -> Sequence[AuditQuery]:
         """Numbers of graphs."""
-        graphs = self.ground.inputs
+        graphs = self.given.inputs
         size = len(graphs.nodes_of)
-        return [Question(name="predict", ask=self.predict, inputs=graphs, size=size, pick=answers.graphs)]
+        return [AuditQuery(name="predict", ask=self.predict, inputs=graphs, size=size, pick=answer_checks.graphs)]
 
     def predict(self, regressor: Any, graphs: task.Graphs) -> Answers:
         """Numbers by graph."""
-        shape = (len(graphs.nodes_of), *np.shape(self.ground.data.outputs)[1:])
+        shape = (len(graphs.nodes_of), *np.shape(self.given.data.outputs)[1:])
         return by("graph", scores(function(regressor, "predict")(graphs), shape, "predict"))
 
-    def special(self, names: Any) -> Checks:
+    def special(self, names: Any) -> Audits:
         """Orders that mean nothing."""
-        yield "order of nodes", partial(self.shuffled, answers.renumbered, "the nodes of each graph are renumbered")
-        yield "order of edges", partial(self.shuffled, answers.reordered, "the edges of each graph are reordered")
+        yield (
+            "order of nodes",
+            partial(self.shuffled, answer_checks.renumbered, "the nodes of each graph are renumbered"),
+        )
+        yield "order of edges", partial(self.shuffled, answer_checks.reordered, "the edges of each graph are reordered")
 
     def shuffled(self, change: Callable[[task.Graphs, np.random.Generator], task.Graphs], when: str) -> str:
         """Predict graphs that are the same in another order."""
-        found = self.predict(self.learnt, change(self.ground.inputs, np.random.default_rng(self.ground.seed)))
+        found = self.predict(self.learnt, change(self.given.inputs, np.random.default_rng(self.given.seed)))
         return same("predict", found, self.answers["predict"], self.loose, when)
 
 
-class _Simulator(Examiner):
+class _Simulator(AuditRunner):
     """Audits of `task.Simulator`."""
 
-    def questions(self) -> Sequence[Question]:
+    def queries(self) -> Sequence[AuditQuery]:
         """States at a few times."""
-        times = TIMES if self.ground.inputs is None else tuple(int(time) for time in self.ground.inputs)
-        return [Question(name="simulate", ask=self.simulate, inputs=times)]
+        times = TIMES if self.given.inputs is None else tuple(int(time) for time in self.given.inputs)
+        return [AuditQuery(name="simulate", ask=self.simulate, inputs=times)]
 
     def simulate(self, learnt: tuple[Any, int], times: tuple[int, ...]) -> Answers:
         """States by snapshot."""
         names, seed = learnt
-        states = answers.array(function(names, "simulate")(self.ground.config, times, seed=seed), "simulate")
+        states = answer_checks.array(function(names, "simulate")(self.given.config, times, seed=seed), "simulate")
         if states.ndim < 1 or len(states) != len(times):
             raise Fault(f"simulate gives {list(states.shape)} for {len(times)} times")
         return by("snapshot", states)
 
 
-class _PipelineTrainer(Examiner):
-    """Audits of `task.PipelineTrainer`; `ground.data` has the mini-batch as inputs and outputs."""
+class _PipelineTrainer(AuditRunner):
+    """Audits of `task.PipelineTrainer`; `given.data` has the mini-batch as inputs and outputs."""
 
-    def questions(self) -> Sequence[Question]:
+    def queries(self) -> Sequence[AuditQuery]:
         """Gradients, and the first losses."""
-        data = self.ground.data
+        data = self.given.data
         batch = (data.inputs, data.outputs)
         return [
-            Question(name="gradients", ask=self.gradients, inputs=batch),
-            Question(name="steps", ask=self.losses, inputs=batch),
+            AuditQuery(name="gradients", ask=self.gradients, inputs=batch),
+            AuditQuery(name="steps", ask=self.losses, inputs=batch),
         ]
 
     def gradients(self, learnt: tuple[Any, int], batch: tuple[NDArray[Any], NDArray[Any]]) -> Answers:
         """Gradients by parameter."""
         names, seed = learnt
-        found = function(names, "gradients")(self.ground.config, *batch, seed=seed)
+        found = function(names, "gradients")(self.given.config, *batch, seed=seed)
         if not isinstance(found, dict) or not found:
             raise Fault(f"gradients gives {kind(found)}, not a dict of arrays")
         return {
-            f"the gradient of {name}": answers.floating(array, f"gradients, for {name},")
+            f"the gradient of {name}": answer_checks.floating(array, f"gradients, for {name},")
             for name, array in found.items()
         }
 
     def losses(self, learnt: tuple[Any, int], batch: tuple[NDArray[Any], NDArray[Any]]) -> Answers:
         """The losses of the first updates."""
         names, seed = learnt
-        steps = function(names, "steps")(self.ground.config, *batch, seed=seed, device=self.ground.device)
+        steps = function(names, "steps")(self.given.config, *batch, seed=seed, device=self.given.device)
         if not isinstance(steps, Iterator):
             raise Fault(f"steps gives {kind(steps)}, not an iterator")
         found: Answers = {}
@@ -350,7 +374,7 @@ class _PipelineTrainer(Examiner):
         return found
 
 
-AUDITS: Mapping[type, type[Examiner]] = {
+AUDITS: Mapping[type, type[AuditRunner]] = {
     task.Counted: _Counted,
     task.Classifier: _Classifier,
     task.Simulator: _Simulator,

@@ -1,4 +1,4 @@
-"""How a submission is questioned, whatever its contract: in two fresh processes, which must answer alike."""
+"""How a submission is audited, whatever its contract: in two fresh processes, which must answer alike."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.answers import Answers, Fault, differ, function, kind, same
-from harness.jail import Jailed
+from harness.audits.checks import Answers, Fault, differ, function, kind, same
+from harness.sandbox.jail import Jailed
 from repro.task import Device
 
-Opens = Callable[[], AbstractContextManager[Any]]
+OpenProcess = Callable[[], AbstractContextManager[Any]]
 """Starts a fresh process; what it yields looks like the submission's module."""
 
-Check = tuple[str, Callable[[], str]]
+Audit = tuple[str, Callable[[], str]]
 """The name of an audit, and the audit: it returns the line that says what was found, or raises `Fault`."""
 
-Checks = Generator[Check, None, None]
+Audits = Generator[Audit, None, None]
 """Audits in their order; each is made before the next one is asked for."""
 
 TOLERANCE: dict[Device, float] = {"cpu": 1e-4, "cuda": 2e-2, "mps": 2e-2}
 """Of the spread of scores: what batch sizes may change by rounding, float32 on a CPU, bfloat16 elsewhere."""
 
 CHECKPOINT = 1  # the update after which training is looked at as well
-MESSAGE = 4000  # characters of a finding; a submission may have written some of them
+MESSAGE = 4000  # characters of a message; a submission may have written some of them
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class AuditInputs:
     """What audits run on.
 
     Attributes:
@@ -41,7 +41,7 @@ class Ground:
         data: training data of the contract: `task.Images`, `task.Corpus` or `task.Pairs`; for a pipeline, the
             mini-batch as inputs and outputs; None for simulators.
         inputs: what to predict, at least two and never test data: images [N, H, W, C], `Sequences`, `Graphs`, or the
-            tokens of texts [lanes, T]. For simulators ascending times, or None.
+            tokens of texts [streams, T]. For simulators ascending times, or None.
         device: what to train on.
         seed: of the training; the next one is used as well.
     """
@@ -54,22 +54,22 @@ class Ground:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class AuditResult:
     """What one audit found.
 
     Attributes:
         audit: its name, such as "same seed, same result".
         passed: whether the submission may go on.
-        says: one line: what was compared, and where it differs. What a submission printed before it died stands below.
+        message: one line: what was compared, and where it differs; below it, what the submission printed before dying.
     """
 
     audit: str
     passed: bool
-    says: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class AuditQuery:
     """Something that a contract lets one ask.
 
     Attributes:
@@ -89,21 +89,21 @@ class Question:
     pad: Callable[[Any], Any] | None = None
 
 
-def findings(checks: Checks) -> Iterator[Finding]:
+def results(audits: Audits) -> Iterator[AuditResult]:
     """Make audits one by one; ends early where nothing more can be compared."""
     name = "fresh process"
-    with contextlib.closing(checks):
+    with contextlib.closing(audits):
         try:
-            for name, check in checks:
+            for name, audit in audits:
                 try:
-                    yield Finding(audit=name, passed=True, says=_clean(check()))
+                    yield AuditResult(audit=name, passed=True, message=_clean(audit()))
                 except Fault as fault:
-                    yield Finding(audit=name, passed=False, says=_clean(str(fault)))
+                    yield AuditResult(audit=name, passed=False, message=_clean(str(fault)))
                     if fault.last:
                         return
                 name = "fresh process"
         except Jailed as error:
-            yield Finding(audit=name, passed=False, says=_clean(str(error)))
+            yield AuditResult(audit=name, passed=False, message=_clean(str(error)))
 
 
 def _clean(text: str) -> str:
@@ -111,167 +111,167 @@ def _clean(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text[:MESSAGE])
 
 
-class Examiner:
+class AuditRunner:
     """Audits of a contract under which nothing is trained: what is "learnt" is the functions and the seed."""
 
-    def __init__(self, opens: Opens, ground: Ground) -> None:
-        self.opens, self.ground = opens, ground
+    def __init__(self, open_process: OpenProcess, given: AuditInputs) -> None:
+        self.open_process, self.given = open_process, given
         self.learnt: Any = None
         self.answers: dict[str, Answers] = {}
-        self.loose = TOLERANCE[ground.device]
-        self.exact = 0.0 if ground.device == "cpu" else self.loose
+        self.loose = TOLERANCE[given.device]
+        self.exact = 0.0 if given.device == "cpu" else self.loose
 
-    def questions(self) -> Sequence[Question]:
+    def queries(self) -> Sequence[AuditQuery]:
         """What to ask; the same in every process."""
         raise NotImplementedError
 
-    def learn(self, names: Any, seed: int, checkpoints: tuple[int, ...] = ()) -> Any:
-        """What questions are put to."""
+    def learn(self, names: Any, seed: int, eval_steps: tuple[int, ...] = ()) -> Any:
+        """What is asked."""
         return names, seed
 
-    def begin(self, names: Any) -> Checks:
+    def begin(self, names: Any) -> Audits:
         """Audits that lead to something learnt."""
-        self.learnt = self.learn(names, self.ground.seed)
+        self.learnt = self.learn(names, self.given.seed)
         yield from ()
 
-    def special(self, names: Any) -> Checks:
+    def special(self, names: Any) -> Audits:
         """Audits of this contract alone, in the first process."""
         yield from ()
 
-    def end(self, names: Any) -> Checks:
+    def end(self, names: Any) -> Audits:
         """Audits of this contract alone, after all others, in the second process."""
         yield from ()
 
-    def checks(self) -> Checks:
+    def audits(self) -> Audits:
         """All audits in their order."""
-        with self.opens() as names:
+        with self.open_process() as names:
             yield from self.begin(names)
-            for question in self.questions():
-                yield "shapes and types", partial(self.form, question)
-                yield "asked twice, same answer", partial(self.twice, question)
-                if question.pick is not None:
-                    yield "order in a batch", partial(self.order, question)
-                    yield "company in a batch", partial(self.company, question)
-                if question.pad is not None:
-                    yield "padding", partial(self.padding, question)
+            for query in self.queries():
+                yield "shapes and types", partial(self.form, query)
+                yield "asked twice, same answer", partial(self.twice, query)
+                if query.pick is not None:
+                    yield "order in a batch", partial(self.order, query)
+                    yield "company in a batch", partial(self.company, query)
+                if query.pad is not None:
+                    yield "padding", partial(self.padding, query)
             yield from self.special(names)
-        with self.opens() as names:
+        with self.open_process() as names:
             yield "same seed, same result", partial(self.again, names)
             yield "another seed, another result", partial(self.other, names)
             yield from self.end(names)
 
-    def form(self, question: Question) -> str:
+    def form(self, query: AuditQuery) -> str:
         """Ask for the first time."""
-        self.answers[question.name] = found = question.ask(self.learnt, question.inputs)
+        self.answers[query.name] = found = query.ask(self.learnt, query.inputs)
         label, first = next(iter(found.items()))
-        return f"{question.name}: {len(found)} answers, {label} is {first.dtype} {list(first.shape)}"
+        return f"{query.name}: {len(found)} answers, {label} is {first.dtype} {list(first.shape)}"
 
-    def twice(self, question: Question) -> str:
+    def twice(self, query: AuditQuery) -> str:
         """Ask once more."""
-        found = question.ask(self.learnt, question.inputs)
-        return same(question.name, found, self.answers[question.name], self.exact, "it is asked again")
+        found = query.ask(self.learnt, query.inputs)
+        return same(query.name, found, self.answers[query.name], self.exact, "it is asked again")
 
-    def order(self, question: Question) -> str:
+    def order(self, query: AuditQuery) -> str:
         """Ask in the reverse order."""
-        return self.part(question, np.arange(question.size)[::-1].copy(), "the batch is in reverse order")
+        return self.part(query, np.arange(query.size)[::-1].copy(), "the batch is in reverse order")
 
-    def company(self, question: Question) -> str:
+    def company(self, query: AuditQuery) -> str:
         """Ask about every other input, and about three of them alone."""
-        self.part(question, np.arange(0, question.size, 2), "only every other one is in the batch")
-        for place in sorted({0, question.size // 2, question.size - 1}):
-            self.part(question, np.array([place]), "it is alone in its batch")
-        return f"{question.name}: the same in a smaller batch and alone"
+        self.part(query, np.arange(0, query.size, 2), "only every other one is in the batch")
+        for place in sorted({0, query.size // 2, query.size - 1}):
+            self.part(query, np.array([place]), "it is alone in its batch")
+        return f"{query.name}: the same in a smaller batch and alone"
 
-    def part(self, question: Question, places: NDArray[np.int64], when: str) -> str:
+    def part(self, query: AuditQuery, places: NDArray[np.int64], when: str) -> str:
         """Ask about the inputs at some places and compare with the answers about all of them."""
-        assert question.pick is not None
-        known = self.answers[question.name]
+        assert query.pick is not None
+        known = self.answers[query.name]
         labels = [list(known)[place] for place in places]
-        found = question.ask(self.learnt, question.pick(question.inputs, places))
+        found = query.ask(self.learnt, query.pick(query.inputs, places))
         by_label = dict(zip(labels, found.values(), strict=True))
-        return same(question.name, by_label, {k: known[k] for k in labels}, self.loose, when, among=known)
+        return same(query.name, by_label, {k: known[k] for k in labels}, self.loose, when, among=known)
 
-    def padding(self, question: Question) -> str:
+    def padding(self, query: AuditQuery) -> str:
         """Ask with other and more padding."""
-        assert question.pad is not None
-        found = question.ask(self.learnt, question.pad(question.inputs))
-        return same(question.name, found, self.answers[question.name], self.loose, "the padding is another")
+        assert query.pad is not None
+        found = query.ask(self.learnt, query.pad(query.inputs))
+        return same(query.name, found, self.answers[query.name], self.loose, "the padding is another")
 
     def again(self, names: Any) -> str:
         """Learn and ask in a fresh process."""
-        self.compare(self.learn(names, self.ground.seed, (CHECKPOINT,)), "the seed is the same in a fresh process")
+        self.compare(self.learn(names, self.given.seed, (CHECKPOINT,)), "the seed is the same in a fresh process")
         return f"{self.asked}: the same in a fresh process"
 
     def compare(self, learnt: Any, when: str) -> None:
-        """Put all questions to something else; its answers must be the same."""
-        for question in self.questions():
-            found = question.ask(learnt, question.inputs)
-            same(question.name, found, self.answers[question.name], self.exact, when)
+        """Put all queries to something else learnt; its answers must be the same."""
+        for query in self.queries():
+            found = query.ask(learnt, query.inputs)
+            same(query.name, found, self.answers[query.name], self.exact, when)
 
     def other(self, names: Any) -> str:
         """Learn and ask with another seed."""
-        learnt = self.learn(names, self.ground.seed + 1, (CHECKPOINT,))
-        for question in self.questions():
-            if differ(question.ask(learnt, question.inputs), self.answers[question.name]):
-                return f"{question.name}: not the same at another seed"
+        learnt = self.learn(names, self.given.seed + 1, (CHECKPOINT,))
+        for query in self.queries():
+            if differ(query.ask(learnt, query.inputs), self.answers[query.name]):
+                return f"{query.name}: not the same at another seed"
         raise Fault(f"{self.asked}: the same to the last bit at another seed; it ignores its seed", last=False)
 
     @property
     def asked(self) -> str:
         """The functions that are asked."""
-        return " and ".join(question.name for question in self.questions())
+        return " and ".join(query.name for query in self.queries())
 
 
-class Trainer(Examiner):
+class TrainingAuditRunner(AuditRunner):
     """Audits of a contract with `train`; what is learnt is what training yields last."""
 
-    def __init__(self, opens: Opens, ground: Ground) -> None:
-        super().__init__(opens, ground)
+    def __init__(self, open_process: OpenProcess, given: AuditInputs) -> None:
+        super().__init__(open_process, given)
         self.updates: list[list[int]] = []  # at which each training yielded
 
-    def learn(self, names: Any, seed: int, checkpoints: tuple[int, ...] = ()) -> Any:
+    def learn(self, names: Any, seed: int, eval_steps: tuple[int, ...] = ()) -> Any:
         """Train to the end.
 
         Raises:
             Fault: if it yields in another form, or at other updates.
         """
-        ground = self.ground
+        given = self.given
         train = function(names, "train")
-        trained = train(ground.config, ground.data, seed=seed, device=ground.device, checkpoints=checkpoints)
+        trained = train(given.config, given.data, seed=seed, device=given.device, eval_steps=eval_steps)
         if not isinstance(trained, Iterator):
             raise Fault(f"train gives {kind(trained)}, not an iterator")
         steps, learnt = [], None
         for item in trained:
             step, learnt = _pair(item)
-            if steps and (step <= steps[-1] or steps[-1] not in checkpoints):
+            if steps and (step <= steps[-1] or steps[-1] not in eval_steps):
                 raise Fault(
                     f"train yields at update {steps[-1]} and then at update {step}: asked for are, ascending, "
-                    f"{', '.join(map(str, checkpoints)) or 'no checkpoints'} and the end"
+                    f"{', '.join(map(str, eval_steps)) or 'no eval_steps'} and the end"
                 )
             steps.append(step)
         if not steps:
             raise Fault("train yields nothing, not even at its end")
-        if missed := [step for step in checkpoints if step <= steps[-1] and step not in steps]:
+        if missed := [step for step in eval_steps if step <= steps[-1] and step not in steps]:
             raise Fault(f"train yields at its end, update {steps[-1]}, and not at the checkpoint {missed[0]} before")
         self.updates.append(steps)
         return learnt
 
-    def begin(self, names: Any) -> Checks:
+    def begin(self, names: Any) -> Audits:
         """Train in the first process."""
         yield "training", partial(self.train, names, (CHECKPOINT,))
 
-    def train(self, names: Any, checkpoints: tuple[int, ...]) -> str:
+    def train(self, names: Any, eval_steps: tuple[int, ...]) -> str:
         """Train and keep what is learnt."""
-        self.learnt = self.learn(names, self.ground.seed, checkpoints)
+        self.learnt = self.learn(names, self.given.seed, eval_steps)
         return f"train: yields at updates {', '.join(map(str, self.updates[-1]))}"
 
-    def end(self, names: Any) -> Checks:
+    def end(self, names: Any) -> Audits:
         """Train without a checkpoint."""
-        yield "checkpoints", partial(self.unseen, names)
+        yield "eval_steps", partial(self.unseen, names)
 
     def unseen(self, names: Any) -> str:
         """Whether training is the same where nobody looks at it before its end."""
-        learnt = self.learn(names, self.ground.seed)
+        learnt = self.learn(names, self.given.seed)
         first, last = self.updates[0][-1], self.updates[-1][-1]
         if first != last:
             raise Fault(f"train ends at update {last}, and at {first} with a checkpoint at {CHECKPOINT}", last=False)

@@ -7,20 +7,19 @@ import sys
 
 import click
 
-from repro.cli.baseline import baseline
-from repro.cli.board import serve, token
-from repro.cli.calibrate import calibrate
-from repro.cli.claims import claims
-from repro.cli.data import data
-from repro.cli.doctor import doctor
-from repro.cli.export import export
-from repro.cli.gate import gate
-from repro.cli.leaderboard import leaderboard
-from repro.cli.plan import plan
-from repro.cli.readme import readme
-from repro.cli.records import publish, show, verify
-from repro.cli.run import run
-from repro.cli.submission import submission
+from harness.cli.baseline import baseline
+from harness.cli.board import export, leaderboard, serve, token
+from harness.cli.calibrate import calibrate
+from harness.cli.claims import claims
+from harness.cli.data import data
+from harness.cli.doctor import doctor
+from harness.cli.gate import gate
+from harness.cli.paper import paper
+from harness.cli.plan import plan
+from harness.cli.readme import readme
+from harness.cli.records import publish, show, verify
+from harness.cli.run import run
+from harness.cli.submission import submission
 from repro.errors import ReproError
 
 
@@ -31,23 +30,8 @@ def cli() -> None:
 
 
 for command in (
-    claims,
-    plan,
-    run,
-    submission,
-    gate,
-    baseline,
-    show,
-    verify,
-    publish,
-    calibrate,
-    data,
-    doctor,
-    leaderboard,
-    serve,
-    token,
-    export,
-    readme,
+    *(claims, plan, run, submission, gate, baseline, show, verify, publish, calibrate),
+    *(paper, data, doctor, leaderboard, serve, token, export, readme),
 ):
     cli.add_command(command)
 

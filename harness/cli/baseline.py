@@ -1,129 +1,110 @@
-"""`repro baseline`: the reviewed file that a gate compares with."""
+"""`repro baseline`: the reviewed files that a gate compares with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
+from repro.claim.catalogue import Catalogue, matches_id
 from repro.errors import ReproError
+from repro.paths import index_url, project_root, store_dir
 
 if TYPE_CHECKING:
-    from harness.baseline import Baseline
+    from harness.gate.baseline import Baseline
 
-FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-NAMES = click.argument("names", nargs=-1, metavar="[PAPER | CLAIM]...")
-FROM = click.option(
-    "--from", "place", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Take records from here."
+FILE = click.argument("file", type=click.Path(path_type=Path))
+MAKING = (
+    click.argument("names", nargs=-1, metavar="[PAPER | CLAIM]..."),
+    click.option(
+        "--from", "place", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Take records from here."
+    ),
+    click.option("--implementation", type=click.Path(path_type=Path), help="Of this submission."),
+    click.option("--seeds", type=click.IntRange(min=2), help="Values at this many seeds, to find smaller drops."),
+    click.option("--tier", default="cpu", show_default=True, help="cpu, gpu, cluster, several with commas, or all."),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="To run on."),
+    click.option("--trusted", is_flag=True, help="Run the submission without a jail."),
 )
-IMPLEMENTATION = click.option("--implementation", type=click.Path(path_type=Path), help="Of this submission.")
-SEEDS = click.option("--seeds", type=click.IntRange(min=2), help="Keep values at so many seeds, for smaller drops.")
-TIER = click.option("--tier", default="cpu", show_default=True, help="cpu, gpu, cluster, several with commas, or all.")
-DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="To run on.")
-TRUSTED = click.option("--trusted", is_flag=True, help="Run the submission without a jail.")
+"""What `_make_baseline` takes."""
+
+
+def making(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the file, and the options of `_make_baseline`."""
+    for option in reversed((FILE, *MAKING)):
+        command = option(command)
+    return command
 
 
 @click.group()
 def baseline() -> None:
-    """Write, show and update the baseline of a gate."""
+    """Write, show and update the baseline of a gate: FILE.json, or a folder with a file for each paper."""
 
 
 @baseline.command()
-@FILE
-@NAMES
-@FROM
-@IMPLEMENTATION
-@SEEDS
-@TIER
-@DEVICE
-@TRUSTED
-def write(
-    file: Path,
-    names: tuple[str, ...],
-    place: Path | None,
-    implementation: Path | None,
-    seeds: int | None,
-    tier: str,
-    device: str,
-    trusted: bool,
-) -> None:
+@making
+def write(file: Path, **options: Any) -> None:
     """Judge claims here, or take records with --from, and write FILE for review."""
-    from harness.baseline import write as keep
-
-    found = _measured(names, place, implementation, seeds, tier, device, trusted)
-    keep(found, file)
-    click.echo(f"{file}: {len(found.claims)} claims of {found.implementation}")
+    _write(_make_baseline(**options), file)
 
 
 @baseline.command()
 @FILE
 def show(file: Path) -> None:
     """Show what a baseline holds."""
-    from harness.baseline import read
-    from repro.cli.tables import baseline_table, console
+    from harness.cli.tables import baseline_table, console
+    from harness.gate.baseline import read
 
-    found = read(file)
-    console().print(baseline_table(found))
-    click.echo(f"{len(found.claims)} claims of {found.implementation}")
+    kept = read(file)
+    console().print(baseline_table(kept))
+    click.echo(f"{len(kept.claims)} claims of {kept.implementation}")
 
 
 @baseline.command()
-@FILE
-@NAMES
-@FROM
-@IMPLEMENTATION
-@SEEDS
-@TIER
-@DEVICE
-@TRUSTED
-def update(
-    file: Path,
-    names: tuple[str, ...],
-    place: Path | None,
-    implementation: Path | None,
-    seeds: int | None,
-    tier: str,
-    device: str,
-    trusted: bool,
-) -> None:
-    """Judge the named claims, or all, anew; say what changed in FILE, and write it."""
-    from harness.baseline import Baseline, read
-    from harness.baseline import write as keep
-    from repro.catalogue import matches_id
+@making
+def update(file: Path, names: tuple[str, ...], **options: Any) -> None:
+    """Judge the named claims, or all, again; print what changes in FILE, and write it."""
+    from harness.gate.baseline import read
 
     before = read(file)
-    found = _measured(names, place, implementation, seeds, tier, device, trusted)
-    if found.implementation != before.implementation:
-        raise ReproError(f"{file} is of {before.implementation}, not of {found.implementation}", "Write another file.")
+    made = _make_baseline(names, **options)
+    if made.implementation != before.implementation:
+        raise ReproError(f"{file} is of {before.implementation}, not of {made.implementation}", "Write another file.")
     kept = {
         claim: entry
         for claim, entry in before.claims.items()
         if names and not any(matches_id(claim, name) for name in names)
     }
-    after = Baseline(implementation=before.implementation, claims=kept | found.claims)
+    after = msgspec.structs.replace(before, claims=kept | made.claims)
     for line in changes(before, after):
         click.echo(line)
-    keep(after, file)
-    click.echo(f"{file}: {len(after.claims)} claims of {after.implementation}")
+    _write(after, file)
+
+
+def _write(made: Baseline, file: Path) -> None:
+    from harness.gate.baseline import write as write_baseline
+
+    write_baseline(made, file)
+    click.echo(f"{file}: {len(made.claims)} claims of {made.implementation}")
 
 
 def changes(before: Baseline, after: Baseline) -> list[str]:
-    """One line for each claim whose entry differs: what a reviewer should know."""
+    """One line for each claim whose entry differs, for the reviewer."""
     lines = []
     for claim in sorted({*before.claims, *after.claims}):
         old, new = before.claims.get(claim), after.claims.get(claim)
         if old is None or new is None:
             lines.append(f"{'+' if old is None else '-'} {claim}")
         elif old != new:
-            verdict = f"{old.word} became {new.word}" if old.word != new.word else new.word
+            verdict = f"{old.outcome} became {new.outcome}" if old.outcome is not new.outcome else new.outcome
             values = "" if (old.seeds, old.samples) == (new.seeds, new.samples) else ", other values"
             lines.append(f"~ {claim}: {verdict}{values}")
     return lines
 
 
-def _measured(
+def _make_baseline(
     names: tuple[str, ...],
     place: Path | None,
     implementation: Path | None,
@@ -132,30 +113,32 @@ def _measured(
     device: str,
     trusted: bool,
 ) -> Baseline:
-    from harness import check
-    from repro.cli.gate import tiers_of
-    from repro.cli.tables import console
-    from repro.paths import index_url, project_root, store_dir
-    from repro.publish import save
-    from repro.store import Store
+    from harness.cli.gate import tiers_of
+    from harness.cli.tables import console
+    from harness.gate import run
+    from harness.gate.protocol import OpenProject
+    from repro.record.store import Store
+    from repro.trial.recording import save
 
-    subject = check.Subject(
-        root=project_root(), implementation=implementation, device=device, trusted=trusted, tiers=tiers_of(tier)
-    )
+    own = str(implementation) if implementation else None
+    project = OpenProject(root=str(project_root()), implementation=own, device=device, trusted=trusted)
+    target = run.GateTarget(project=project, tiers=tiers_of(tier))
     if place is not None:
         if seeds is not None:
-            raise ReproError("Records hold the seeds that they hold", "Leave --seeds or --from out.")
-        return check.narrowed(check.stored(place, subject), names, subject)
-    with console().status("judging") as status, subject.side() as side:
-        found = check.judged(side, names, subject, lambda line: _said(line, status.update), seeds)
+            raise ReproError("The seeds of records are fixed", "Give --seeds or --from, not both.")
+        found = run.narrowed(run.load_baseline(place, target), names, target)
+        stated = {claim.id for claim in Catalogue(target.root).claims}  # records of claims that are gone stay published
+        return msgspec.structs.replace(found, claims={name: e for name, e in found.claims.items() if name in stated})
+    with console().status("judging") as status, target.working_tree() as revision:
+        made = run.judge_baseline(revision, names, target, lambda line: _show(line, status.update), seeds)
         store = Store(store_dir(), index_url())
-        for record in side.records:
+        for record in revision.records:
             save(store, record)
-        return found
+        return made
 
 
-def _said(line: str, update: Callable[[str], None]) -> None:
-    """Progress is overwritten, but what was left out stays to be read."""
+def _show(line: str, update: Callable[[str], None]) -> None:
+    """Show progress, which the next line overwrites; what was left out stays to be read."""
     if " is left out: " in line:
         click.echo(line, err=True)
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from repro import data as datasets
+
 
 @click.group()
 def data() -> None:
@@ -13,8 +15,6 @@ def data() -> None:
 @data.command("list")
 def list_() -> None:
     """Every dataset, with its origin and whether it is here."""
-    from repro import data as datasets
-
     for name in datasets.names():
         facts, here = datasets.describe(name), "here" if datasets.available(name) else "-"
         click.echo(f"{name:<10} {here:<5} {facts.says}; {facts.url}")
@@ -25,8 +25,6 @@ def list_() -> None:
 def get(names: tuple[str, ...]) -> None:
     """Download datasets from their canonical addresses and check them."""
     from rich.progress import Progress
-
-    from repro import data as datasets
 
     with Progress(transient=True) as bar:
         for name in names:
@@ -40,8 +38,6 @@ def get(names: tuple[str, ...]) -> None:
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
     """Read datasets and check every checksum; all that are here if none is named."""
-    from repro import data as datasets
-
     for name in names or [n for n in datasets.names() if datasets.available(n)]:
         loaded = datasets.load(name)
         click.echo(f"{name}: {len(loaded.train)} + {len(loaded.test)} items, sha256 {loaded.digest}")

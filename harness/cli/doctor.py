@@ -10,8 +10,15 @@ from typing import NamedTuple
 
 import click
 
+from repro import data
+from repro.claim.catalogue import Catalogue
+from repro.claim.claim import TIERS
+from repro.errors import ReproError
+from repro.machine.environment import machine
+from repro.paths import cache_dir, store_dir
 
-class Check(NamedTuple):
+
+class DoctorCheck(NamedTuple):
     """One thing a part of the suite needs."""
 
     name: str
@@ -23,15 +30,11 @@ class Check(NamedTuple):
 @click.command()
 def doctor() -> None:
     """Say what this machine can run. The exit code is 1 only if the default claims cannot run."""
-    from repro.catalogue import Catalogue
-    from repro.claim import TIERS
-    from repro.machine import machine
-    from repro.paths import cache_dir, store_dir
-
     here = machine()
     click.echo(f"machine   {here.cpu}, {here.cores} cores, {here.isa}, {here.memory_bytes / 2**30:.0f} GiB")
     click.echo(f"gpu       {here.gpu or 'none seen'}")
-    checks = [*_packages(), *_programs(), *_folders(cache_dir(), store_dir()), *_datasets()]
+    folders = [_folder("cache", cache_dir(), "REPRO_CACHE"), _folder("store", store_dir(), "REPRO_STORE")]
+    checks = [*_packages(), *_programs(), *folders, *_datasets()]
     for check in checks:
         mark, text = ("ok", check.found) if check.found else ("--", f"missing: {check.remedy}")
         click.echo(f"{mark}  {check.name:<14} {text}  ({check.needed_for})")
@@ -44,7 +47,7 @@ def doctor() -> None:
         raise SystemExit(1)
 
 
-def _packages() -> list[Check]:
+def _packages() -> list[DoctorCheck]:
     wanted = [
         ("torch", "the default claims", "pip install -c constraints.txt torch"),
         ("numba", "the default claims", "pip install numba"),
@@ -55,45 +58,40 @@ def _packages() -> list[Check]:
         ("pynvml", "GPU telemetry and energy", "pip install -e '.[gpu]'"),
     ]
     return [
-        Check(name, "installed" if importlib.util.find_spec(name) else "", purpose, remedy)
+        DoctorCheck(name, "installed" if importlib.util.find_spec(name) else "", purpose, remedy)
         for name, purpose, remedy in wanted
     ]
 
 
-def _programs() -> list[Check]:
+def _programs() -> list[DoctorCheck]:
     servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     return [
-        Check("chromium", shutil.which("chromium") or "", "the browser tests", "apt-get install chromium"),
+        DoctorCheck("chromium", shutil.which("chromium") or "", "the browser tests", "apt-get install chromium"),
         _isolation(),
-        Check("postgres", str(servers[-1]) if servers else "", "the PostgreSQL tests", "apt-get install postgresql"),
+        DoctorCheck(
+            "postgres", str(servers[-1]) if servers else "", "the PostgreSQL tests", "apt-get install postgresql"
+        ),
     ]
 
 
-def _isolation() -> Check:
+def _isolation() -> DoctorCheck:
     """Whether submissions can be jailed, tried out."""
-    from harness.jail import probe
-    from repro.errors import ReproError
+    from harness.sandbox.jail import probe
 
     try:
-        return Check("isolation", probe(), "judging submissions", "")
+        return DoctorCheck("isolation", probe(), "judging submissions", "")
     except ReproError as error:
-        return Check("isolation", "", "judging submissions", f"{error.problem}. {error.remedy}")
+        return DoctorCheck("isolation", "", "judging submissions", f"{error.problem}. {error.remedy}")
 
 
-def _folders(cache: Path, store: Path) -> list[Check]:
-    return [_folder("cache", cache, "REPRO_CACHE"), _folder("store", store, "REPRO_STORE")]
-
-
-def _folder(name: str, path: Path, variable: str) -> Check:
+def _folder(name: str, path: Path, variable: str) -> DoctorCheck:
     nearest = next(parent for parent in (path, *path.parents) if parent.exists())
-    writable = os.access(nearest, os.W_OK)
-    return Check(name, str(path) if writable else "", "the default claims", f"{path} is read-only; set {variable}")
+    remedy = f"{path} is read-only; set {variable}"
+    return DoctorCheck(name, str(path) if os.access(nearest, os.W_OK) else "", "the default claims", remedy)
 
 
-def _datasets() -> list[Check]:
-    from repro import data
-
+def _datasets() -> list[DoctorCheck]:
     return [
-        Check(name, "here" if data.available(name) else "", f"claims on {name}", data.how_to_get(name))
+        DoctorCheck(name, "here" if data.available(name) else "", f"claims on {name}", data.how_to_get(name))
         for name in data.names()
     ]

@@ -6,37 +6,37 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from repro.claim.catalogue import Catalogue
 from repro.errors import ReproError
+from repro.machine.process_group import world
+from repro.paths import cache_dir
+from repro.trial.cache import Cache
 
 if TYPE_CHECKING:
-    from repro.catalogue import Catalogue
-    from repro.cli.plan import Selection
-    from repro.engine import Progress, Report
-    from repro.plan import Plan
+    from harness.cluster.plan import Plan
+    from harness.cluster.scheduler import Progress, Report
+    from harness.pytest_plugin.options import SessionOptions
 
 INTERRUPTED = 2  # pytest's exit code
 EVERY_S = 5.0  # of progress, one line at most this often where output goes to a file
 
 
-def check(implementation: Path | None, *, no_cache: bool, jobs: str | None, address: str | None) -> None:
+def check(options: SessionOptions, jobs: str | None, address: str | None) -> None:
     """Check that options of `repro run` and an engine go together.
 
     Raises:
         ReproError: if not.
     """
-    from repro.distributed import world
-
-    if implementation is not None:
+    if options.implementation is not None:
         raise ReproError(
             "--engine ray runs references and controls; a submission runs in a jail on one machine",
             "Leave out --engine ray, or use `repro submission run`.",
         )
-    if no_cache:
+    if options.no_cache:
         raise ReproError("--engine ray hands its results on in the cache", "Set REPRO_CACHE to a new folder instead.")
     if jobs is not None and (address is not None or not jobs.isdigit()):
         raise ReproError("-n says how many workers a cluster that is started here has", "Give a number, no --address.")
@@ -44,7 +44,7 @@ def check(implementation: Path | None, *, no_cache: bool, jobs: str | None, addr
         raise ReproError("--engine ray sends each trial to one process, and torchrun has started several", "Take one.")
 
 
-def compute(asked: Selection, catalogue: Catalogue, address: str | None, jobs: str | None) -> set[str]:
+def compute(options: SessionOptions, catalogue: Catalogue, address: str | None, jobs: str | None) -> set[str]:
     """Compute the missing trials of a selection on a cluster, and keep them in the cache.
 
     Returns:
@@ -53,9 +53,9 @@ def compute(asked: Selection, catalogue: Catalogue, address: str | None, jobs: s
     Raises:
         ReproError: if there is no cluster, or its workers are another environment.
     """
-    from repro.cli.plan import planned, summary
+    from harness.cli.plan import planned, summary
 
-    found = planned(catalogue, asked)
+    found = planned(catalogue, options)
     click.echo(summary(found.total))
     if not found.missing:
         return set()
@@ -70,10 +70,8 @@ def compute(asked: Selection, catalogue: Catalogue, address: str | None, jobs: s
 
 
 def _mapped(found: Plan, catalogue: Catalogue, address: str | None, workers: int | None) -> Report:
-    from repro.cache import Cache
-    from repro.cluster import connected
-    from repro.engine import Engine
-    from repro.paths import cache_dir
+    from harness.cluster.ray_pool import connected
+    from harness.cluster.scheduler import Engine
 
     cache = Cache(cache_dir() / "trials")
     try:
@@ -88,7 +86,7 @@ def _mapped(found: Plan, catalogue: Catalogue, address: str | None, workers: int
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[Progress], None]]:
     """Say how far the map is: one line that changes on a terminal, else a line now and then."""
-    from repro.cli.tables import console
+    from harness.cli.tables import console
 
     if console().is_terminal:
         with console().status("waiting for workers") as status:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from repro.claim.claim import TIERS
+from repro.errors import ReproError, unknown
+from repro.paths import index_url, project_root, store_dir
+
 if TYPE_CHECKING:
-    from harness.check import Question, Subject
-    from harness.decision import Decision
+    from harness.gate.result import Decision
+    from harness.gate.run import GateOptions, GateTarget
 
 PATH = click.Path(path_type=Path, dir_okay=False)
 
 
-class Command(click.Command):
-    """A command whose mistaken options exit with 3: of a gate, 2 means undecided."""
+class GateCommand(click.Command):
+    """A command whose mistaken options exit with 3: the exit code 2 of a gate means undecided."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -32,10 +38,12 @@ class Command(click.Command):
             raise click.exceptions.Exit(3) from error
 
 
-@click.command(cls=Command)
+@click.command(cls=GateCommand)
 @click.argument("names", nargs=-1, metavar="[PAPER | CLAIM]...")
-@click.option("--baseline", default="baseline.json", show_default=True, help="FILE, folder of records, or REV.")
-@click.option("--against", default="", metavar="REV", help="Run this revision beside: fresh seeds of both, and costs.")
+@click.option(
+    "--baseline", default="baseline.json", show_default=True, help="File, folder of such files or of records, or REV."
+)
+@click.option("--against", default="", metavar="REV", help="Also run this revision: fresh seeds, and costs.")
 @click.option("--implementation", type=click.Path(path_type=Path), help="Gate this submission, not the references.")
 @click.option("--changed-since", default="", metavar="REV", help="Only claims that the change since REV touches.")
 @click.option("--costs", metavar="EXPR", help="Such as 'time<1.05, memory<1.10'; '' for none. Needs --against.")
@@ -53,17 +61,13 @@ class Command(click.Command):
 @click.option("--junit", "junit_file", type=PATH, help="Write JUnit XML.")
 @click.option("--annotations/--no-annotations", default=None, help="Print GitHub's annotations; by default on GitHub.")
 def gate(
-    names: tuple[str, ...],
     baseline: str,
     against: str,
-    implementation: Path | None,
-    changed_since: str,
     costs: str | None,
-    timed: tuple[str, ...],
-    pairs: int,
     seeds: int | None,
     fresh: int,
     tier: str,
+    implementation: Path | None,
     device: str,
     trusted: bool,
     salt: str,
@@ -72,57 +76,58 @@ def gate(
     markdown_file: Path | None,
     junit_file: Path | None,
     annotations: bool | None,
+    **selected: Any,
 ) -> None:
-    """Fail if a claim that held does not, if quality dropped, or if it became dearer.
+    """Fail if a claim that held no longer does, if quality dropped, or if costs rose.
 
     Exit codes: 0 fine, 1 regression, 2 undecided, 3 the gate could not run.
     """
-    from harness import check
-    from harness.gate import Plan
-    from repro.paths import project_root
+    from harness.gate import run as gate_run
+    from harness.gate.gate import SeedBudget
+    from harness.gate.protocol import OpenProject
 
-    question = check.Question(baseline=baseline, against=against)
+    own = str(implementation) if implementation else None
     try:
-        subject = check.Subject(
-            root=project_root(),
-            implementation=implementation,
-            device=device,
-            trusted=trusted,
-            salt=salt,
-            tiers=tiers_of(tier),
-        )
-        question = check.Question(
+        project = OpenProject(root=str(project_root()), implementation=own, device=device, trusted=trusted, salt=salt)
+        target = gate_run.GateTarget(project=project, tiers=tiers_of(tier))
+        options = gate_run.GateOptions(
             baseline=baseline,
             against=against,
-            names=names,
-            changed_since=changed_since,
-            costs=costs if costs is not None else check.COSTS if against else "",
-            timed=timed,
-            pairs=pairs,
-            plan=Plan(seeds=seeds, fresh=fresh),
+            costs=costs if costs is not None else gate_run.COSTS if against else "",
+            budget=SeedBudget(seeds=seeds, fresh=fresh),
+            **selected,
         )
-        decision = _run(subject, question, store)
+        with _ended_like_interrupted():
+            decision = _run(target, options, store)
     except (Exception, KeyboardInterrupt) as error:  # exit code 1 is a regression: nothing else may end with it
-        from repro.errors import ReproError
-
         if not isinstance(error, ReproError | KeyboardInterrupt):
             traceback.print_exc()
-        decision = check.failed(error, question)
+        decision = gate_run.failure(error, baseline, against)
     on_github = annotations if annotations is not None else os.environ.get("GITHUB_ACTIONS") == "true"
-    told = _told(lambda: _print(decision, on_github))  # what is not written can at least be read, and the reverse
-    written = _told(lambda: _write(decision, json_file, markdown_file, junit_file))
-    sys.exit(decision.exit if told and written else 3)
+    printed = _delivered(lambda: _print(decision, on_github))  # if one way fails, the other is still tried
+    written = _delivered(lambda: _write(decision, json_file, markdown_file, junit_file))
+    sys.exit(decision.exit if printed and written else 3)
 
 
-def _told(tell: Callable[[], None]) -> bool:
-    """Whether a disk or a pipe took the decision; if not, that is said."""
+@contextlib.contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM, as a CI that cancels a job sends it, clean up like Ctrl-C: other revisions are checked out then."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        tell()
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _delivered(deliver: Callable[[], None]) -> bool:
+    """Whether a disk or a pipe took the decision; if not, print why."""
+    try:
+        deliver()
         sys.stdout.flush()
     except OSError as error:
         click.echo(f"error: {error.filename or 'the decision'} cannot be written ({error.strerror})", err=True)
         if error.filename is None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not tried again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more is written there
         return False
     return True
 
@@ -133,9 +138,6 @@ def tiers_of(text: str) -> tuple[str, ...]:
     Raises:
         ReproError: for one that does not exist.
     """
-    from repro.claim import TIERS
-    from repro.errors import unknown
-
     if text == "all":
         return TIERS
     for name in text.split(","):
@@ -144,46 +146,43 @@ def tiers_of(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
-def _run(subject: Subject, question: Question, store: Path | None) -> Decision:
+def _run(target: GateTarget, options: GateOptions, store: Path | None) -> Decision:
     from rich.console import Console
 
-    from harness import check
-    from repro.paths import index_url, store_dir
-    from repro.store import Store
+    from harness.gate import run as gate_run
+    from repro.record.store import Store
 
-    with Console(stderr=True).status("gate") as status:  # what is printed is the decision alone
-        return check.run(subject, question, status.update, Store(store or store_dir(), index_url()))
+    with Console(stderr=True).status("gate") as status:  # stdout has the decision alone
+        return gate_run.run(target, options, status.update, Store(store or store_dir(), index_url()))
 
 
 def _write(decision: Decision, json_file: Path | None, markdown_file: Path | None, junit_file: Path | None) -> None:
-    from harness import outlets
+    from harness.gate import report
 
-    for path, data in ((json_file, outlets.to_json), (junit_file, outlets.junit)):
+    for path, data in ((json_file, report.json_report), (junit_file, report.junit_report)):
         if path is not None:
             path.write_bytes(data(decision))
     if markdown_file is not None:
-        markdown_file.write_text(outlets.markdown(decision), encoding="utf-8")
+        markdown_file.write_text(report.markdown_report(decision), encoding="utf-8")
     step = os.environ.get("GITHUB_STEP_SUMMARY")
     if step:
-        room = outlets.MOST_BYTES - (Path(step).stat().st_size if Path(step).exists() else 0)
+        room = report.MAX_SUMMARY_BYTES - (Path(step).stat().st_size if Path(step).exists() else 0)
         with Path(step).open("a", encoding="utf-8") as file:
-            file.write(outlets.markdown(decision, max(room, 1024)))
+            file.write(report.markdown_report(decision, max(room, 1024)))
 
 
 def _print(decision: Decision, annotated: bool) -> None:
-    from harness import outlets
-    from repro.cli.tables import console, gate_sheet
+    from harness.cli.tables import console, gate_sheet
+    from harness.gate import report
 
-    console().print(gate_sheet(decision, outlets.summary(decision)))
+    console().print(gate_sheet(decision, report.summary(decision)))
     if annotated:
-        for line in outlets.annotated(decision, _prefix()):
+        for line in report.github_annotations(decision, _prefix()):
             click.echo(line)
 
 
 def _prefix() -> str | None:
     """Where the project lies in the repository that GitHub checked out, as "folder/"; None if it is not in there."""
-    from repro.paths import project_root
-
     top, root = os.environ.get("GITHUB_WORKSPACE"), project_root().resolve()
     if not top:
         return ""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
+
+from repro.claim.catalogue import Catalogue
+from repro.claim.claim import Claim
+from repro.numbers import duration
+from repro.paths import cache_dir, published_dir, store_dir
+from repro.trial.cache import Cache
+from repro.trial.judge import resolve_device
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from repro.catalogue import Catalogue
-    from repro.claim import Claim
-    from repro.plan import Plan, Total
+    from harness.cluster.plan import Plan, Total
+    from harness.pytest_plugin.options import SessionOptions
 
 
 @click.command()
@@ -26,23 +31,12 @@ if TYPE_CHECKING:
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per arm instead of each claim's own number.")
 @click.option("--store", type=click.Path(path_type=Path), help="A store whose records say what trials cost.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: docs/reference/plan.schema.json is its schema.")
-def plan(
-    names: tuple[str, ...],
-    controls: bool,
-    tier: str | None,
-    device: str,
-    seeds: int | None,
-    store: Path | None,
-    as_json: bool,
-) -> None:
+def plan(names: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """List the trials that claims need, which of them are in the cache, and what the others will cost."""
-    import msgspec
+    from harness.cli.tables import console
 
-    from repro.catalogue import Catalogue
-    from repro.cli.tables import console
-
-    asked = Selection(names=names, controls=controls, tier=tier, device=device, seeds=seeds, store=store)
-    found = planned(Catalogue(), asked)
+    catalogue = Catalogue()
+    found = planned(catalogue, asked(catalogue.select(names), names, **given))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
@@ -52,57 +46,42 @@ def plan(
     click.echo(summary(found.total))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Which claims are meant, and how they are to be run: the options of `repro plan`, and the same of `repro run`."""
+def asked(chosen: Sequence[Claim], names: tuple[str, ...], tier: str | None, **given: Any) -> SessionOptions:
+    """The options of a session, given those of a command; `chosen` are the claims that `names` mean.
 
-    names: tuple[str, ...]
-    controls: bool
-    tier: str | None
-    device: str
-    seeds: int | None
-    store: Path | None
+    Where no tier is named, it is that of claims that are, or else the default.
+    """
+    from harness.pytest_plugin.options import SessionOptions
+
+    usual = ",".join(sorted({claim.tier for claim in chosen})) if any("/" in name for name in names) else "cpu"
+    return SessionOptions(claim=names, tier=tier or usual, **given)
 
 
-def planned(catalogue: Catalogue, asked: Selection) -> Plan:
+def planned(catalogue: Catalogue, options: SessionOptions) -> Plan:
     """The plan of what `repro run` with the same options would judge.
 
     Raises:
         ReproError: for a name, a tier or a device that is not there.
     """
-    from repro.cache import Cache
-    from repro.estimate import Past
-    from repro.paths import cache_dir, published_dir, store_dir
-    from repro.plan import make
-    from repro.session import cases, selected
-    from repro.store import Store
-    from repro.suite import resolve_device
+    from harness.cluster.plan import make
+    from harness.pytest_plugin.cases import cases, selected
+    from repro.record.store import Store
+    from repro.trial.cost_estimate import Past
 
-    chosen = catalogue.select(asked.names)
-    tier = asked.tier or tiers(asked.names, chosen)
-    options = Namespace(controls=asked.controls, tier=tier, claim=list(asked.names), implementation=None)
-    options.trusted, options.salt = False, ""
-    found = cases(catalogue.claims, options)
-    wanted = selected(found, options, catalogue.root)
-    settled = resolve_device(asked.device)
-    papers = sorted({claim.paper.key for claim in chosen})
-    stores = [Store(root, read_only=True) for root in (published_dir().parent, asked.store or store_dir())]
-    past = Past.of(record for paper in papers for one in stores for record in one.records(paper=paper))
+    papers = sorted({claim.paper.key for claim in catalogue.select(options.claim)})
+    every = cases(catalogue.claims, options)
+    wanted = selected(every, options)
+    device = resolve_device(options.device)
+    stores = [Store(root, read_only=True) for root in (published_dir().parent, options.store or store_dir())]
+    past = Past.of(record for paper in papers for store in stores for record in store.records(paper=paper))
     cache = Cache(cache_dir() / "trials")
-    return make([case for case in found if case in wanted], asked.seeds, settled, catalogue.root, cache, past)
-
-
-def tiers(names: Sequence[str], chosen: Sequence[Claim]) -> str:
-    """The tiers that are meant where none is named: those of claims that are, else the default."""
-    return ",".join(sorted({claim.tier for claim in chosen})) if any("/" in name for name in names) else "cpu"
+    return make([case for case in every if case in wanted], options.seeds, device, catalogue.root, cache, past)
 
 
 def plan_table(found: Plan) -> Table:
     """One line for each claim, implementation and arm; a trial that several share is counted in the first."""
     from rich.markup import escape
     from rich.table import Table
-
-    from repro.text import duration
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("claim", "implementation", "arm", "trials", "cached", "shared", "will cost"):
@@ -121,8 +100,6 @@ def plan_table(found: Plan) -> Table:
 
 def summary(total: Total) -> str:
     """The plan in one line."""
-    from repro.text import duration
-
     words = f"{total.trials} trials, {total.cached} in the cache, {total.missing} to do"
     costs = ", ".join(f"{duration(seconds)} on {on}" for on, seconds in total.wall_s.items())
     if not total.missing:

@@ -1,46 +1,66 @@
-"""`repro readme`: what is written from the claims: README.md's table of papers, and the board's list of all claims."""
+"""`repro readme`: what is written from the claims: README.md's table of papers, and the board's list of claims."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from repro.errors import ReproError
+from repro.claim.catalogue import Catalogue
+from repro.criterion.verdict import Outcome
+from repro.errors import ReproError, unknown
+from repro.paths import atomic_write, project_root
+from repro.record.record import Record
 
 START = "<!-- papers: written by `repro readme`, checked by the tests -->\n"
 END = "<!-- end of papers -->"
-LETTERS = {"reproduced": "R", "supported": "S", "finding": "F", "refuted": "X", "inconclusive": "I"}
 
 
 @click.command()
+@click.argument("keys", nargs=-1, metavar="[PAPER]...")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if one of them is not current.")
-def readme(check: bool) -> None:
-    """Write the table of papers into README.md, and all claims into leaderboard/catalogue.json."""
-    from repro.listing import path_of
-    from repro.paths import project_root, write_whole
+def readme(keys: tuple[str, ...], check: bool) -> None:
+    """Write the table of papers into README.md, and the claims of each into leaderboard/catalogue/<key>.json.
+
+    With PAPER only its own list is written, and no file that papers share.
+    """
+    from repro.record.claim_list import folder_of
 
     root = project_root()
-    path, list_path = root / "README.md", path_of(root)
-    before = path.read_text()
-    after, claims = with_table(before, table(root)), claim_list(root)
+    path, folder = root / "README.md", folder_of(root)
+    lists = claim_lists(root, keys)
+    kept = {file.name: file.read_bytes() for file in folder.glob("*.json") if not keys or file.stem in keys}
+    before = path.read_text() if not keys else ""
+    after = with_table(before, table(root)) if not keys else ""
     if check and after != before:
         raise ReproError("The table of papers in README.md is not current", "Run `repro readme`.")
-    if check and (not list_path.is_file() or list_path.read_bytes() != claims):
-        raise ReproError(f"{list_path.name}, the board's list of all claims, is not current", "Run `repro readme`.")
+    if check and kept != lists:
+        name = min(name for name in {*kept, *lists} if kept.get(name) != lists.get(name))
+        raise ReproError(f"{name}, the board's list of claims of a paper, is not current", "Run `repro readme`.")
     if not check:
-        path.write_text(after)
-        write_whole(list_path, claims)
+        if after != before:
+            path.write_text(after)
+        for name in lists:
+            atomic_write(folder / name, lists[name])
+        for name in kept.keys() - lists.keys():
+            (folder / name).unlink()
 
 
-def claim_list(root: Path) -> bytes:
-    """The file that tells the board of all claims, those that nobody has run too."""
-    from repro.catalogue import Catalogue
-    from repro.listing import encode, listing
+def claim_lists(root: Path, keys: Sequence[str] = ()) -> dict[str, bytes]:
+    """By name the files that tell the board of each paper's claims, those that nobody has run too.
+
+    Raises:
+        ReproError: for a key that no paper has.
+    """
+    from repro.record.claim_list import encode, listing
 
     catalogue = Catalogue(root)
-    return encode(listing(catalogue.papers.values(), catalogue.claims))
+    papers = catalogue.papers
+    if strange := next((key for key in keys if key not in papers), None):
+        raise unknown("paper", strange, papers)
+    return {f"{key}.json": encode(listing(papers[key], catalogue.select([key]))) for key in keys or papers}
 
 
 def with_table(text: str, lines: list[str]) -> str:
@@ -58,9 +78,7 @@ def with_table(text: str, lines: list[str]) -> str:
 
 def table(root: Path) -> list[str]:
     """The table's lines: each paper with its claims, the verdicts that are published, and when."""
-    from repro.catalogue import Catalogue
-    from repro.record import Record
-    from repro.store import Store
+    from repro.record.store import Store
 
     catalogue = Catalogue(root)
     newest: dict[str, Record] = {}
@@ -70,8 +88,8 @@ def table(root: Path) -> list[str]:
     for key, paper in catalogue.papers.items():
         claims = catalogue.select([key])
         records = [newest[c.id] for c in claims if c.id in newest]
-        words = Counter(record.word for record in records)
-        verdicts = ", ".join(f"{words[word]} {letter}" for word, letter in LETTERS.items() if words[word])
+        count = Counter(record.outcome for record in records)
+        verdicts = ", ".join(f"{count[outcome]} {outcome.letter}" for outcome in Outcome if count[outcome])
         gpu = [c for c in claims if c.tier != "cpu"]
         measured = sum(c.id in newest for c in gpu)
         last = max((record.created[:10] for record in records), default="-")

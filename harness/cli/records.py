@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from repro.claim.catalogue import Catalogue
 from repro.errors import ReproError
-
-if TYPE_CHECKING:
-    from repro.record import Record
+from repro.paths import published_dir, store_dir
+from repro.record.record import Record, decode, encode
 
 
 @click.command()
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="The record itself.")
 def show(name: str, as_json: bool) -> None:
     """Show a record, by file or by the beginning of its id."""
-    from repro.cli.tables import console, record_sheet
-    from repro.record import encode
+    from harness.cli.tables import console, record_sheet
 
     record = _record(name)
     if as_json:
@@ -34,9 +32,6 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE | FOLDER]...")
 def verify(paths: tuple[Path, ...]) -> None:
     """Check records: schema, hash, and that their claims are still what they were. All of the store by default."""
-    from repro.catalogue import Catalogue
-    from repro.paths import store_dir
-
     today = {claim.id: claim.digest() for claim in Catalogue().claims}
     files = [file for path in paths or (store_dir(),) for file in _files(path)]
     newest: dict[str, tuple[Path, Record]] = {}
@@ -56,7 +51,7 @@ def verify(paths: tuple[Path, ...]) -> None:
             problems.append(f"{file.name}: the claim has changed since without a new version: {name}")
     for problem in problems:
         click.echo(problem)
-    click.echo(f"{len(files) - len(problems)} of {len(files)} records are sound")
+    click.echo(f"{len(files) - len(problems)} of {len(files)} records are valid")
     if problems or not files:
         raise SystemExit(1)
 
@@ -83,11 +78,9 @@ def publish(
     With --to they are sent to a shared board, where they stand as self-reported. What is interrupted goes on when the
     same command is run again.
     """
-    from repro.catalogue import Catalogue
-    from repro.paths import published_dir, store_dir
-    from repro.publish import publish as copy
-    from repro.publish import publishable, verified_records
-    from repro.store import Store
+    from harness.publish import publish as copy
+    from harness.publish import publishable, verified_records
+    from repro.record.store import Store
 
     if url is None and (token_file or implementation or verified):
         raise click.UsageError("--token-file, --implementation and --verified go with --to.")
@@ -113,7 +106,7 @@ def _send(url: str, token_file: Path | None, records: Sequence[Record]) -> None:
     Raises:
         ReproError: if the board cannot be used; or in the end, if it refused some of them.
     """
-    from repro.remote import Remote, read_token
+    from repro.record.upload import Remote, read_token
 
     token = read_token(os.environ.get("REPRO_TOKEN", ""), token_file)
     remote = Remote(url, token, told=lambda line: click.echo(line, err=True))
@@ -143,8 +136,6 @@ def _sound(file: Path) -> Record:
     Raises:
         ReproError: if it is not sound, or not named by its hash.
     """
-    from repro.record import decode
-
     record = decode(file.read_bytes())
     if file.stem != record.id.removeprefix("sha256:")[: len(file.stem)]:
         raise ReproError("the file is not named by its record's hash", "Give it back its name.")
@@ -152,9 +143,7 @@ def _sound(file: Path) -> Record:
 
 
 def _record(name: str) -> Record:
-    from repro.paths import published_dir, store_dir
-    from repro.record import decode
-    from repro.store import Store
+    from repro.record.store import Store
 
     if Path(name).is_file():
         return decode(Path(name).read_bytes())

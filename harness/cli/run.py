@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from harness.cli.plan import asked
+from repro.claim.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from harness.pytest_plugin.options import SessionOptions
+    from harness.submission.submission import Submission
 
 
 @click.command()
@@ -22,52 +32,37 @@ import click
 @click.option("-n", "--jobs", help="Processes, as in pytest -n (needs pytest-xdist); of a local cluster, its workers.")
 @click.option("--engine", type=click.Choice(["pytest", "ray"]), default="pytest", help="What computes trials.")
 @click.option("--address", envvar="RAY_ADDRESS", help="Ray: HOST:PORT or auto; by default a cluster is started here.")
-def run(
-    names: tuple[str, ...],
-    controls: bool,
-    tier: str | None,
-    device: str,
-    seeds: int | None,
-    implementation: Path | None,
-    trusted: bool,
-    salt: str,
-    store: Path | None,
-    no_cache: bool,
-    jobs: str | None,
-    engine: str,
-    address: str | None,
-) -> None:
+def run(names: tuple[str, ...], jobs: str | None, engine: str, address: str | None, **given: Any) -> None:
     """Run claims and write their records; the same as pytest claims/ with a selection."""
-    from repro.catalogue import Catalogue
-    from repro.cli.plan import Selection, tiers
-
     catalogue = Catalogue()
     chosen = catalogue.select(names)
-    tiers_asked = tier or tiers(names, chosen)
+    options = asked(chosen, names, **given)
     lost: set[str] = set()
     if engine == "ray":
-        from repro.cli.engine import check, compute
+        from harness.cli.engine import check, compute
 
-        check(implementation, no_cache=no_cache, jobs=jobs, address=address)
-        selection = Selection(names=names, controls=controls, tier=tiers_asked, device=device, seeds=seeds, store=store)
-        lost, jobs = compute(selection, catalogue, address, jobs), None
+        check(options, jobs, address)
+        lost, jobs = compute(options, catalogue, address, jobs), None
         chosen = [claim for claim in chosen if claim.id not in lost]
-        names = tuple(claim.id for claim in chosen) if lost else names
         if not chosen:
             sys.exit(1)
-    files = sorted({str(catalogue.root / "claims" / f"test_{c.paper.key}.py") for c in chosen})
-    arguments = [*files, f"--rootdir={catalogue.root}", "--tier", tiers_asked, "--device", device]
-    arguments += [word for name in names for word in ("--claim", name)]
-    arguments += ["--controls"] * controls + ["--no-cache"] * no_cache + ["--trusted"] * trusted
-    arguments += ["--salt", salt] if salt else []
-    for option, value in (("--seeds", seeds), ("--implementation", implementation), ("--store", store), ("-n", jobs)):
-        arguments += [option, str(value)] if value is not None else []
-    sys.exit(judge(arguments) or bool(lost))
+        if lost:
+            options = replace(options, claim=tuple(claim.id for claim in chosen))
+    sys.exit(judge(catalogue.root, {claim.paper.key for claim in chosen}, options, jobs) or bool(lost))
 
 
-def judge(arguments: list[str]) -> int:
-    """Run pytest with these arguments; its exit code."""
+def judge(
+    root: Path, papers: Iterable[str], options: SessionOptions, jobs: str | None, submission: Submission | None = None
+) -> int:
+    """Run pytest in this process on the claims of papers; its exit code.
+
+    `submission` is what `options.implementation` names, where it has been checked already.
+    """
     import pytest
 
-    quiet = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
-    return int(pytest.main([*arguments, "-W", quiet]))
+    from harness.pytest_plugin.hooks import Handover
+
+    files = sorted(str(root / "claims" / f"test_{paper}.py") for paper in papers)
+    words = [*files, f"--rootdir={root}", *options.arguments(), *(["-n", jobs] if jobs is not None else [])]
+    words += ["-W", "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"]
+    return int(pytest.main(words, [Handover(submission)] if submission is not None else None))

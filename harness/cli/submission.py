@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.run import judge
+from repro.claim.catalogue import matches
+from repro.errors import unknown
+from repro.paths import project_root, published_dir, store_dir
+from repro.trial.judge import resolve_device
+
 if TYPE_CHECKING:
-    from harness.dossier import Submission
+    from harness.submission.submission import Submission
 
 PATH = click.argument("path", type=click.Path(path_type=Path), metavar="FOLDER")
 TRUSTED = click.option("--trusted", is_flag=True, help="Without a jail: only for code of your own; the record says so.")
@@ -26,7 +33,7 @@ def submission() -> None:
 @click.argument("target", type=click.Path(path_type=Path), metavar="FOLDER")
 def new(paper: str, target: Path) -> None:
     """Write a submission that passes, to start from."""
-    from harness.template import new as write
+    from harness.submission.template import new as write
 
     made = write(paper, target)
     click.echo(f"{made}/ is a copy of the reference of {paper}, which passes. Next: repro submission check {made}")
@@ -37,7 +44,7 @@ def new(paper: str, target: Path) -> None:
 @TRUSTED
 def check(path: Path, trusted: bool) -> None:
     """Check a submission without scoring it: its folder, then, in its jail, the audits of its contract."""
-    from harness.dossier import Submission
+    from harness.submission.submission import Submission
 
     if not _audited(Submission.at(path, trusted=trusted)):
         raise SystemExit(1)
@@ -65,23 +72,27 @@ def run(
     jobs: str | None,
 ) -> None:
     """Audit a submission, time it beside the reference, judge the claims that it answers, and write their records."""
-    from harness.dossier import Submission
-    from repro.cli.run import judge
+    from harness.pytest_plugin.options import SessionOptions
+    from harness.submission.submission import Submission
 
     found = Submission.at(path, trusted=trusted, salt=salt)
     paper = found.checked.manifest.paper
     names = [claim if claim.startswith(f"{paper}/") else f"{paper}/{claim}" for claim in claims]
     _known(found, names)
-    if found.dossier is None and not _audited(found):
+    if found.report is None and not _audited(found):
         raise SystemExit(1)
     if not no_costs:
         _timed(found, device)
-    arguments = [str(_claims_file(paper)), f"--rootdir={_claims_file(paper).parent.parent}"]
-    arguments += ["--implementation", str(path), "--tier", tier, "--device", device]
-    arguments += [word for name in names for word in ("--claim", name)]
-    arguments += ["--trusted"] * trusted + (["--salt", salt] if salt else [])
-    arguments += (["--store", str(store)] if store else []) + (["-n", jobs] if jobs else [])
-    raise SystemExit(judge(arguments))
+    options = SessionOptions(
+        tier=tier,
+        device=device,
+        claim=tuple(names),
+        implementation=path,
+        trusted=trusted,
+        salt=salt,
+        store=store,
+    )
+    raise SystemExit(judge(project_root(), [paper], options, jobs, found))
 
 
 @submission.command()
@@ -89,10 +100,9 @@ def run(
 @STORE
 def publish(path: Path, store: Path | None) -> None:
     """Copy the newest record of each claim it was judged by into leaderboard/records/, for a pull request."""
-    from harness.dossier import Submission
-    from repro.paths import published_dir, store_dir
-    from repro.publish import publish_submission
-    from repro.store import Store
+    from harness.publish import publish_submission
+    from harness.submission.submission import Submission
+    from repro.record.store import Store
 
     own = Submission.at(path).known
     for file in publish_submission(Store(store or store_dir(), read_only=True), published_dir(), own):
@@ -105,21 +115,17 @@ def publish(path: Path, store: Path | None) -> None:
 @click.option("-n", "--jobs", help="Processes, as in pytest -n (needs pytest-xdist).")
 def verify(path: Path, store: Path | None, jobs: str | None) -> None:
     """Judge a published submission anew, on fresh seeds, and mark what comes out the same as verified."""
-    import secrets
-
-    from harness.dossier import Submission
-    from repro.cli.run import judge
-    from repro.paths import published_dir, store_dir
-    from repro.publish import verify_submission
-    from repro.store import Store
+    from harness.publish import verify_submission
+    from harness.pytest_plugin.options import SessionOptions
+    from harness.submission.submission import Submission
+    from repro.record.store import Store
 
     salt = secrets.token_hex(8)
     found = Submission.at(path, salt=salt)
     if not _audited(found):  # anew, since the salt draws what is looked at
         raise SystemExit(1)
-    file = _claims_file(found.checked.manifest.paper)
-    arguments = [str(file), f"--rootdir={file.parent.parent}", "--implementation", str(path), "--salt", salt]
-    judge([*arguments, *(["--store", str(store)] if store else []), *(["-n", jobs] if jobs else [])])
+    options = SessionOptions(implementation=path, salt=salt, store=store)
+    judge(project_root(), [found.checked.manifest.paper], options, jobs, found)
     fresh = Store(store or store_dir(), read_only=True)
     differ = 0
     for rerun in verify_submission(fresh, published_dir(), found.known, salt):
@@ -133,37 +139,27 @@ def _audited(found: Submission) -> bool:
     """Run the audits, a line each; whether all passed."""
     click.echo(f"{found.checked.manifest.name}: {len(found.checked.files)} files, {found.host.isolation}")
     passed = True
-    for finding in found.audit():
-        click.echo(f"{'ok' if finding.passed else '--'}  {finding.audit}: {finding.says}")
-        passed &= finding.passed
+    for result in found.audit():
+        click.echo(f"{'ok' if result.passed else '--'}  {result.audit}: {result.message}")
+        passed &= result.passed
     return passed
 
 
 def _timed(found: Submission, device: str) -> None:
-    from repro.cli.tables import console
-    from repro.suite import resolve_device
+    from harness.cli.tables import console
 
-    if found.dossier is not None and found.dossier.costs:
+    if found.report is not None and found.report.costs:
         return
     with console().status("timing it beside the reference") as status:
         for pairs in found.measure(resolve_device(device)):
             status.update(f"timing it beside the reference: {pairs} pairs of runs")
-    known = found.dossier
+    known = found.report
     for ratio in known.costs if known else ():
         interval = "" if ratio.low is None else f" [{ratio.low:.2f}, {ratio.high:.2f}]"
         click.echo(f"{ratio.what}: {ratio.ratio:.2f}{interval} of the reference's {ratio.reference:.3g} {ratio.unit}")
 
 
-def _claims_file(paper: str) -> Path:
-    from repro.paths import project_root
-
-    return project_root() / "claims" / f"test_{paper}.py"
-
-
 def _known(found: Submission, names: list[str]) -> None:
-    from repro.catalogue import matches
-    from repro.errors import unknown
-
     for name in names:
         if not any(matches(claim, name) for claim in found.checked.claims):
             raise unknown("claim that it answers", name, {claim.id for claim in found.checked.claims})

@@ -10,13 +10,14 @@ from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
-from harness.baseline import Baseline
-from harness.decision import Decision
-from repro import implementation
-from repro.calibration import Calibration, calibration_of
-from repro.claim import Claim, arms_of
-from repro.record import ControlPart, Record, SamplePart
-from repro.text import duration, measured, number, published, reported
+from harness.gate.baseline import Baseline
+from harness.gate.result import Decision
+from repro.claim.claim import Claim, arms_of
+from repro.claim.describe import measured, published, reported
+from repro.numbers import duration, number
+from repro.record.record import ControlPart, Record, SamplePart
+from repro.trial import implementation
+from repro.trial.calibration import Calibration, calibration_of
 
 
 def console() -> Console:
@@ -31,7 +32,7 @@ def claim_table(claims: list[Claim]) -> Table:
     for name in ("claim", "group", "tier", "seeds", "published", "says"):
         table.add_column(name, justify="right" if name == "seeds" else "left", overflow="fold")
     for claim in claims:
-        says = f"{claim.says} [finding]" if claim.finding else claim.says
+        says = f"{claim.statement} [finding]" if claim.known_refutation else claim.statement
         cells = [claim.id, claim.group, claim.tier, str(claim.seeds), published(claim), says]
         table.add_row(*map(escape, cells))
     return table
@@ -44,7 +45,7 @@ def claim_facts(claim: Claim, root: Path) -> dict[str, Any]:
         "id": claim.id,
         "paper": claim.paper.title,
         "place": claim.place,
-        "says": claim.says,
+        "says": claim.statement,
         "criterion": claim.criterion.says(),
         "reported": msgspec.to_builtins(claim.reported),
         "tier": claim.tier,
@@ -53,8 +54,8 @@ def claim_facts(claim: Claim, root: Path) -> dict[str, Any]:
         "seeds": claim.seeds,
         "controls": {name: implementation.control(claim.paper.key, name, root).says for name in claim.controls},
         "expected_refuted": claim.expected.source if claim.expected else None,
-        "arms": [arm.label for arm in arms_of(claim.draws())],
-        "data": sorted({arm.data for arm in arms_of(claim.draws()) if arm.data}),
+        "arms": [arm.label for arm in arms_of(claim.measurements())],
+        "data": sorted({arm.data for arm in arms_of(claim.measurements()) if arm.data}),
         "cost": claim.cost,
         "digest": claim.digest(),
         "calibration": msgspec.to_builtins(calibration) if calibration else None,
@@ -66,7 +67,7 @@ def claim_sheet(claim: Claim, root: Path) -> Group:
     facts = claim_facts(claim, root)
     rows = [
         ("paper", f"{claim.paper.title} ({', '.join(claim.paper.authors)}, {claim.paper.year})"),
-        (claim.place, claim.says),
+        (claim.place, claim.statement),
         ("published", "\n".join(reported(r) for r in claim.reported) or "no number that can be read; a statement"),
         ("criterion", facts["criterion"]),
         ("evidence", f"{claim.evidence}; tier {claim.tier}; {claim.seeds} seeds an arm"),
@@ -80,6 +81,19 @@ def claim_sheet(claim: Claim, root: Path) -> Group:
     if claim.cost:
         rows.append(("cost", claim.cost))
     return Group(f"[bold]{escape(claim.id)}[/]", _sheet(rows), "")
+
+
+def explanation_sheet(claim: Claim) -> Group:
+    """Why a finding does not hold, step by step, for a reader who redoes it."""
+    assert claim.expected is not None
+    rows = [(claim.place, claim.statement), ("refuted by", claim.expected.source)]
+    calculation = Table(box=None, show_header=False, pad_edge=False)
+    if (why := claim.expected.explanation) is not None:
+        rows += [(f"in the paper, {quote.place}", f'"{quote.words}"') for quote in why.quotes]
+        rows += [("the paper's setting", why.paper_setting), ("our setting", why.our_setting)]
+        for place, step in enumerate(why.steps, 1):
+            calculation.add_row(f"{place}.", *map(escape, (step.what, step.expression, f"= {step.result}")))
+    return Group(f"[bold]{escape(claim.id)}[/]", _sheet(rows), "", calculation, "")
 
 
 def _calibration_line(found: Calibration | None) -> str:

@@ -1,27 +1,27 @@
 """Plans: the trials that a selection of claims needs, each once, as data.
 
-`python -m repro.plan` prints the JSON schema of a plan.
+`python -m harness.cluster.plan` prints the JSON schema of a plan.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from repro.cache import Cache
-from repro.claim import Tier, arms_of
-from repro.errand import Errand
+from harness.pytest_plugin.cases import Case
+from repro.claim.claim import Tier, arms_of
 from repro.errors import ReproError
-from repro.estimate import Estimate, Past
-from repro.machine import device_class
-from repro.session import Case
-from repro.suite import require
+from repro.machine.environment import device_class
 from repro.task import Device
-from repro.trial import Trial, lookup
+from repro.trial.cache import Cache
+from repro.trial.cost_estimate import Estimate, Past
+from repro.trial.judge import require
+from repro.trial.request import TrialRequest
+from repro.trial.trial import Trial, lookup
 
 SCHEMA = 1
 
@@ -34,7 +34,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     arm: str
 
 
-class Planned(Errand, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Planned(TrialRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A trial that the selection needs.
 
     Attributes:
@@ -50,7 +50,7 @@ class Planned(Errand, frozen=True, kw_only=True, forbid_unknown_fields=True):
     estimate: Estimate | None
 
 
-class Line(Use, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PlanLine(Use, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An arm of a claim on an implementation, in numbers; a trial that several arms share is counted in the first.
 
     Attributes:
@@ -109,7 +109,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     device: Device
     device_class: str
     trials: tuple[Planned, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[PlanLine, ...]
     left: tuple[Left, ...]
     total: Total
 
@@ -120,42 +120,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class _Named(NamedTuple):
-    errand: Errand
+    key: str
+    case: Case
+    arm: int
     use: Use
     trial: Trial
-    tier: Tier
 
 
 def make(cases: Sequence[Case], seeds: int | None, device: Device, root: Path, cache: Cache, past: Past) -> Plan:
-    """Plan the trials of cases.
+    """Plan the trials of cases, of which none is a submission, in their order.
 
-    Args:
-        cases: claims on implementations, in the order of the plan; no submissions.
-        seeds: how many each arm of a statistical claim is drawn at; None for each claim's own number.
-        device: what trials are to run on.
-        root: the project.
-        cache: where finished trials are.
-        past: what trials have cost; finished ones of this plan are added to it.
+    Arms of statistical claims are drawn at so many `seeds`, or at each claim's own number. What finished trials of this
+    plan have cost is added to `past`.
     """
-    named, left = _gathered(cases, seeds, device, root)
-    uses: dict[str, list[_Named]] = {}
-    for one in named:
-        uses.setdefault(one.errand.key, []).append(one)
-    cached = {key for key, group in uses.items() if _priced(group, cache, past)}
-    trials = tuple(_planned(group, key in cached, past, device) for key, group in uses.items())
-    return Plan(
-        device=device,
-        device_class=device_class(device),
-        trials=trials,
-        lines=tuple(_line(use, trials) for use in dict.fromkeys(one.use for one in named)),
-        left=tuple(left),
-        total=_total(trials),
-    )
-
-
-def _gathered(
-    cases: Sequence[Case], seeds: int | None, device: Device, root: Path
-) -> tuple[list[_Named], Iterable[Left]]:
     named: list[_Named] = []
     left: dict[tuple[str, str], Left] = {}
     for case in cases:
@@ -164,7 +141,19 @@ def _gathered(
         except ReproError as why:
             claim = case.claim
             left.setdefault((claim.id, str(why)), Left(claim=claim.id, tier=claim.tier, reason=str(why)))
-    return named, left.values()
+    groups: dict[str, list[_Named]] = {}  # arms that share a trial, by its key
+    for arm in named:
+        groups.setdefault(arm.key, []).append(arm)
+    cached = {key for key, group in groups.items() if _priced(group, cache, past)}
+    trials = tuple(_planned(group, key in cached, past) for key, group in groups.items())
+    return Plan(
+        device=device,
+        device_class=device_class(device),
+        trials=trials,
+        lines=tuple(_line(use, trials) for use in dict.fromkeys(arm.use for arm in named)),
+        left=tuple(left.values()),
+        total=_total(trials),
+    )
 
 
 def _named(case: Case, seeds: int | None, device: Device, root: Path) -> list[_Named]:
@@ -177,54 +166,50 @@ def _named(case: Case, seeds: int | None, device: Device, root: Path) -> list[_N
     if case.kind == "submission":
         raise ReproError("A submission is judged in a jail on one machine", "Run it without an engine.")
     require(claim, device)
-    found = case.load(root)
+    loaded = case.load(root)
     drawn_at = range(seeds if seeds is not None and claim.statistical else claim.seeds)
     named = []
-    for index, arm in enumerate(arms_of(claim.draws())):
-        for seed in drawn_at:
-            trial = Trial(arm, found, seed, device)
-            errand = Errand(
-                key=trial.key,
-                claim=claim.id,
-                kind=case.kind,
-                implementation=found.name,
-                arm=index,
-                seed=seed,
-                device=device,
-            )
-            named.append(
-                _Named(errand, Use(claim=claim.id, implementation=found.label, arm=arm.label), trial, claim.tier)
-            )
+    for index, arm in enumerate(arms_of(claim.measurements())):
+        use = Use(claim=claim.id, implementation=loaded.label, arm=arm.label)
+        for trial in (Trial(arm, loaded, seed, device) for seed in drawn_at):
+            named.append(_Named(trial.key, case, index, use, trial))
     return named
 
 
 def _priced(group: list[_Named], cache: Cache, past: Past) -> bool:
     """Whether a trial is in the cache; what it cost then counts for those like it."""
     trial = group[0].trial
-    outcome = lookup(trial, cache)
-    if outcome is not None:
-        for use in {one.use for one in group}:
+    result = lookup(trial, cache)
+    if result is not None:
+        for use in {arm.use for arm in group}:
             on = device_class(trial.device)
-            past.add(use.claim, use.implementation, use.arm, on, trial.key, outcome.usage.wall_s)
-    return outcome is not None
+            past.add(use.claim, use.implementation, use.arm, on, trial.key, result.usage.wall_s)
+    return result is not None
 
 
-def _planned(group: list[_Named], cached: bool, past: Past, device: Device) -> Planned:
-    uses = tuple(dict.fromkeys(one.use for one in group))
-    found = (past.estimate(use.claim, use.implementation, use.arm, device) for use in uses)
+def _planned(group: list[_Named], cached: bool, past: Past) -> Planned:
+    (key, case, index, _, trial), uses = group[0], tuple(dict.fromkeys(arm.use for arm in group))
+    assert case.kind != "submission", "none is planned"
+    estimates = (past.estimate(use.claim, use.implementation, use.arm, trial.device) for use in uses)
     return Planned(
-        **msgspec.structs.asdict(group[0].errand),
-        tier=group[0].tier,
+        key=key,
+        claim=case.claim.id,
+        kind=case.kind,
+        implementation=trial.implementation.name,
+        arm=index,
+        seed=trial.seed,
+        device=trial.device,
+        tier=case.claim.tier,
         needed_by=uses,
         cached=cached,
-        estimate=next((estimate for estimate in found if estimate is not None), None),
+        estimate=next((estimate for estimate in estimates if estimate is not None), None),
     )
 
 
-def _line(use: Use, trials: Sequence[Planned]) -> Line:
+def _line(use: Use, trials: Sequence[Planned]) -> PlanLine:
     own = [trial for trial in trials if trial.needed_by[0] == use]
     missing = [trial.estimate for trial in own if not trial.cached]
-    return Line(
+    return PlanLine(
         **msgspec.structs.asdict(use),
         trials=len(own),
         cached=len(own) - len(missing),

@@ -1,4 +1,4 @@
-"""Ray: workers on this machine or on many, as a pool for `repro.engine`."""
+"""Ray: workers on this machine or on many, as a pool for `harness.cluster.scheduler`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from repro.engine import Lost
-from repro.errand import perform
 from repro.errors import ReproError
 from repro.paths import PACKAGE, cache_dir
 from repro.task import Device
+from repro.trial.request import perform
 
 CONNECT_S = 15.0  # a machine that is busy answers late; where nothing listens that is said at once
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # RFC 9113, 3.4: HTTP/2, which Ray speaks
 SETTINGS = 4  # the type of the frame that every HTTP/2 server answers with
 LOCAL = "local"
+
+
+class Lost(Exception):
+    """The worker, or its node, is gone and with it the trial."""
 
 
 class RayPool:
@@ -44,17 +47,22 @@ class RayPool:
         """Cores, or GPUs, of all nodes that are alive."""
         return int(self._ray.cluster_resources().get(self._resource, 0))
 
-    def submit(self, errand: bytes, facts: bytes) -> object:
-        """See `repro.engine.Pool`."""
-        return self._perform.remote(errand, facts)
+    def submit(self, request: bytes, facts: bytes) -> object:
+        """Send a request for `repro.trial.request.perform`; what is returned stands for its answer."""
+        return self._perform.remote(request, facts)
 
     def wait(self, sent: Collection[object], seconds: float) -> Sequence[object]:
-        """See `repro.engine.Pool`."""
+        """Those of `sent` that have ended, after waiting for one at most so long."""
         ended, _ = self._ray.wait(list(sent), num_returns=1, timeout=seconds)
         return ended
 
     def answer(self, sent: object) -> bytes:
-        """See `repro.engine.Pool`."""
+        """What a finished request gave.
+
+        Raises:
+            Lost: if its worker was lost.
+            ReproError: if the workers cannot perform requests at all.
+        """
         errors = self._ray.exceptions
         try:
             return self._ray.get(sent)

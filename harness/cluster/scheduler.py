@@ -6,56 +6,27 @@ and suites that share a cache compute each trial once, whatever the workers can 
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
-from repro.cache import Cache
-from repro.errand import Errand, Failed, Refused, accept, trial_of
+from harness.cluster.plan import Planned
+from harness.cluster.ray_pool import Lost, RayPool
 from repro.errors import ReproError
-from repro.plan import Planned
-from repro.trial import Trial, lookup
+from repro.trial.cache import Cache
+from repro.trial.request import Failed, Refused, TrialRequest, accept, trial_of
+from repro.trial.trial import Trial, lookup
 
 AHEAD = 2  # trials that wait at the workers, so that none is idle while a result is kept; the rest stays for others
 RETRIES = 2  # times that a trial is sent again after its worker or node was lost
 TICK_S = 0.2  # how often what another driver computes is looked for
 COUNT_S = 5.0  # how often the workers are counted
-
-
-class Lost(Exception):
-    """The worker, or its node, is gone and with it the trial."""
-
-
-class Pool(Protocol):
-    """Workers that perform errands (`repro.errand.perform`), one at a time each."""
-
-    def slots(self) -> int:
-        """How many there are now."""
-        ...
-
-    def submit(self, errand: bytes, facts: bytes) -> object:
-        """Send an errand; what is returned stands for its answer."""
-        ...
-
-    def wait(self, sent: Collection[object], seconds: float) -> Sequence[object]:
-        """Those of `sent` that have ended, after waiting for one at most so long."""
-        ...
-
-    def answer(self, sent: object) -> bytes:
-        """What an ended errand gave.
-
-        Raises:
-            Lost: if its worker was lost.
-            ReproError: if the workers cannot perform errands at all.
-        """
-        ...
 
 
 class Progress(NamedTuple):
@@ -97,22 +68,15 @@ class Report:
 @dataclass
 class _Flight:
     trial: Trial
-    errand: Errand
+    request: TrialRequest
     held: ExitStack  # the cache's lock
     again: int = 0
 
 
 class Engine:
-    """One driver.
+    """One driver: sends trials of the project at `root` to a pool, keeps results in a cache, and says how far it is."""
 
-    Args:
-        pool: the workers.
-        cache: where results are kept.
-        root: the project.
-        say: told of progress.
-    """
-
-    def __init__(self, pool: Pool, cache: Cache, root: Path, say: Callable[[Progress], None]) -> None:
+    def __init__(self, pool: RayPool, cache: Cache, root: Path, say: Callable[[Progress], None]) -> None:
         self._pool = pool
         self._cache = cache
         self._root = root
@@ -163,9 +127,11 @@ class Engine:
 
     def _begin(self, planned: Planned) -> bool:
         """Send a trial, unless its result is there meanwhile; False if another process is computing it."""
-        errand = msgspec.convert({name: getattr(planned, name) for name in Errand.__struct_fields__}, Errand)
-        trial = trial_of(errand, self._root)
-        if trial.key != errand.key:
+        request = msgspec.convert(
+            {name: getattr(planned, name) for name in TrialRequest.__struct_fields__}, TrialRequest
+        )
+        trial = trial_of(request, self._root)
+        if trial.key != request.key:
             raise ReproError(f"The project has changed since {trial} was planned", "Plan again.")
         with ExitStack() as stack:
             if not stack.enter_context(self._cache.lock(trial.key, wait=0.0)):
@@ -173,13 +139,13 @@ class Engine:
             if lookup(trial, self._cache) is not None:
                 self._report.found.append(trial.key)
                 return True
-            self._send(_Flight(trial, errand, stack.pop_all()))
+            self._send(_Flight(trial, request, stack.pop_all()))
             return True
 
     def _send(self, flight: _Flight) -> None:
-        facts = msgspec.json.encode(flight.trial.facts)
+        facts = msgspec.json.encode(flight.trial.key_inputs)
         try:
-            self._flying[self._pool.submit(msgspec.json.encode(flight.errand), facts)] = flight
+            self._flying[self._pool.submit(msgspec.json.encode(flight.request), facts)] = flight
         except BaseException:
             flight.held.close()
             raise
@@ -188,7 +154,7 @@ class Engine:
         """Take in what has ended."""
         for sent in self._pool.wait(list(self._flying), TICK_S):
             flight = self._flying.pop(sent)
-            with contextlib.ExitStack() as stack:
+            with ExitStack() as stack:
                 stack.push(flight.held)
                 if (said := self._take(flight, sent)) is None:
                     stack.pop_all()  # it was sent again and stays locked
@@ -197,7 +163,7 @@ class Engine:
 
     def _take(self, flight: _Flight, sent: object) -> str | None:
         """Keep the result of a trial, or send it again; what became of it, or None if it was sent again."""
-        key = flight.errand.key
+        key = flight.request.key
         try:
             answer = accept(self._pool.answer(sent), key)
         except Lost as lost:

@@ -48,14 +48,7 @@ def top_of(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def checkout(name: str, folder: Path) -> Iterator[Path]:
-    """A working tree of a revision in a temporary folder, for as long as the context lasts.
-
-    Args:
-        name: branch, tag or commit.
-        folder: any folder of the repository.
-
-    Yields:
-        What `folder` is in the other working tree.
+    """A folder of a repository as it is at another revision, in a working tree that lasts as long as the context.
 
     Raises:
         ReproError: for an unknown revision, one without this folder, or if git refuses.
@@ -64,16 +57,16 @@ def checkout(name: str, folder: Path) -> Iterator[Path]:
     commit, top = commit_of(name, folder), top_of(folder).resolve()
     with tempfile.TemporaryDirectory(prefix="repro-gate-", ignore_cleanup_errors=True) as temporary:
         tree = Path(temporary).resolve() / "tree"
-        done = _git(top, "worktree", "add", "--detach", "--force", str(tree), commit)
-        if done.returncode:
-            raise ReproError(f"git cannot check {name} out: {done.stderr.strip().splitlines()[-1]}")
         try:
-            found = tree / folder.relative_to(top)
-            if not found.is_dir():
+            done = _git(top, "worktree", "add", "--detach", "--force", str(tree), commit)
+            if done.returncode:
+                raise ReproError(f"git cannot check {name} out: {done.stderr.strip().splitlines()[-1]}")
+            place = tree / folder.relative_to(top)
+            if not place.is_dir():
                 raise ReproError(f"{name} has no folder {folder.relative_to(top)}", "Compare with a later revision.")
-            yield found
-        finally:
-            _git(top, "worktree", "remove", "--force", str(tree))
+            yield place
+        finally:  # --force twice, since git holds a lock on what it was interrupted in
+            _git(top, "worktree", "remove", "--force", "--force", str(tree))
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

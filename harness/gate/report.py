@@ -1,29 +1,29 @@
-"""A decision for people and machines: Markdown, annotations of GitHub, JUnit XML and JSON."""
+"""Reporters of a decision, for people and machines: Markdown, GitHub annotations, JUnit XML and JSON."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
-from harness.decision import Cost, Decision, Quality, Remark, Weight
-from repro.text import number
+from harness.gate.result import CostChange, Decision, QualityChange, Remark, Weight
+from repro.numbers import number
 
-MOST_BYTES = 1 << 20  # of a step's summary on GitHub: a longer one is dropped whole
-ANNOTATED = 10  # remarks of each kind: GitHub shows no more of one step
+MAX_SUMMARY_BYTES = 1 << 20  # of a step's summary on GitHub: a longer one is dropped whole
+MAX_ANNOTATIONS = 10  # remarks of each kind: GitHub shows no more of one step
 MARKS = {0: "✅", 1: "❌", 2: "❔", 3: "💥"}
 HEADINGS: dict[Weight, str] = {
     "error": "Why",
     "regression": "Regressions",
     "undecided": "Undecided",
-    "note": "Also to be known",
+    "note": "Notes",
 }
-CONTROL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 does not admit
+NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 does not admit
 
 
-def to_json(decision: Decision) -> bytes:
+def json_report(decision: Decision) -> bytes:
     """JSON as `docs/reference/gate.schema.json` says."""
     return msgspec.json.format(msgspec.json.encode(decision), indent=1) + b"\n"
 
@@ -31,31 +31,31 @@ def to_json(decision: Decision) -> bytes:
 def summary(decision: Decision) -> str:
     """One line: the outcome and what it rests on."""
     if decision.exit == 3:
-        return f"{decision.word}: {decision.remarks[0].says}"
+        return f"{decision.outcome}: {decision.remarks[0].says}"
     parts = [f"{decision.claims} claims compared, {decision.same} of them the same to the last bit"]
     parts += [f"{len(decision.costs)} costs side by side"] if decision.costs else []
-    return f"{decision.word}: {', '.join(parts)}"
+    return f"{decision.outcome}: {', '.join(parts)}"
 
 
-def markdown(decision: Decision, most: int = MOST_BYTES) -> str:
-    """A summary in GitHub's Markdown of at most so many bytes; what does not fit is cut, with a note."""
+def markdown_report(decision: Decision, max_bytes: int = MAX_SUMMARY_BYTES) -> str:
+    """A summary in GitHub's Markdown of at most `max_bytes`; what does not fit is left out, with a note."""
     lines = [f"## {MARKS[decision.exit]} Gate: {_cell(summary(decision))}", ""]
-    facts = {"Baseline": decision.baseline, "Beside": decision.against, "Machine": decision.machine}
-    lines += [f"{name}: {_cell(value)}  " for name, value in facts.items() if value]
+    header = {"Baseline": decision.baseline, "Beside": decision.against, "Machine": decision.machine}
+    lines += [f"{name}: {_cell(value)}  " for name, value in header.items() if value]
     lines += [decision.power, ""] if decision.power else [""]
     for weight, heading in HEADINGS.items():
-        found = decision.of(weight)
-        lines += [f"### {heading}", "", *(f"- {_line(remark)}" for remark in found), ""] if found else []
+        remarks = decision.of(weight)
+        lines += [f"### {heading}", "", *(f"- {_line(remark)}" for remark in remarks), ""] if remarks else []
     changed = [row for row in decision.quality if row.state != "same"]
     if changed:
         lines += ["### Measurements that changed", "", *_table(QUALITY, map(_quality_cells, changed)), ""]
     if decision.costs:
         lines += [
-            "### Costs, new to old, by turns on this machine",
+            "### Costs, new to old, runs interleaved on this machine",
             "",
             *_table(COSTS, map(_cost_cells, decision.costs)),
         ]
-    return _cut(lines, most)
+    return _truncate(lines, max_bytes)
 
 
 QUALITY = ("claim", "measurement", "old", "new", "shift [95 %]", "seeds", "p", "")
@@ -67,7 +67,7 @@ def _line(remark: Remark) -> str:
     return f"{about}{_cell(remark.says)}"
 
 
-def _quality_cells(row: Quality) -> list[str]:
+def _quality_cells(row: QualityChange) -> list[str]:
     ends = "" if row.low is None or row.high is None else f" [{number(row.low)}, {number(row.high)}]"
     seeds = f"{row.seeds[0]}" if row.seeds[0] == row.seeds[1] else f"{row.seeds[0]} to {row.seeds[1]}"
     name = f"{row.measurement} of {row.arm}" + (f", in {row.unit}" if row.unit != "1" else "")
@@ -76,7 +76,7 @@ def _quality_cells(row: Quality) -> list[str]:
     return [row.claim, name, number(row.old), number(row.new), shift, seeds, p, row.state]
 
 
-def _cost_cells(cost: Cost) -> list[str]:
+def _cost_cells(cost: CostChange) -> list[str]:
     ratio = cost.method or "not measured"
     if cost.ratio is not None and cost.low is not None and cost.high is not None:
         ratio = f"{cost.ratio:.3f} [{cost.low:.3f}, {cost.high:.3f}]"
@@ -95,22 +95,22 @@ def _cell(text: str) -> str:
     return re.sub(r"([\\|<>*_`])", r"\\\1", flat)
 
 
-def _cut(lines: list[str], most: int) -> str:
-    """All lines, or as many whole ones as fit with a note after them."""
+def _truncate(lines: list[str], max_bytes: int) -> str:
+    """All lines, or as many as fit with a note after them."""
     text = "\n".join(lines).rstrip() + "\n"
-    if len(text.encode()) <= most:
+    if len(text.encode()) <= max_bytes:
         return text
     kept, used = [], 0
-    note = "\n\nCut here: the whole summary is larger than may be shown. The JSON file has everything.\n"
+    note = "\n\nTruncated: the whole summary is larger than may be shown. The JSON file has everything.\n"
     for line in lines:
         used += len(line.encode()) + 1
-        if used + len(note.encode()) > most:
+        if used + len(note.encode()) > max_bytes:
             break
         kept.append(line)
     return "\n".join(kept).rstrip() + note
 
 
-def annotated(decision: Decision, prefix: str | None = "") -> list[str]:
+def github_annotations(decision: Decision, prefix: str | None = "") -> list[str]:
     """GitHub's workflow commands for the ten worst regressions and the ten worst of what is undecided.
 
     Args:
@@ -118,16 +118,16 @@ def annotated(decision: Decision, prefix: str | None = "") -> list[str]:
         prefix: path of the project in its repository, which the paths of claims are relative to; None if the claims
             lie elsewhere, so that no line of the repository is theirs.
     """
-    found = []
+    lines = []
     kinds: tuple[tuple[str, Weight], ...] = (("error", "error"), ("error", "regression"), ("warning", "undecided"))
     for command, weight in kinds:
         remarks = decision.of(weight)
-        for remark in remarks[:ANNOTATED]:
+        for remark in remarks[:MAX_ANNOTATIONS]:
             here = remark.file and prefix is not None
             place = f"file={_property(f'{prefix}{remark.file}')},line={remark.line}," if here else ""
             title = f"title={_property(remark.about or 'gate')}"
-            found.append(f"::{command} {place}{title}::{_message(remark.says)}")
-    return found
+            lines.append(f"::{command} {place}{title}::{_message(remark.says)}")
+    return lines
 
 
 def _message(text: str) -> str:
@@ -138,7 +138,7 @@ def _property(text: str) -> str:
     return _message(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def junit(decision: Decision) -> bytes:
+def junit_report(decision: Decision) -> bytes:
     """JUnit XML: a case for each claim that was compared or is remarked on, and for each cost."""
     suite = ET.Element("testsuite", name="gate")
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
@@ -164,8 +164,8 @@ def junit(decision: Decision) -> bytes:
 def _case(suite: ET.Element, counts: dict[str, int], group: str, name: str, remarks: list[Remark]) -> None:
     case = ET.SubElement(suite, "testcase", classname=group, name=_xml(name), time="0")
     counts["tests"] += 1
-    first: Callable[[Weight], Remark | None] = lambda w: next((r for r in remarks if r.weight == w), None)  # noqa: E731
-    bad, open_ = first("error") or first("regression"), first("undecided")
+    by_weight = {remark.weight: remark for remark in reversed(remarks)}  # the first of each
+    bad, open_ = by_weight.get("error") or by_weight.get("regression"), by_weight.get("undecided")
     if bad is not None:
         broken = bad.weight == "error" or bad.topic == "crashed"
         kind, count = ("error", "errors") if broken else ("failure", "failures")
@@ -181,4 +181,4 @@ def _case(suite: ET.Element, counts: dict[str, int], group: str, name: str, rema
 
 
 def _xml(text: str) -> str:
-    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,6 +1,6 @@
-"""What a gate says: remarks that decide, and the figures they rest on, as JSON.
+"""The result of a gate: remarks that decide, and the figures they rest on, as JSON.
 
-`python -m harness.decision` prints the JSON schema of the format.
+`python -m harness.gate.result` prints the JSON schema of the format.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from typing import Literal
 
 import msgspec
 
-from repro.record import Strict
+from harness.gate.protocol import Worse
+from harness.gate.thresholds import CostName
+from repro.record.record import Strict
 
 SCHEMA = 1
 FINE, REGRESSION, UNDECIDED, ERROR = range(4)
 """Exit codes."""
 
+State = Literal["same", "fine", "neutral", "suspicious", "worse", "undecided"]
 Weight = Literal["error", "regression", "undecided", "note"]
 Topic = Literal[
     "verdict", "quality", "diverged", "crashed", "vanished", "version", "changed", "unavailable", "machine", "cost",
@@ -25,10 +28,10 @@ Topic = Literal[
 
 
 class Remark(Strict, frozen=True, kw_only=True):
-    """One sentence.
+    """One finding of a gate, in a sentence.
 
     Attributes:
-        weight: whether the gate could not run, fails, or stays undecided for it, or it is only said.
+        weight: whether the gate could not run, fails or stays undecided because of it, or it is a mere note.
         about: the claim's id, or "" for the whole gate.
         severity: larger is worse; orders remarks of one weight.
         file: where the claim is stated, relative to the repository; "" if nowhere.
@@ -43,20 +46,21 @@ class Remark(Strict, frozen=True, kw_only=True):
     line: int = 0
 
 
-class Quality(Strict, frozen=True, kw_only=True):
+class QualityChange(Strict, frozen=True, kw_only=True):
     """One measurement, old and new.
 
     Attributes:
-        worse: which way it gets worse.
+        worse: which way it gets worse; "neither" where the claim and the measurement leave that open.
         old: mean of the baseline's values; of a logarithmic scale the geometric one; None if no value is finite.
         new: the same of the change, of the last look.
-        shift: new less old, or the log ratio.
+        shift: new minus old, or the log ratio.
         low: lower end of its 95 % interval.
         high: its upper end.
         spreads: the shift towards worse, in standard deviations of the baseline.
         p: p-value of the last look, corrected where it confirms.
         seeds: how many new values the last look had, and old.
-        state: "same" to the last bit, "fine", "suspicious" but not confirmed, "worse", or "undecided".
+        state: "same" to the last bit, "fine", "neutral" (changed, and neither way is worse), "suspicious" but not
+            confirmed, "worse", or "undecided".
         alike: claims that draw the same measurement at the same seeds.
     """
 
@@ -64,7 +68,7 @@ class Quality(Strict, frozen=True, kw_only=True):
     arm: str
     measurement: str
     unit: str
-    worse: Literal["up", "down", "either"]
+    worse: Worse
     log: bool
     old: float | None
     new: float | None
@@ -74,12 +78,12 @@ class Quality(Strict, frozen=True, kw_only=True):
     spreads: float | None = None
     p: float | None = None
     seeds: tuple[int, int]
-    state: Literal["same", "fine", "suspicious", "worse", "undecided"]
+    state: State
     alike: tuple[str, ...] = ()
 
 
-class Cost(Strict, frozen=True, kw_only=True):
-    """A cost of one arm, as the ratio of new to old, both run by turns on this machine.
+class CostChange(Strict, frozen=True, kw_only=True):
+    """A cost of one arm, as the ratio of new to old, both run interleaved on this machine.
 
     Attributes:
         ratio: geometric mean of the pairs' ratios; None where it was not measured.
@@ -88,12 +92,12 @@ class Cost(Strict, frozen=True, kw_only=True):
         below: the threshold.
         old: geometric mean of the old runs, in `unit`.
         method: how it was measured, or why not.
-        says: all of it as one line.
+        says: all of it in one line.
     """
 
     claim: str
     arm: str
-    cost: Literal["time", "memory", "energy"]
+    cost: CostName
     unit: str
     ratio: float | None = None
     low: float | None = None
@@ -107,12 +111,12 @@ class Cost(Strict, frozen=True, kw_only=True):
 
 
 class Decision(Strict, frozen=True, kw_only=True):
-    """The gate's whole result.
+    """The whole result of a gate.
 
     Attributes:
         exit: 0 fine, 1 regression, 2 undecided, 3 harness error.
-        baseline: what was compared with.
-        against: the revision that ran beside, or "".
+        baseline: what the change was compared with.
+        against: the revision that ran beside the change, or "".
         claims: how many were compared.
         same: how many of them gave the same values to the last bit.
         machine: what this ran on.
@@ -128,11 +132,11 @@ class Decision(Strict, frozen=True, kw_only=True):
     machine: str = ""
     power: str = ""
     remarks: tuple[Remark, ...] = ()
-    quality: tuple[Quality, ...] = ()
-    costs: tuple[Cost, ...] = ()
+    quality: tuple[QualityChange, ...] = ()
+    costs: tuple[CostChange, ...] = ()
 
     @property
-    def word(self) -> str:
+    def outcome(self) -> str:
         """The exit code in words."""
         return ("no regression", "regression", "undecided", "the gate could not run")[self.exit]
 

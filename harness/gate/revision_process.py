@@ -1,120 +1,56 @@
-"""One side of a gate: a revision with its claims and an implementation, asked through a process of its own."""
+"""A revision with its claims and an implementation, judged by its own code in a process of its own."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TypeVar
 
 import msgspec
 
-from harness.baseline import Entry, entry_of
-from repro.criterion import Criterion
+from harness.gate import protocol
+from harness.gate.baseline import BaselineEntry
 from repro.errors import ReproError, Unavailable
 from repro.paths import cache_dir, data_dirs
-from repro.record import Record, decode
-from repro.verdict import Evidence
+from repro.record.record import Record, decode
 
-RUNNER = Path(__file__).with_name("runner.py")
-
-
-class Crashed(ReproError):
-    """A trial raised, or its process died."""
+REPLIES = msgspec.json.Decoder(protocol.Reply)
+INSTEAD = "Compare with a later revision, or with a baseline file: --baseline FILE, no --against, no --changed-since."
+AnyReply = TypeVar("AnyReply", bound=protocol.Reply)
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a side says of a claim without running it.
+class TrialCrashed(ReproError):
+    """A trial raised, or the process that ran it died."""
 
-    Attributes:
-        seeds: the claim's own number.
-        file: where it is stated, relative to the root.
-        timed: whether it is the one of its paper that is timed.
-        keys: of its trials at the first seed; they differ where anything differs that can change a result.
+
+class RevisionProcess:
+    """Judges claims of a revision in a child process, which is started when it is first asked.
+
+    The child runs the worker of the revision itself, where its checkout holds this software; a project that only has
+    claims and references is judged by the software that is installed. `label` is what messages call the revision; the
+    project's root is absolute.
     """
 
-    id: str
-    digest: str
-    tier: str
-    evidence: Evidence
-    seeds: int
-    criterion: Criterion
-    finding: bool
-    file: str
-    line: int
-    timed: bool = False
-    keys: tuple[str, ...] = ()
-
-
-class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run of an arm cost."""
-
-    seconds: float
-    bytes: float
-    joules: float | None
-    method: str
-    arm: str
-
-
-class Judge(Protocol):
-    """What a gate asks of each side."""
-
-    def facts(self, *, keys: bool = False) -> dict[str, Facts]:
-        """The claims, by id."""
-        ...
-
-    def judge(self, claim: str, seeds: Sequence[int] | None = None) -> Entry:
-        """A claim judged at its own seeds, or at the given ones."""
-        ...
-
-    def spent(self, claim: str, arm: int, seed: int) -> Spent:
-        """What an arm costs, in a fresh process."""
-        ...
-
-
-class Side:
-    """Judges claims of a root in a child process, which is started when it is first asked.
-
-    Args:
-        label: what messages call it.
-        root: the folder that has claims/.
-        implementation: a submission's folder; None for the references below the root.
-        device: "auto", "cpu", "cuda" or "mps".
-        trusted: run the submission without a jail.
-        salt: derive the submission's seeds from this text as well.
-    """
-
-    def __init__(
-        self,
-        label: str,
-        root: Path,
-        implementation: Path | None = None,
-        *,
-        device: str = "auto",
-        trusted: bool = False,
-        salt: str = "",
-    ) -> None:
+    def __init__(self, label: str, project: protocol.OpenProject) -> None:
         self.label = label
-        self.root = root
-        self.records: list[Record] = []  # of claims at their own seeds
-        self._options = {
-            "root": str(root),
-            "implementation": str(implementation) if implementation else None,
-            "device": device,
-            "trusted": trusted,
-            "salt": salt,
-        }
-        self._child: subprocess.Popen[str] | None = None
+        self._project = project
+        self._records: list[str] = []
+        self._child: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Side:
+    def __enter__(self) -> RevisionProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def records(self) -> list[Record]:
+        """The records of claims that were judged at their own seeds."""
+        return [decode(record.encode()) for record in self._records]
 
     def close(self) -> None:
         """End the child process."""
@@ -122,99 +58,124 @@ class Side:
             _end(self._child)
             self._child = None
 
-    def facts(self, *, keys: bool = False) -> dict[str, Facts]:
-        """The claims that this side answers, by id.
+    def claims(self, *, keys: bool = False) -> dict[str, protocol.ClaimInfo]:
+        """The claims that this revision answers, by id.
 
         Raises:
-            ReproError: if its claims cannot be read.
+            ReproError: if its claims cannot be read, or it does not speak this version of the protocol.
         """
-        answer = self._ask({"do": "describe", "keys": keys})
-        return {facts.id: facts for facts in msgspec.convert(answer["claims"], list[Facts], strict=False)}
+        reply = self._ask(protocol.DescribeClaims(keys=keys), protocol.ClaimList)
+        return {info.id: info for info in reply.claims}
 
-    def judge(self, claim: str, seeds: Sequence[int] | None = None) -> Entry:
+    def judge(self, claim: str, seeds: Sequence[int] | None = None) -> BaselineEntry:
         """Judge a claim; trials come from the cache where they can.
 
         Raises:
             Unavailable: if this machine lacks what the claim needs.
-            Crashed: if a trial raised, or the process died.
+            TrialCrashed: if a trial raised, or the process died.
             ReproError: if the implementation is refused before any trial.
         """
-        answer = self._ask({"do": "judge", "claim": claim, "seeds": None if seeds is None else list(seeds)})
-        record = decode(answer["record"].encode())
+        reply = self._ask(
+            protocol.JudgeClaim(claim=claim, seeds=None if seeds is None else tuple(seeds)), protocol.JudgedClaim
+        )
         if seeds is None:
-            self.records.append(record)
-        return entry_of(record)
+            self._records.append(reply.record)
+        return reply.entry
 
-    def spent(self, claim: str, arm: int, seed: int) -> Spent:
+    def run_cost(self, claim: str, arm: int, seed: int) -> protocol.RunCost:
         """Run an arm in a fresh process, uncached, and meter it warm.
 
         Raises:
             ReproError: as `judge`.
         """
-        with self._started() as child:
-            answer = self._answer(child, {"do": "time", "claim": claim, "arm": arm, "seed": seed})
-        return msgspec.convert(answer, Spent)
-
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        if self._child is None:
-            self._child = self._start()
-        try:
-            return self._answer(self._child, question)
-        except Crashed:
-            if self._child.poll() is not None:
-                self._child = None  # the next question starts another
-            raise
-
-    @contextlib.contextmanager
-    def _started(self) -> Iterator[subprocess.Popen[str]]:
         child = self._start()
         try:
-            yield child
+            return self._exchange(child, protocol.TimeArm(claim=claim, arm=arm, seed=seed), protocol.RunCost)
         finally:
             _end(child)
 
-    def _start(self) -> subprocess.Popen[str]:
-        places = [str(self.root), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    def _ask(self, request: protocol.Request, expected: type[AnyReply]) -> AnyReply:
+        if self._child is None:
+            self._child = self._start()
+        try:
+            return self._exchange(self._child, request, expected)
+        except TrialCrashed:
+            if self._child.poll() is not None:
+                self.close()  # the next request starts another
+            raise
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """A worker that has opened the project."""
+        root = Path(self._project.root)
+        worker = root.joinpath(*protocol.WORKER.split(".")).with_suffix(".py")
+        if (root / "repro" / "__init__.py").is_file() and not worker.is_file():
+            raise ReproError(f"{self.label} is from before the gate's protocol, so it cannot judge itself", INSTEAD)
+        places = [str(root), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         own = {"PYTHONPATH": os.pathsep.join(filter(None, places)), "REPRO_CACHE": str(cache_dir())}
         if len(data_dirs()) > 1:
             own["REPRO_DATA"] = str(data_dirs()[0])
         child = subprocess.Popen(
-            [sys.executable, "-P", str(RUNNER), json.dumps(self._options)],
-            cwd=self.root,
+            [sys.executable, "-P", "-m", protocol.WORKER],
+            cwd=root,
             env=os.environ | own,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
         )
         try:
-            self._read(child, "started")
-        except ReproError:
+            self._greet(child)
+            self._exchange(child, self._project, protocol.ProjectOpened)
+        except BaseException:
             _end(child)
             raise
         return child
 
-    def _answer(self, child: subprocess.Popen[str], question: dict[str, Any]) -> dict[str, Any]:
-        assert child.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it died; reading says how
-            child.stdin.write(json.dumps(question) + "\n")
-            child.stdin.flush()
-        return self._read(child, f"was asked for {question.get('claim', 'its claims')}")
-
-    def _read(self, child: subprocess.Popen[str], when: str) -> dict[str, Any]:
+    def _greet(self, child: subprocess.Popen[bytes]) -> None:
+        """Read the worker's hello and check its version."""
         assert child.stdout is not None
         line = child.stdout.readline()
+        try:
+            hello = msgspec.json.decode(line, type=protocol.Hello)
+        except msgspec.DecodeError as error:
+            did = f"wrote {line[:80].decode(errors='replace').rstrip()!r}" if line else f"died ({_exit(child)})"
+            problem = f"The process of {self.label} {did} where the gate's protocol begins with a hello"
+            raise ReproError(problem, f"What it printed is above; it may be older. {INSTEAD}") from error
+        if hello.protocol != protocol.VERSION:
+            versions = f"version {hello.protocol} of the gate's protocol, this software {protocol.VERSION}"
+            raise ReproError(f"{self.label} speaks {versions}", INSTEAD)
+
+    def _exchange(
+        self, child: subprocess.Popen[bytes], request: protocol.Request, expected: type[AnyReply]
+    ) -> AnyReply:
+        """Send a request and read its reply."""
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it died; reading says how
+            child.stdin.write(msgspec.json.encode(request) + b"\n")
+            child.stdin.flush()
+        line = child.stdout.readline()
         if not line:
-            code = child.wait()
-            how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            raise Crashed(f"The process of {self.label} died ({how}) when it {when}", "Its last words are above.")
-        answer = json.loads(line)
-        kinds = {"unavailable": Unavailable, "crashed": Crashed, "refused": ReproError}
-        if "failed" in answer:
-            raise kinds[answer["failed"]](answer["problem"], answer["remedy"])
-        return answer
+            about = getattr(request, "claim", "its claims")
+            problem = f"The process of {self.label} died ({_exit(child)}) when it was asked for {about}"
+            raise TrialCrashed(problem, "Its last words are above.")
+        try:
+            reply = REPLIES.decode(line)
+        except msgspec.DecodeError as error:
+            raise ReproError(f"A reply of {self.label} cannot be read: {error}", INSTEAD) from error
+        if isinstance(reply, protocol.Failure):
+            kinds = {"unavailable": Unavailable, "crashed": TrialCrashed, "refused": ReproError}
+            raise kinds[reply.kind](reply.problem, reply.remedy)
+        if not isinstance(reply, expected):
+            problem = f"{self.label} replied with {type(reply).__name__}, not with {expected.__name__}"
+            raise ReproError(problem, INSTEAD)
+        return reply
 
 
-def _end(child: subprocess.Popen[str]) -> None:
+def _exit(child: subprocess.Popen[bytes]) -> str:
+    code = child.wait()
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
     assert child.stdin is not None
     assert child.stdout is not None
     with contextlib.suppress(BrokenPipeError, OSError):

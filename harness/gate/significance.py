@@ -3,7 +3,7 @@
 A gate looks twice. The *screen* looks at the seeds that the baseline has; it only chooses what is looked at again. The
 *confirmation* looks at fresh seeds, up to three times with more of them each time, and only it can fail a gate. Its
 p-values are corrected by Holm over all measurements that changed, whether or not they were suspicious, and its level
-is shared among the looks: so the chance that a gate fails although nothing got worse is at most `LEVEL`, however the
+is shared among the looks: so the chance that a gate fails although nothing got worse is at most `LEVEL`, whatever the
 screen chose and however measurements depend on each other.
 """
 
@@ -15,8 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.direction import Aspect, Worse, transformed
-from repro.statistics import Effect, mean_effect, paired_effect, t_tail, welch_effect
+from harness.gate.baseline import Values
+from harness.gate.metric_direction import Aspect, transformed
+from harness.gate.protocol import Worse
+from repro.criterion.statistics import Effect, mean_effect, paired_effect, t_tail, welch_effect
 
 LEVEL = 0.005  # of all quality together; verdicts and costs have their own
 SCREEN = 0.2  # p-value below which a measurement is looked at again
@@ -30,52 +32,34 @@ SEEDS, FRESH = 24, LOOKS[-1]  # that find a drop of one standard deviation 95 ti
 
 
 @dataclass(frozen=True, kw_only=True)
-class Values:
-    """One measurement of one arm: a number for each seed, None where a run diverged."""
-
-    seeds: tuple[int, ...]
-    values: tuple[float | None, ...]
-
-    @property
-    def diverged(self) -> tuple[int, ...]:
-        """The seeds whose runs diverged."""
-        return tuple(seed for seed, value in zip(self.seeds, self.values, strict=True) if value is None)
-
-    def at(self, seeds: Sequence[int]) -> Values:
-        """The values at some of the seeds, in their order."""
-        known = dict(zip(self.seeds, self.values, strict=True))
-        return Values(seeds=tuple(seeds), values=tuple(known[seed] for seed in seeds))
-
-
-@dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What a look says.
+    """New values against old ones, at one look.
 
     Attributes:
-        shift: new less old, in `unit` or as a log ratio; None where nothing finite can be compared.
+        n: seeds of the new values, and of the old.
+        shift: new minus old, in `unit` or as a log ratio; None where nothing finite can be compared.
         low: lower end of its 95 % t interval; None where the spread is unknown.
         high: its upper end.
-        spreads: the shift towards worse in standard deviations of the baseline; None where that has no spread.
+        spreads: the shift towards worse, in standard deviations of the baseline; None where that has no spread.
         p: p-value of "got worse"; 1 where all of the interval is smaller than the least shift that counts.
         large: whether the shift itself is one that counts.
-        n: seeds of the new values, and of the old.
         paired: whether values were compared seed by seed.
         diverged: how many new runs diverged.
     """
 
-    shift: float | None
-    low: float | None
-    high: float | None
-    spreads: float | None
-    p: float
-    large: bool
     n: tuple[int, int]
-    paired: bool
+    shift: float | None = None
+    low: float | None = None
+    high: float | None = None
+    spreads: float | None = None
+    p: float = 1.0
+    large: bool = False
+    paired: bool = False
     diverged: int = 0
 
 
-def same(old: Values, new: Values) -> bool | None:
-    """Whether values are equal to the last bit at all seeds that both have; None if they have none in common."""
+def identical(old: Values, new: Values) -> bool | None:
+    """Whether values are bitwise identical at all seeds that both have; None if they have none in common."""
     common = sorted(set(old.seeds) & set(new.seeds))
     return old.at(common).values == new.at(common).values if common else None
 
@@ -88,18 +72,14 @@ def compare(old: Values, new: Values, aspect: Aspect) -> Comparison:
     """
     n, lost = (len(new.values), len(old.values)), len(new.diverged)
     if lost and not old.diverged:
-        return Comparison(
-            shift=None, low=None, high=None, spreads=None, p=0.0, large=True, n=n, paired=False, diverged=lost
-        )
+        return Comparison(n=n, p=0.0, large=True, diverged=lost)
     finite = [v for v in (*old.values, *new.values) if v is not None]
     log = aspect.log and all(v > 0 for v in finite)
     paired = set(old.seeds) == set(new.seeds) and not old.diverged
     a = transformed(new.at(old.seeds).values if paired else new.values, log=log)
     b = transformed(old.values, log=log)
     if not a or not b:
-        return Comparison(
-            shift=None, low=None, high=None, spreads=None, p=1.0, large=False, n=n, paired=False, diverged=lost
-        )
+        return Comparison(n=n, diverged=lost)
     effect = paired_effect(a, b) if paired else independent(a, b)
     spread = float(np.std(b, ddof=1)) if len(b) > 1 else 0.0
     size = 1.0 if log else abs(float(np.mean(b)))
@@ -108,14 +88,14 @@ def compare(old: Values, new: Values, aspect: Aspect) -> Comparison:
     half = None if not effect.df else effect.se * _quantile(effect.df)
     p = _p(effect, aspect.worse, least, half)
     if old.diverged:
-        p = min(1.0, 2 * min(p, _fisher(lost, len(new.values), len(old.diverged), len(old.values))))
+        p = min(1.0, 2 * min(p, _fisher_p(lost, len(new.values), len(old.diverged), len(old.values))))
     return Comparison(
         shift=effect.estimate,
         low=None if half is None else effect.estimate - half,
         high=None if half is None else effect.estimate + half,
-        spreads=towards(effect.estimate, aspect.worse) / spread if spread else None,
+        spreads=worsening(effect.estimate, aspect.worse) / spread if spread else None,
         p=p,
-        large=towards(effect.estimate, aspect.worse) > max(least, effect.rounding),
+        large=worsening(effect.estimate, aspect.worse) > max(least, effect.rounding),
         n=n,
         paired=paired,
         diverged=lost,
@@ -141,19 +121,19 @@ def independent(a: Sequence[float], b: Sequence[float]) -> Effect:
     return Effect(estimate=x.estimate - y.estimate, se=se, df=df, n=min(x.n, y.n), rounding=rounding)
 
 
-def towards(shift: float, worse: Worse) -> float:
+def worsening(shift: float, worse: Worse) -> float:
     """How far a shift goes towards worse."""
-    return abs(shift) if worse == "either" else shift if worse == "up" else -shift
+    return abs(shift) if worse in ("either", "neither") else shift if worse == "up" else -shift
 
 
 def _p(effect: Effect, worse: Worse, least: float, half: float | None) -> float:
-    gain = towards(effect.estimate, worse)
+    gain = worsening(effect.estimate, worse)
     if half is None or gain <= effect.rounding or gain + half <= least:
         return 1.0
     if not effect.se:
         return 0.0
     tail = t_tail(effect.df, gain / effect.se)
-    return min(1.0, 2 * tail) if worse == "either" else tail
+    return min(1.0, 2 * tail) if worse in ("either", "neither") else tail
 
 
 def _quantile(df: float) -> float:
@@ -162,14 +142,14 @@ def _quantile(df: float) -> float:
     return float(special.stdtrit(df, 0.975))
 
 
-def _fisher(hits: int, of: int, before: int, of_before: int) -> float:
+def _fisher_p(hits: int, of: int, before: int, of_before: int) -> float:
     """Chance of at least so many hits of all hits among the new runs, if old and new are alike."""
     total, both = of + of_before, hits + before
     ways = sum(math.comb(of, k) * math.comb(of_before, both - k) for k in range(hits, min(of, both) + 1))
     return ways / math.comb(total, both)
 
 
-def looks(fresh: int) -> tuple[int, ...]:
+def look_sizes(fresh: int) -> tuple[int, ...]:
     """Fresh seeds in all after each look, where at most `fresh` may be taken."""
     return (*(n for n in LOOKS if n < fresh), fresh) if fresh else ()
 

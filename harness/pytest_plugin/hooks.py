@@ -1,4 +1,4 @@
-"""The pytest plugin: hooks only. What they do is in `suite`, `publish` and `report`."""
+"""The pytest plugin: hooks only. What they do is in `cases`, `session`, `row` and `table`."""
 
 from __future__ import annotations
 
@@ -9,34 +9,42 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.pytest_plugin.options import SessionOptions, add_options
+from harness.pytest_plugin.row import VerdictRow, received, send, unjudged_row
 from repro.errors import ReproError, Unavailable
 
 if TYPE_CHECKING:
-    from repro.session import Case, Row, Session
+    from harness.pytest_plugin.cases import Case
+    from harness.pytest_plugin.session import Session
+    from harness.submission.submission import Submission
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
+SUBMISSION: pytest.StashKey[Submission] = pytest.StashKey()
 SHARED: pytest.StashKey[TemporaryDirectory[str]] = pytest.StashKey()
-ROW: pytest.StashKey[Row] = pytest.StashKey()
-LETTERS = {"refuted": "R", "inconclusive": "I", "accepted": "A", "unexpected": "U", "error": "E"}
+ROW: pytest.StashKey[VerdictRow] = pytest.StashKey()
 
 
 class ClaimFailed(Exception):
     """A claim that does not hold: shown as its one line, without a traceback."""
 
 
+class Handover:
+    """Hands on a submission that has been checked, so that a command which has read its folder is not asked to again.
+
+    Registered beside this plugin by who calls `pytest.main`; workers of xdist are other processes, and read the folder.
+    """
+
+    def __init__(self, submission: Submission) -> None:
+        self._submission = submission
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Leave it where the session looks first."""
+        config.stash[SUBMISSION] = self._submission
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the suite."""
-    group = parser.getgroup("repro", "reproduction claims")
-    group.addoption("--controls", action="store_true", help="also run the sabotaged controls, which must be rejected")
-    group.addoption("--tier", default="cpu", help="cpu (default), gpu, cluster, several with commas, or all")
-    group.addoption("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"], help="what trials run on")
-    group.addoption("--seeds", type=int, metavar="N", help="seeds per arm instead of each claim's own number")
-    group.addoption("--claim", action="append", default=[], metavar="ID", help="only this paper or claim (repeatable)")
-    group.addoption("--implementation", type=Path, metavar="PATH", help="judge this implementation, not the reference")
-    group.addoption("--trusted", action="store_true", help="run that implementation without a jail; its record says so")
-    group.addoption("--salt", default="", metavar="TEXT", help="derive that implementation's seeds from this as well")
-    group.addoption("--store", type=Path, metavar="DIR", help="where records are written")
-    group.addoption("--no-cache", action="store_true", help="compute every trial again, in a cache of this session")
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,10 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     }.items():
         config.addinivalue_line("markers", f"{marker}: {says}")
     if not hasattr(config, "workerinput"):
-        from repro.report import Board
+        from harness.pytest_plugin.table import VerdictTable
 
         config.stash[SHARED] = TemporaryDirectory(prefix="repro-session-", ignore_cleanup_errors=True)
-        config.pluginmanager.register(Board(config, Path(config.stash[SHARED].name) / "progress"), "repro-board")
+        config.pluginmanager.register(VerdictTable(config, Path(config.stash[SHARED].name) / "progress"), "repro-board")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -61,9 +69,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     claims = getattr(metafunc.function, "claims", None)
     if not claims:
         return
-    from repro.session import cases
+    from harness.pytest_plugin.cases import cases
 
-    found = cases(claims, metafunc.config.option)
+    found = cases(claims, SessionOptions.parsed(metafunc.config.option))
     names, values = ("run",), [(case,) for case in found]
     if "row" in metafunc.fixturenames:
         names, values = ("run", "row"), [(case, case.claim.row) for case in found]
@@ -77,14 +85,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cases_by_item = {item: case for item in items if (case := _case(item)) is not None}
     if not cases_by_item:
         return
-    from repro.session import Session, selected
+    from harness.pytest_plugin.cases import selected
+    from harness.pytest_plugin.session import Session
 
+    options = SessionOptions.parsed(config.option)
     try:
-        chosen = selected(set(cases_by_item.values()), config.option, config.rootpath)
+        submission = _submission(config, options)
+        chosen = selected(set(cases_by_item.values()), options, submission)
         if chosen:
             worker = getattr(config, "workerinput", {"workerid": "main"})
             shared = Path(worker.get("repro_shared") or config.stash[SHARED].name)
-            config.stash[SESSION] = Session.start(config.option, config.rootpath, shared, worker["workerid"])
+            config.stash[SESSION] = Session(options, config.rootpath, shared, worker["workerid"], submission)
     except ReproError as error:
         raise pytest.UsageError(str(error)) from error
     if config.pluginmanager.hasplugin("timeout"):
@@ -112,14 +123,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     try:
         row = session.judge(case)
     except Unavailable as missing:
-        _keep(pyfuncitem, session.unjudged(case, "skipped", missing))
+        _keep(pyfuncitem, unjudged_row(case.claim, case.id, "skipped", missing))
         pytest.skip(str(missing))
     except ReproError as error:
-        _keep(pyfuncitem, session.unjudged(case, "error", error))
+        _keep(pyfuncitem, unjudged_row(case.claim, case.id, "error", error))
         raise ClaimFailed(str(error)) from error
     _keep(pyfuncitem, row)
-    if not row["passed"]:
-        raise ClaimFailed(f"{row['outcome'].upper()}: {row['reason']}")
+    if not row.passed:
+        raise ClaimFailed(f"{row.outcome.upper()}: {row.reason}")
     return True
 
 
@@ -129,7 +140,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: pytest.TestReport = yield  # type: ignore[assignment]
     row = item.stash.get(ROW, None)
     if call.when == "call" and row is not None:
-        report.repro = row  # type: ignore[attr-defined] -- serialised with the report under xdist
+        send(row, report)
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, ClaimFailed) and (error.__cause__ is None or error.__cause__.__cause__ is None):
         report.longrepr = str(error)
@@ -137,12 +148,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Each honest outcome has its own letter and word."""
-    row = getattr(report, "repro", None)
+    """A dot for what passes; each outcome that does not has its own letter, the same as on the board."""
+    row = received(report)
     if report.when != "call" or row is None or report.skipped:
         return None
-    category = "passed" if report.passed else "failed"
-    return category, "." if report.passed else LETTERS.get(row["outcome"], "F"), row["outcome"].upper()
+    return ("passed", ".", row.outcome.upper()) if report.passed else ("failed", row.letter, row.outcome.upper())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -156,9 +166,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if SHARED in config.stash:
         config.stash[SHARED].cleanup()
     if SESSION in config.stash:
-        from repro.distributed import leave
+        from repro.machine.process_group import destroy_process_group
 
-        leave()
+        destroy_process_group()
+
+
+def _submission(config: pytest.Config, options: SessionOptions) -> Submission | None:
+    """What is judged in the reference's place: handed over, or read from its folder."""
+    if options.implementation is None or SUBMISSION in config.stash:
+        return config.stash.get(SUBMISSION, None)
+    from harness.submission.submission import Submission
+
+    return Submission.at(options.implementation, config.rootpath, trusted=options.trusted, salt=options.salt)
 
 
 def _case(item: pytest.Item) -> Case | None:
@@ -168,6 +187,6 @@ def _case(item: pytest.Item) -> Case | None:
     return callspec.params["run"]
 
 
-def _keep(item: pytest.Item, row: Row) -> None:
+def _keep(item: pytest.Item, row: VerdictRow) -> None:
     item.stash[ROW] = row
-    item.user_properties += [(f"repro.{name}", value) for name, value in row.items() if value not in (None, "")]
+    item.user_properties += row.properties

@@ -9,30 +9,29 @@ import time
 from collections import Counter
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.pytest_plugin.heartbeat import beats
+from harness.pytest_plugin.row import VerdictRow, received
+from repro.numbers import duration
 from repro.paths import cache_dir, store_dir
-from repro.progress import beats
-from repro.text import duration
 
 QUIET_S = 5.0  # nothing is said of a claim that takes less
 EVERY_S = 10.0  # and then one line at most this often
 WIDE = 160  # where output goes to a file
-COLOURS = {"reproduced": "green", "supported": "green", "finding": "cyan", "rejected": "dim", "skipped": "yellow"}
 
 
-class Board:
+class VerdictTable:
     """Collects the rows of all processes; registered as a plugin in the process that owns the terminal."""
 
     def __init__(self, config: pytest.Config, progress: Path) -> None:
         self._config = config
         self._progress = progress
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[VerdictRow] = []
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
         self._terminal = os.dup(1)  # pytest captures output while a test runs, but not yet
@@ -52,7 +51,7 @@ class Board:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the row of a judged claim."""
-        row = getattr(report, "repro", None)
+        row = received(report)
         if row is not None:
             self._rows.append(row)
 
@@ -65,7 +64,7 @@ class Board:
         terminalreporter.write_line(render(self._rows, width if terminalreporter.isatty else max(width, WIDE)))
         for line in footnotes(self._rows):
             terminalreporter.write_line(line)
-        if any(row.get("record") for row in self._rows):
+        if any(row.record for row in self._rows):
             terminalreporter.write_line(f"Records: {self._config.option.store or store_dir()}")
             terminalreporter.write_line(
                 "Trials:  " + ("not kept" if self._config.option.no_cache else str(cache_dir()))
@@ -86,46 +85,41 @@ class Board:
             os.write(self._terminal, f"\n{line}\n".encode())
 
 
-def heading(rows: list[dict[str, Any]]) -> str:
+def heading(rows: list[VerdictRow]) -> str:
     """What the table is of: the reference's verdicts, or those of a submission."""
-    judged = sorted({row["implementation"] for row in rows if row["implementation"].startswith("submission:")})
+    judged = sorted({row.implementation for row in rows if row.implementation.startswith("submission:")})
     return " ".join(["verdicts", *(["on", ", ".join(judged)] if judged else [])])
 
 
-def render(rows: list[dict[str, Any]], width: int) -> str:
+def render(rows: list[VerdictRow], width: int) -> str:
     """The verdict table `width` columns wide; controls are counted, and listed only where one was not rejected."""
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    counted = any(row.get("controls") for row in rows)
+    counted = any(row.controls for row in rows)
     for name in ("claim", "published", "measured", "n", "evidence", *["controls"] * counted, "verdict", "time"):
         justify, whole = "right" if name in ("n", "time") else "left", name in ("claim", "verdict", "time")
         table.add_column(name, justify=justify, no_wrap=whole, overflow="fold")  # type: ignore[arg-type]
-    for row in sorted(rows, key=lambda r: r["claim"]):
-        if row["outcome"] == "rejected":
+    for row in sorted(rows, key=lambda row: row.claim):
+        if row.outcome == "rejected":
             continue
-        colour = COLOURS.get(row["outcome"], "red")
-        control = row["implementation"].startswith("control:")
-        name = f"{row['claim']} {row['implementation']}" if control else row["claim"]
-        cells = [name, row["published"], row["measured"], str(row.get("n", "")), row["evidence"]]
-        cells = [escape(cell) for cell in cells + [row.get("controls", "")] * counted]
-        table.add_row(*cells, f"[{colour}]{escape(row['outcome'])}[/]", escape(duration(row["wall_s"])))
+        control = row.implementation.startswith("control:")
+        name = f"{row.claim} {row.implementation}" if control else row.claim
+        cells = [name, row.published, row.measured, "" if row.n is None else str(row.n), row.evidence]
+        cells += [row.controls] * counted + [row.outcome, duration(row.wall_s)]
+        table.add_row(*map(escape, cells))
     console = Console(file=StringIO(), width=width, color_system=None)
     console.print(table)
     return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
 
-def footnotes(rows: list[dict[str, Any]]) -> list[str]:
+def footnotes(rows: list[VerdictRow]) -> list[str]:
     """Counts, one line for each kind of outcome that needs a word."""
-    counts = Counter(row["outcome"] for row in rows)
+    counts = Counter(row.outcome for row in rows)
     rejected, accepted = counts.pop("rejected", 0), counts.pop("accepted", 0)
     lines = ["", ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items()))]
     if rejected or accepted:
         lines.append(f"controls: {rejected} of {rejected + accepted} sabotaged implementations rejected")
     return (
         lines
-        + [f"skipped {row['claim']}: {row['reason']}" for row in rows if row["outcome"] == "skipped"]
-        + [
-            f"error in {row['claim']} {row['implementation']}: {row['reason']}"
-            for row in rows
-            if row["outcome"] == "error"
-        ]
+        + [f"skipped {row.claim}: {row.reason}" for row in rows if row.outcome == "skipped"]
+        + [f"error in {row.claim} {row.implementation}: {row.reason}" for row in rows if row.outcome == "error"]
     )

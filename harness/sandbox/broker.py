@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from harness.jail import Jail, Jailed
-from harness.wire import Channel, Closed, Codec, Handle, WireError
-from repro.pictures import Pictures
+from harness.sandbox.inside.wire import Channel, Closed, Codec, Handle, WireError
+from harness.sandbox.jail import Jail, Jailed
+from repro.data._lazy_images import Pictures
 
 OBJECTS = 1 << 16  # that a submission may leave inside
 KINDS, FIELDS = 50, 300  # of configs that it may send, and of a config: each kind is compiled here
@@ -27,7 +27,7 @@ ENDING_S = 30  # for a process to end once its pipe is closed: a moment, but not
 
 
 @dataclass(frozen=True)
-class Description:
+class OfferedNames:
     """What a submission offers: presets by name, and the names of its functions."""
 
     configs: Mapping[str, Any]
@@ -52,7 +52,7 @@ class Broker:
         self._kinds: set[tuple[str, tuple[str, ...]]] = set()
         self.seconds: dict[str, float] = {}
 
-    def load(self, seed: int | None, device: str) -> Description:
+    def load(self, seed: int | None, device: str) -> OfferedNames:
         """Have the submission imported.
 
         Args:
@@ -72,11 +72,11 @@ class Broker:
                     f"{self._name}: CONFIGS[{name!r}] is {type(config).__name__}, not a frozen dataclass",
                     "Give each preset as an instance of your Config, with numbers and texts as fields.",
                 )
-        return Description(configs, tuple(str(name) for name in offers))
+        return OfferedNames(configs, tuple(str(name) for name in offers))
 
-    def names(self, description: Description) -> Names:
+    def names(self, offered: OfferedNames) -> ImplementationProxy:
         """The submission as experiments see it."""
-        return Names(self, description)
+        return ImplementationProxy(self, offered)
 
     def collect(self) -> dict[str, bytes]:
         """The code that compilers left behind in the jail, by relative path."""
@@ -157,7 +157,7 @@ class Broker:
         return "It printed:\n" + "\n".join(lines) if text else ""
 
     def _stay(self, value: Any) -> dict[str, Any]:
-        if isinstance(value, Remote):
+        if isinstance(value, RemoteObject):
             return {"object": value._target}
         if isinstance(value, Pictures):
             paths = [Path(path) for path in value.paths]
@@ -170,7 +170,7 @@ class Broker:
         if kind in ("object", "iterator"):
             if type(what) is not int or what in self._living or len(self._living) >= OBJECTS:
                 raise ValueError("too many objects, or one without a number of its own")
-            remote = (RemoteIterator if kind == "iterator" else Remote)(self, what)
+            remote = (RemoteIterator if kind == "iterator" else RemoteObject)(self, what)
             self._living.add(what)
             weakref.finalize(remote, self._forget, what).atexit = False
             return remote
@@ -186,7 +186,7 @@ class Broker:
         self._dropped.append(target)
 
 
-class Remote(Handle):
+class RemoteObject(Handle):
     """An object that stayed in the jail; its methods are called through the pipe."""
 
     def __init__(self, broker: Broker, target: int) -> None:
@@ -198,7 +198,7 @@ class Remote(Handle):
         return lambda *args, **kwargs: self._broker.call(self._target, name, args, kwargs)
 
 
-class RemoteIterator(Remote):
+class RemoteIterator(RemoteObject):
     """An iterator that stayed in the jail."""
 
     of = "next"
@@ -210,15 +210,15 @@ class RemoteIterator(Remote):
         return self._broker.advance(self._target, self.of)
 
 
-class Names:
+class ImplementationProxy:
     """A submission's functions, as experiments call those of a reference module."""
 
-    def __init__(self, broker: Broker, description: Description) -> None:
-        self._broker, self._description = broker, description
-        self.CONFIGS = description.configs
+    def __init__(self, broker: Broker, offered: OfferedNames) -> None:
+        self._broker, self._offered = broker, offered
+        self.CONFIGS = offered.configs
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name not in self._description.offers:
+        if name not in self._offered.offers:
             raise AttributeError(f"the submission has no {name}")
 
         def function(*args: Any, **kwargs: Any) -> Any:

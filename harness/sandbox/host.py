@@ -14,23 +14,23 @@ from types import SimpleNamespace
 
 import msgspec
 
-from harness import folder, jail
-from harness.broker import Broker, Description, codec
-from harness.jail import Jail, View
-from harness.limits import CEILING, Limits
+from harness.sandbox import code_store, jail
+from harness.sandbox.broker import Broker, OfferedNames, codec
+from harness.sandbox.inside.limits import CEILING, Limits
+from harness.sandbox.jail import Jail, View
 from repro import data
-from repro.distributed import world
+from repro.code_digest import digest
 from repro.errors import ReproError
-from repro.implementation import Implementation, Opened, reference
-from repro.paths import write_whole
-from repro.source import digest
+from repro.machine.process_group import world
+from repro.paths import atomic_write
+from repro.trial.implementation import LoadedImplementation, Opened, reference
 
 FORMAT = 1  # of what the jail does to a trial; raising it makes every trial of a submission be computed again
 COMPILERS = ("numba", "torch")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Host:
+class SandboxHost:
     """Code in a folder of the cache, and how it is run.
 
     Attributes:
@@ -92,60 +92,52 @@ class Host:
         return self.kept / f"compiled-{digest(' '.join(versions))[:12]}"
 
     @cached_property
-    def description(self) -> Description:
+    def offered(self) -> OfferedNames:
         """Its presets and functions; read once for a source, in a jail."""
         known = self.kept / "description.json"
         if known.is_file():
             with contextlib.suppress(ValueError, KeyError, TypeError):
-                return Description(**codec().unpack(bytearray(known.read_bytes()), []))
+                return OfferedNames(**codec().unpack(bytearray(known.read_bytes()), []))
         with self.jailed() as (broker, _):
             found = broker.load(None, "cpu")
         text, buffers = codec().pack({"configs": dict(found.configs), "offers": found.offers})
         if not buffers:
-            write_whole(known, text)
+            atomic_write(known, text)
         return found
 
 
-def of_folder(checked: folder.Folder, *, trusted: bool = False, salt: str = "") -> Host:
-    """The host of a checked submission."""
-    name = f"submission {checked.manifest.name}"
-    return Host(
-        label=name,
-        kept=folder.keep(checked.code, checked.digest),
-        source=checked.digest,
-        limits=checked.manifest.limits,
-        trusted=trusted,
-        salt=salt,
-    )
-
-
-def of_reference(paper: str, root: Path | None = None, *, limits: Limits = CEILING, trusted: bool = False) -> Host:
+def of_reference(
+    paper: str, root: Path | None = None, *, limits: Limits = CEILING, trusted: bool = False
+) -> SandboxHost:
     """The host of a paper's reference, for comparison with a submission: the same jail, the trials' own seeds."""
     original = reference(paper, root)
     path = Path(original.names.__file__)
-    others = {f"reference/{file.name}": file.read_bytes() for file in path.parent.glob("*.py")}
+    folder = path.parent.parent  # of references
+    others = {f"{file.relative_to(folder)}": file.read_bytes() for file in path.parent.rglob("*.py")}
     files = {"implementation.py": path.read_bytes(), **others}
-    kept = folder.keep(files, folder.digest(files))
-    return Host(label="the reference", kept=kept, source=original.source, limits=limits, trusted=trusted, salt=None)
+    kept = code_store.keep(files, code_store.digest(files))
+    return SandboxHost(
+        label="the reference", kept=kept, source=original.source, limits=limits, trusted=trusted, salt=None
+    )
 
 
-def as_reference(host: Host, paper: str) -> Implementation:
+def as_reference(host: SandboxHost, paper: str) -> LoadedImplementation:
     """The reference of a paper, run by its host: claims are judged on it as in this process."""
-    return Implementation(
+    return LoadedImplementation(
         kind="reference",
         paper=paper,
         name="reference",
-        names=SimpleNamespace(CONFIGS=host.description.configs),
+        names=SimpleNamespace(CONFIGS=host.offered.configs),
         source=digest(f"{FORMAT} {host.source}"),
         host=host,
     )
 
 
-def keep_compiled(host: Host, files: dict[str, bytes]) -> None:
+def keep_compiled(host: SandboxHost, files: dict[str, bytes]) -> None:
     """Keep what compilers left in a jail, for later trials of the same source.
 
     Raises:
         ReproError: if a file is named so that it would lie elsewhere.
     """
     if files:
-        folder.write(host.compiled, files)
+        code_store.write(host.compiled, files)

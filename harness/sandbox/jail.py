@@ -25,17 +25,22 @@ from pathlib import Path
 
 import msgspec
 
-from harness import seccomp
-from harness.limits import Limits
+from harness.sandbox import seccomp
+from harness.sandbox.inside.limits import Limits
 from repro.errors import ReproError
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[2]  # what holds harness and repro
 INSIDE = "/harness"  # where our own few files lie in the jail
 SUBMISSION = "/submission"
 TICK_S, LINGER_S, TAIL = 0.05, 1.0, 1 << 16
 PROBE_S = 60  # for bubblewrap to start a program that does nothing, also where the machine is busy
-OURS = ("harness/__init__.py", "harness/limits.py", "harness/wire.py", "harness/worker.py")
-CONTRACT = ("repro/task.py", "repro/determinism.py", "repro/errors.py")
+OURS = (
+    "harness/__init__.py",
+    "harness/sandbox/inside/limits.py",
+    "harness/sandbox/inside/wire.py",
+    "harness/sandbox/inside/worker.py",
+)
+CONTRACT = ("repro/task.py", "repro/machine/determinism.py", "repro/errors.py")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 FIRST = ["/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$@"', "sh"]
 """Starts a program as the first one that the kernel ends when memory runs out, and all that it starts with it."""
@@ -118,10 +123,10 @@ def command(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
             words += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", "/dev/null", str(path)]
     words += ["--ro-bind", str(view.submission), SUBMISSION]
     for name in OURS:
-        words += ["--ro-bind", str(HERE.parent / name), f"{INSIDE}/{name}"]
+        words += ["--ro-bind", str(HERE / name), f"{INSIDE}/{name}"]
     for name in CONTRACT:
-        words += ["--ro-bind", str(_package() / name), f"{INSIDE}/{name}"]
-    words += ["--ro-bind", str(HERE / "__init__.py"), f"{INSIDE}/repro/__init__.py"]  # before an installed repro
+        words += ["--ro-bind", str(HERE / name), f"{INSIDE}/{name}"]
+    words += ["--ro-bind", str(HERE / "harness" / "__init__.py"), f"{INSIDE}/repro/__init__.py"]  # not an installed one
     if view.compiled is not None and view.compiled.is_dir():
         words += ["--ro-bind", str(view.compiled), "/compiled"]
     for name, value in environment(limits).items():
@@ -176,10 +181,10 @@ class Jail:
                 python, folder, root, variables = sys.executable, SUBMISSION, INSIDE, {}
             else:
                 words, passed = [], (theirs.fileno(),)
-                python, folder, root = sys.executable, str(self.view.submission), str(HERE.parent)
+                python, folder, root = sys.executable, str(self.view.submission), str(HERE)
                 compiled = str(self.view.compiled or Path(self._scratch.name) / "none")
                 variables = {**os.environ, **environment(self.limits, self._scratch.name, compiled)}
-            worker = f"{root}/harness/worker.py"
+            worker = f"{root}/harness/sandbox/inside/worker.py"
             limits = msgspec.json.encode(self.limits).decode()
             self.process = subprocess.Popen(
                 [*FIRST, *words, python, "-I", "-B", worker, str(theirs.fileno()), limits, folder, root],
@@ -310,9 +315,3 @@ def _gpu_devices() -> list[Path]:
 
 def _gpu() -> list[Path]:
     return [Path("/sys")]  # without it CUDA cannot find its devices
-
-
-def _package() -> Path:
-    import repro
-
-    return Path(repro.__file__).resolve().parent.parent

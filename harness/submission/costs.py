@@ -1,82 +1,63 @@
-"""What a submission costs beside the reference: both in the same jail, on one machine, by turns."""
+"""What a submission costs next to the reference: both in the same jail, interleaved on one machine."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
-import numpy as np
-
-from harness.host import Host, keep_compiled
+from harness.sandbox.host import SandboxHost, keep_compiled
+from harness.submission.paired_runs import PairedRuns
 from repro import data
-from repro.claim import Arm, Claim, arms_of
-from repro.experiment import Setting
-from repro.implementation import Implementation
-from repro.record import Ratio
-from repro.statistics import t_interval
+from repro.claim.claim import Arm, Claim, arms_of
+from repro.experiment.setting import Setting
+from repro.machine.telemetry import Meter
+from repro.record.record import Ratio
 from repro.task import Device
-from repro.telemetry import Meter
+from repro.trial.implementation import LoadedImplementation
 
 PAIRS = 5
+LEVEL = 0.025  # of each end of an interval
 SHORTEST_S = 0.05  # of a function in all; shorter sums measure the pipe
 LABELS = {"train": "time to train", "predict": "time to predict"}
 
 
 @dataclass(frozen=True)
-class Run:
-    """One trial's cost: seconds by function, peak memory in bytes, energy in joules where it can be measured."""
+class TrialCost:
+    """Cost of one trial: seconds by function, peak memory in bytes, energy in joules where it can be measured."""
 
     seconds: dict[str, float]
     peak_bytes: float
     energy_j: float | None
 
 
-@dataclass
-class Costs:
-    """Runs of both, paired."""
-
-    submission: list[Run] = field(default_factory=list)
-    reference: list[Run] = field(default_factory=list)
-
-
-def arm_of(claims: tuple[Claim, ...], first: str = "") -> Arm | None:
-    """What is timed: the first arm of a statistical claim of the default tier whose data are here.
-
-    Args:
-        claims: those that the submission answers.
-        first: the name of the claim to prefer.
-    """
-    for claim in sorted(claims, key=lambda claim: claim.name != first):
-        if claim.statistical and claim.tier == "cpu":
-            arm = arms_of(claim.draws())[0]
-            if arm.data is None or data.available(arm.data):
-                return arm
-    return None
+def timed_claim(claims: Iterable[Claim], first: str) -> Claim | None:
+    """Whose first arm is timed: a statistical claim of the default tier whose data are here, `first` if it is one."""
+    able = [
+        claim
+        for claim in claims
+        if claim.statistical and claim.tier == "cpu"
+        if all(arm.data is None or data.available(arm.data) for arm in arms_of(claim.measurements()))
+    ]
+    return min(able, key=lambda claim: claim.name != first, default=None)
 
 
 def measure(
-    submission: Implementation, reference: Implementation, arm: Arm, device: Device, pairs: int = PAIRS
-) -> Iterator[Costs]:
-    """Run an arm on both by turns, the first one alternating; yields all runs so far after each pair.
+    submission: LoadedImplementation, reference: LoadedImplementation, arm: Arm, device: Device, pairs: int = PAIRS
+) -> Iterator[PairedRuns[TrialCost]]:
+    """Run an arm on both, interleaved; yields all runs so far after each pair.
 
-    Neither compiles on the clock: where nothing compiled is kept yet, a run before the first pair leaves it.
+    Neither compiles while it is timed: without a compilation cache, a run before the first pair fills it.
     """
-    found = Costs()
+    runs: PairedRuns[TrialCost] = PairedRuns()
     for implementation in (submission, reference):
         if not _host(implementation).compiled.is_dir():
             once(implementation, arm, 0, device)
-    for pair in range(pairs):
-        order: list[tuple[Implementation, list[Run]]] = [
-            (submission, found.submission),
-            (reference, found.reference),
-        ]
-        for implementation, runs in order if pair % 2 else reversed(order):
-            runs.append(once(implementation, arm, pair, device))
-        yield found
+    for _ in range(pairs):
+        runs.add_pair(lambda seed: once(submission, arm, seed, device), lambda seed: once(reference, arm, seed, device))
+        yield runs
 
 
-def once(implementation: Implementation, arm: Arm, seed: int, device: Device) -> Run:
+def once(implementation: LoadedImplementation, arm: Arm, seed: int, device: Device) -> TrialCost:
     """One trial of an implementation in its jail, never cached.
 
     Raises:
@@ -93,40 +74,33 @@ def once(implementation: Implementation, arm: Arm, seed: int, device: Device) ->
             arm.experiment(names, setting)
         if not host.compiled.is_dir():
             keep_compiled(host, broker.collect())
-        return Run(dict(broker.seconds), float(meter.usage.peak_rss_bytes), meter.usage.energy_j)
+        return TrialCost(dict(broker.seconds), float(meter.usage.peak_rss_bytes), meter.usage.energy_j)
 
 
-def _host(implementation: Implementation) -> Host:
-    assert isinstance(implementation.host, Host)
+def _host(implementation: LoadedImplementation) -> SandboxHost:
+    assert isinstance(implementation.host, SandboxHost)
     return implementation.host
 
 
-def ratios(costs: Costs) -> tuple[Ratio, ...]:
-    """Submission over reference for time by function, peak memory and energy."""
-    found: list[Ratio | None] = []
-    names = sorted({name for run in costs.submission for name in run.seconds})
+def ratios(runs: PairedRuns[TrialCost]) -> tuple[Ratio, ...]:
+    """Submission over reference for time by function, peak memory and energy; left out where a run lacks it."""
+    costs: list[tuple[str, str, Callable[[TrialCost], float | None], float]] = []
+    names = sorted({name for run in runs.candidate for name in run.seconds})
     for name in sorted(names, key=lambda name: (name not in LABELS, name)):
-        seconds: Callable[[Run], float | None] = lambda run, name=name: run.seconds.get(name)  # noqa: E731
-        found.append(_ratio(LABELS.get(name, f"time to {name}"), "s", seconds, costs, least=SHORTEST_S))
-    found.append(_ratio("peak memory", "B", lambda run: run.peak_bytes, costs))
-    found.append(_ratio("energy", "J", lambda run: run.energy_j, costs))
-    return tuple(ratio for ratio in found if ratio is not None)
-
-
-def _ratio(what: str, unit: str, read: Callable[[Run], float | None], costs: Costs, least: float = 0.0) -> Ratio | None:
-    """Geometric mean of the pairs' ratios with its t interval; None where something was not measured."""
-    pairs = [(read(a), read(b)) for a, b in zip(costs.submission, costs.reference, strict=True)]
-    known = [(a, b) for a, b in pairs if a is not None and b is not None and a > least and b > least]
-    if len(known) < len(pairs) or not known:
-        return None
-    logs = np.log([a / b for a, b in known])
-    ends = t_interval(logs)
-    return Ratio(
-        what=what,
-        ratio=math.exp(logs.mean()),
-        low=None if ends is None else math.exp(ends[0]),
-        high=None if ends is None else math.exp(ends[1]),
-        pairs=len(logs),
-        unit=unit,
-        reference=float(np.exp(np.mean(np.log([b for _, b in known])))),
+        costs.append((LABELS.get(name, f"time to {name}"), "s", lambda r, name=name: r.seconds.get(name), SHORTEST_S))
+    costs.append(("peak memory", "B", lambda run: run.peak_bytes, 0.0))
+    costs.append(("energy", "J", lambda run: run.energy_j, 0.0))
+    estimates = [(what, unit, runs.ratio(read, LEVEL, least)) for what, unit, read, least in costs]
+    return tuple(
+        Ratio(
+            what=what,
+            ratio=estimate.ratio,
+            low=estimate.low,
+            high=estimate.high,
+            pairs=len(runs.candidate),
+            unit=unit,
+            reference=estimate.baseline,
+        )
+        for what, unit, estimate in estimates
+        if estimate is not None
     )

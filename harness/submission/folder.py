@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import manifest
-from harness.manifest import Manifest
-from repro.catalogue import Catalogue, matches
-from repro.claim import Claim
-from repro.contract import Contract
+from harness.sandbox.code_store import digest
+from harness.submission import manifest
+from harness.submission.manifest import Manifest
+from repro.claim.catalogue import Catalogue, matches
+from repro.claim.claim import Claim
+from repro.claim.contract import Contract
+from repro.code_digest import functions
 from repro.errors import ReproError, unknown
-from repro.paths import cache_dir
-from repro.source import functions
 
 SUFFIXES = {".py", ".toml", ".md", ".txt"}
 FILES, BYTES = 50, 1 << 20
@@ -50,11 +47,7 @@ class Folder:
 
 
 def read(path: Path, root: Path | None = None) -> Folder:
-    """Check a folder without running anything in it.
-
-    Args:
-        path: the folder.
-        root: the project that has the paper's claims.
+    """Check a folder against the claims of the project at `root`, without running anything in it.
 
     Raises:
         ReproError: for the first thing that is wrong, with what to do.
@@ -71,7 +64,8 @@ def read(path: Path, root: Path | None = None) -> Folder:
             raise ReproError(f"{path.name} has no {name}", remedy)
     stated = manifest.read(path / "submission.toml")
     catalogue = Catalogue(root)
-    contract, claims = _asked(stated, catalogue)
+    contract = contract_of(stated.paper, catalogue)
+    claims = _answered(stated, catalogue)
     tree = _parsed(files)
     _names(tree, contract, stated.paper)
     code = {name: data for name, data in files.items() if name not in ABOUT}
@@ -84,54 +78,6 @@ def read(path: Path, root: Path | None = None) -> Folder:
         claims=claims,
         shared=_shared(files, catalogue.root / "reference"),
     )
-
-
-def digest(files: dict[str, bytes]) -> str:
-    """The sha256, in hex, of files by relative path."""
-    total = hashlib.sha256()
-    for name in sorted(files):
-        total.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
-    return total.hexdigest()
-
-
-def keep(files: dict[str, bytes], name: str) -> Path:
-    """The folder in the cache that holds exactly these files; what runs is read from there, so it is what was hashed.
-
-    Raises:
-        ReproError: if the cache cannot be written.
-    """
-    folder = cache_dir() / "submissions" / name
-    write(folder / "source", files)
-    return folder
-
-
-def write(folder: Path, files: dict[str, bytes]) -> None:
-    """Make a folder that holds these files, all of them or none; a folder that is there already stays as it is.
-
-    Raises:
-        ReproError: for a name that leads out of the folder or is no plain relative path, or if it cannot be written.
-    """
-    for name in files:
-        if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in name.split("/")) or len(name) > 500:
-            raise ReproError(f"A file is named {name[:80]!r}, which is no plain path below its folder")
-    if folder.is_dir():
-        return
-    made: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-        for name, data in files.items():
-            target = made / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        made.chmod(0o755)
-        os.rename(made, folder)  # noqa: PTH104 -- all of it or nothing
-    except OSError as error:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
-        if not folder.is_dir():  # else another process was first
-            remedy = "Set REPRO_CACHE to a folder of yours, on a disk with space."
-            raise ReproError(f"The folder {folder} cannot be written: {error}", remedy) from error
 
 
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -170,19 +116,28 @@ def _text(file: Path, relative: str) -> bytes:
     return data
 
 
-def _asked(stated: Manifest, catalogue: Catalogue) -> tuple[Contract, tuple[Claim, ...]]:
-    module = catalogue.modules.get(stated.paper)
-    if module is None:
-        raise unknown("paper", stated.paper, catalogue.papers)
-    contract = getattr(module, "CONTRACT", None)
+def contract_of(paper: str, catalogue: Catalogue) -> Contract:
+    """What a paper asks of submissions.
+
+    Raises:
+        ReproError: for an unknown paper, or one that takes no submissions.
+    """
+    if paper not in catalogue.modules:
+        raise unknown("paper", paper, catalogue.papers)
+    contract = getattr(catalogue.modules[paper], "CONTRACT", None)
     if contract is None:
-        raise ReproError(f"{stated.paper} takes no submissions: claims/test_{stated.paper}.py states no CONTRACT")
+        raise ReproError(f"{paper} takes no submissions: claims/test_{paper}.py states no CONTRACT")
+    return contract
+
+
+def _answered(stated: Manifest, catalogue: Catalogue) -> tuple[Claim, ...]:
+    """The claims that a submission answers."""
     claims = catalogue.select([stated.paper])
-    for name in stated.claims:
-        if not any(matches(claim, f"{stated.paper}/{name}") for claim in claims):
+    wanted = {name: f"{stated.paper}/{name}" for name in stated.claims}
+    for name, full in wanted.items():
+        if not any(matches(claim, full) for claim in claims):
             raise unknown(f"claim of {stated.paper}", name, {claim.name for claim in claims})
-    wanted = [f"{stated.paper}/{name}" for name in stated.claims]
-    return contract, tuple(c for c in claims if not wanted or any(matches(c, name) for name in wanted))
+    return tuple(c for c in claims if not wanted or any(matches(c, full) for full in wanted.values()))
 
 
 def _parsed(files: dict[str, bytes]) -> ast.Module:
@@ -231,6 +186,6 @@ def _names(tree: ast.Module, contract: Contract, paper: str) -> None:
 
 
 def _shared(files: dict[str, bytes], references: Path) -> tuple[int, int]:
-    known = {text for file in references.glob("*.py") for text in functions(file.read_text())}
+    known = {text for file in references.rglob("*.py") for text in functions(file.read_text())}
     own = [text for name, data in files.items() if name.endswith(".py") for text in functions(data.decode())]
     return sum(text in known for text in own), len(own)

@@ -1,4 +1,4 @@
-"""submission.toml: what a submission says of itself. `python -m harness.manifest` prints the JSON schema."""
+"""submission.toml: what a submission says of itself. `python -m harness.submission.manifest` prints the JSON schema."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from harness.limits import CEILING, Limits
+from harness.sandbox.inside.limits import CEILING, Limits
 from repro.errors import ReproError, unknown
 
-Line = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
+ManifestLine = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
+SubmissionName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
 class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,9 +26,9 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         why: the reason.
     """
 
-    paper: Line
-    here: Line
-    why: Line
+    paper: ManifestLine
+    here: ManifestLine
+    why: ManifestLine
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,10 +49,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     schema: Literal[1]
     paper: Annotated[str, msgspec.Meta(pattern="^[a-z]+[12][0-9]{3}[a-z]?$")]
-    name: Name
-    summary: Line
-    authors: Annotated[tuple[Line, ...], msgspec.Meta(min_length=1)]
-    license: Line
+    name: SubmissionName
+    summary: ManifestLine
+    authors: Annotated[tuple[ManifestLine, ...], msgspec.Meta(min_length=1)]
+    license: ManifestLine
     division: Literal["closed", "open"]
     claims: tuple[str, ...] = ()
     deviation: tuple[Deviation, ...] = ()

@@ -14,29 +14,32 @@ import msgspec
 import numpy as np
 from filelock import FileLock
 
-from harness import audits, costs, folder, host
-from harness.answers import sequences
-from harness.audits import Finding, Ground
-from harness.folder import Folder
-from harness.host import FORMAT, Host
+from harness.audits import contracts
+from harness.audits.checks import sequences
+from harness.audits.contracts import AuditInputs, AuditResult
+from harness.publish import Known
+from harness.sandbox import code_store, host
+from harness.sandbox.host import FORMAT, SandboxHost
+from harness.submission import costs, folder
+from harness.submission.folder import Folder
+from harness.submission.paired_runs import PairedRuns
 from repro import data
-from repro.claim import arms_of
-from repro.contract import Contract
+from repro.claim.claim import arms_of
+from repro.claim.contract import Contract
+from repro.code_digest import digest
 from repro.data import Text
 from repro.errors import ReproError
-from repro.implementation import Implementation, reference
-from repro.paths import write_whole
-from repro.publish import Known
-from repro.record import Ratio, SubmissionPart
-from repro.source import digest
+from repro.paths import atomic_write
+from repro.record.record import Ratio, SubmissionPart
 from repro.task import Device, Sequences
+from repro.trial.implementation import LoadedImplementation, reference
 
 COUNTED = 2  # presets whose layers are counted against what crosses the pipe
 IMAGES = 8  # that they see
-ASKED, LANES, TOLD = 64, 8, 24  # inputs that audits ask about; for texts, lanes and tokens of each
+ASKED, LANES, TOLD = 64, 8, 24  # inputs that audits ask about; for texts, streams and tokens of each
 
 
-class Dossier(msgspec.Struct, frozen=True, kw_only=True):
+class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a source in one kind of isolation.
 
     Attributes:
@@ -53,7 +56,7 @@ class Submission:
     """A folder, its host, and what a run of it says."""
 
     checked: Folder
-    host: Host
+    host: SandboxHost
     root: Path | None = None
 
     @classmethod
@@ -64,7 +67,15 @@ class Submission:
             ReproError: for the first thing that is wrong with the folder.
         """
         checked = folder.read(path, root)
-        return cls(checked, host.of_folder(checked, trusted=trusted, salt=salt), root)
+        own = SandboxHost(
+            label=f"submission {checked.manifest.name}",
+            kept=code_store.keep(checked.code, checked.digest),
+            source=checked.digest,
+            limits=checked.manifest.limits,
+            trusted=trusted,
+            salt=salt,
+        )
+        return cls(checked, own, root)
 
     @property
     def known(self) -> Known:
@@ -77,15 +88,15 @@ class Submission:
         return digest(f"{FORMAT} {self.host.source}")
 
     @property
-    def dossier(self) -> Dossier | None:
+    def report(self) -> AuditReport | None:
         """What earlier audits left; None if there were none, or they failed."""
         with contextlib.suppress(OSError, msgspec.DecodeError):
-            return msgspec.json.decode(self._file.read_bytes(), type=Dossier)
+            return msgspec.json.decode(self._file.read_bytes(), type=AuditReport)
         return None
 
     @property
     def _file(self) -> Path:
-        return self.host.kept / f"dossier-{digest(f'{FORMAT} {self.host.isolation}')[:12]}.json"
+        return self.host.kept / f"report-{digest(f'{FORMAT} {self.host.isolation}')[:12]}.json"
 
     def presets(self) -> str:
         """Check that the presets are what its claims, and its division, ask for; one line that says so.
@@ -94,7 +105,7 @@ class Submission:
             ReproError: for a preset or field that is missing, or, in the closed division, differs from the reference's.
         """
         own, paper = self.implementation(), reference(self.checked.manifest.paper, self.root)
-        arms = [arm for claim in self.checked.claims for arm in arms_of(claim.draws())]
+        arms = [arm for claim in self.checked.claims for arm in arms_of(claim.measurements())]
         for arm in arms:
             own.config(arm.preset, arm.overrides)
         if self.checked.manifest.division == "closed":
@@ -102,54 +113,69 @@ class Submission:
                 _same_preset(preset, own.names.CONFIGS[preset], paper.names.CONFIGS[preset])
         return f"all that {len(self.checked.claims)} claims use are there"
 
-    def audit(self) -> Iterator[Finding]:
+    def audit(self) -> Iterator[AuditResult]:
         """Run the audits of the paper's contract; where all pass, remember them.
 
         Raises:
             ReproError: if this machine cannot isolate it.
         """
-        found = [Finding(audit="presets", passed=True, says=self.presets())]
+        found = [AuditResult(audit="presets", passed=True, message=self.presets())]
         yield found[0]
         contract = self.checked.contract
         config = self.implementation().config(contract.preset, contract.overrides)
-        for finding in audits.run(contract.protocol, self._opens, ground_of(contract, config)):
-            found.append(finding)
-            yield finding
-        if all(finding.passed for finding in found):
-            for finding in self._counts():
-                found.append(finding)
-                yield finding
-        if all(finding.passed for finding in found):
-            known = self.dossier
-            lines = tuple(f"{f.audit}: {f.says}" for f in found)
-            self._remember(Dossier(audits=lines, costs=known.costs if known else ()))
+        for result in contracts.run(contract.protocol, self._open_process, audit_inputs(contract, config)):
+            found.append(result)
+            yield result
+        if all(result.passed for result in found):
+            for result in self._counts():
+                found.append(result)
+                yield result
+        if all(result.passed for result in found):
+            known = self.report
+            lines = tuple(f"{f.audit}: {f.message}" for f in found)
+            self._remember(AuditReport(audits=lines, costs=known.costs if known else ()))
+
+    def audited(self, on_progress: Callable[[str], None] = lambda audit: None) -> LoadedImplementation:
+        """The submission as claims are judged on it; audited first, if it has not been, with a call after each audit.
+
+        Raises:
+            ReproError: if an audit fails, or this machine cannot isolate it.
+        """
+        self.presets()  # the manifest may have changed since the source was audited
+        with FileLock(self.host.kept / "audit.lock"):  # several processes of one session want the same
+            for result in self.audit() if self.report is None else ():
+                on_progress(result.audit)
+                if not result.passed:
+                    failed = f"{self.host.label} failed an audit, {result.audit}: {result.message}"
+                    raise ReproError(failed, "`repro submission check` shows all; nothing is scored before they pass.")
+        return self.implementation()
 
     def measure(self, device: Device, pairs: int = costs.PAIRS) -> Iterator[int]:
         """Time it beside the reference and remember the ratios; yields how many pairs of runs are done.
 
         Raises:
-            ReproError: if it has not passed its audits, or a run fails.
+            ReproError: if it has not passed its contracts, or a run fails.
         """
-        known = self.dossier
-        arm = costs.arm_of(self.checked.claims, self.checked.contract.timed)
-        if known is None or arm is None:
+        known = self.report
+        claim = costs.timed_claim(self.checked.claims, self.checked.contract.timed)
+        if known is None or claim is None:
             raise ReproError(f"{self.host.label} cannot be timed", "It must pass its audits and answer a timed claim.")
         manifest = self.checked.manifest
         beside = host.of_reference(manifest.paper, self.root, trusted=self.host.trusted)
         original = host.as_reference(beside, manifest.paper)
-        runs = costs.Costs()
+        runs, arm = PairedRuns[costs.TrialCost](), arms_of(claim.measurements())[0]
         for runs in costs.measure(self.implementation(), original, arm, device, pairs):
-            yield len(runs.submission)
+            yield len(runs.candidate)
         self._remember(msgspec.structs.replace(known, costs=costs.ratios(runs)))
 
-    def implementation(self) -> Implementation:
+    def implementation(self) -> LoadedImplementation:
         """The submission as claims are judged on it."""
-        manifest, known = self.checked.manifest, self.dossier
-        return Implementation(
+        manifest, known = self.checked.manifest, self.report
+        return LoadedImplementation(
             kind="submission",
             paper=manifest.paper,
             name=manifest.name,
-            names=SimpleNamespace(CONFIGS=self.host.description.configs),
+            names=SimpleNamespace(CONFIGS=self.host.offered.configs),
             source=self._source,
             deviations=len(manifest.deviation),
             host=self.host,
@@ -167,7 +193,7 @@ class Submission:
             ),
         )
 
-    def _counts(self) -> Iterator[Finding]:
+    def _counts(self) -> Iterator[AuditResult]:
         """The layers of a few presets, drawn by the digest of the source, and by the salt.
 
         Who writes the source can try until the draw suits; who verifies it draws another salt.
@@ -177,49 +203,31 @@ class Submission:
         chosen = random.Random(self.checked.digest + (self.host.salt or "")).sample(names, min(COUNTED, len(names)))
         for preset in chosen:
             config = self.implementation().config(preset, contract.counted[preset])
-            yield from audits.count(self._opens, Ground(config=config, **_noise(config)), preset)
+            yield from contracts.count(self._open_process, AuditInputs(config=config, **_noise(config)), preset)
 
     @contextlib.contextmanager
-    def _opens(self) -> Iterator[Any]:
+    def _open_process(self) -> Iterator[Any]:
         """A fresh jail for an audit; what compilers leave in it is kept for later trials."""
         with self.host.jailed() as (broker, _):
             yield broker.names(broker.load(0, "cpu"))
             if not self.host.compiled.is_dir():
                 host.keep_compiled(self.host, broker.collect())
 
-    def _remember(self, dossier: Dossier) -> None:
-        write_whole(self._file, msgspec.json.encode(dossier))
+    def _remember(self, report: AuditReport) -> None:
+        atomic_write(self._file, msgspec.json.encode(report))
 
 
-def ground_of(contract: Contract, config: Any) -> Ground:
+def audit_inputs(contract: Contract, config: Any) -> AuditInputs:
     """What the audits of a contract run on: its training data, and a few of the inputs that it has or makes."""
     if contract.generate is not None:
-        others = contract.generate(Ground.seed + 1).inputs
+        others = contract.generate(AuditInputs.seed + 1).inputs
         asked = sequences(others, np.arange(ASKED)) if isinstance(others, Sequences) else others
-        return Ground(config=config, data=contract.generate(Ground.seed), inputs=asked)
+        return AuditInputs(config=config, data=contract.generate(AuditInputs.seed), inputs=asked)
     if contract.data is None:
-        return Ground(config=config)
+        return AuditInputs(config=config)
     train = data.load(contract.data).train
     inputs = train.tokens[: LANES * TOLD].reshape(LANES, TOLD) if isinstance(train, Text) else train.images[:ASKED]
-    return Ground(config=config, data=train, inputs=inputs)
-
-
-def load(path: Path, root: Path | None, *, trusted: bool, salt: str, say: Callable[[str], None]) -> Implementation:
-    """The implementation in a submission's folder, audited if it has not been.
-
-    Raises:
-        ReproError: if the folder is not sound, an audit fails, or this machine cannot isolate it.
-    """
-    submission = Submission.at(path, root, trusted=trusted, salt=salt)
-    submission.presets()  # the manifest may have changed since the source was audited
-    with FileLock(submission.host.kept / "audit.lock"):  # several processes of one session want the same
-        if submission.dossier is None:
-            for finding in submission.audit():
-                say(finding.audit)
-                if not finding.passed:
-                    failed = f"{submission.host.label} failed an audit, {finding.audit}: {finding.says}"
-                    raise ReproError(failed, "`repro submission check` shows all; nothing is scored before they pass.")
-    return submission.implementation()
+    return AuditInputs(config=config, data=train, inputs=inputs)
 
 
 def _same_preset(name: str, own: Any, paper: Any) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness import folder
-from harness.manifest import Name
-from repro.catalogue import Catalogue
-from repro.errors import ReproError, unknown
+import msgspec
+
+from harness.sandbox import code_store
+from harness.submission.folder import contract_of
+from harness.submission.manifest import SubmissionName
+from repro.claim.catalogue import Catalogue
+from repro.errors import ReproError
 
 TOML = """schema = 1
 paper = "{paper}"
@@ -41,8 +44,8 @@ A submission for `{paper}`: {title}.
 names: {names}. It may import numpy, scipy, numba, torch, the standard library and `repro.task`.
 """
 
-_OTHERS = re.compile(r"^from reference(?: import (\w+)$|\.(\w+)(?= import ))", re.MULTILINE)
-"""How a reference imports another one, by its name or names of it."""
+_OTHERS = re.compile(r"^from reference(?: import (\w+)$|\.([\w.]+)(?= import ))", re.MULTILINE)
+"""How a reference imports another one, by its name or names of it; or a part of `reference.common`."""
 
 
 def new(paper: str, target: Path, root: Path | None = None) -> Path:
@@ -53,45 +56,37 @@ def new(paper: str, target: Path, root: Path | None = None) -> Path:
             do.
     """
     catalogue = Catalogue(root)
-    module = catalogue.modules.get(paper)
-    if module is None:
-        raise unknown("paper", paper, catalogue.papers)
-    if getattr(module, "CONTRACT", None) is None:
-        raise ReproError(f"{paper} takes no submissions: claims/test_{paper}.py states no CONTRACT")
+    contract = contract_of(paper, catalogue)
     if target.exists():
         raise ReproError(f"There is something at {target} already", "Choose another name.")
-    _check(target.name)
+    try:
+        msgspec.convert(target.name, SubmissionName)
+    except msgspec.ValidationError as error:
+        remedy = "Use small letters, digits and hyphens, 40 at most, such as fast-resnet."
+        raise ReproError(f"{target.name!r} will not do as a name", remedy) from error
     claim = catalogue.select([paper])[0].name
-    facts = {"paper": paper, "name": target.name, "claim": claim, "title": module.PAPER.title}
-    facts["names"] = ", ".join(f"`{name}`" for name in module.CONTRACT.names)
+    facts = {"paper": paper, "name": target.name, "claim": claim, "title": catalogue.papers[paper].title}
+    facts["names"] = ", ".join(f"`{name}`" for name in contract.names)
     files = {
         "submission.toml": TOML.format(**facts).encode(),
         "README.md": README.format(**facts).encode(),
         **_copied(catalogue.root / "reference", paper),
     }
-    folder.write(target, files)
+    code_store.write(target, files)
     return target
 
 
 def _copied(references: Path, paper: str) -> dict[str, bytes]:
-    """The reference as implementation.py, and beside it the references of other papers that it builds on."""
+    """The reference as implementation.py, and beside it what it builds on: other papers' references, shared parts."""
     files: dict[str, bytes] = {}
-    todo = {paper}
+    todo, done = {paper}, set[str]()
     while todo:
         key = todo.pop()
-        source = (references / f"{key}.py").read_text()
-        todo |= {name for pair in _OTHERS.findall(source) for name in pair if name and f"{name}.py" not in files}
+        done.add(key)
+        path = f"{key.replace('.', '/')}.py"
+        source = (references / path).read_text()
+        todo |= {name for pair in _OTHERS.findall(source) for name in pair if name}
+        todo -= done
         beside = _OTHERS.sub(lambda found: f"from {found[2]}" if found[2] else f"import {found[1]}", source)
-        files["implementation.py" if key == paper else f"{key}.py"] = beside.encode()
+        files["implementation.py" if key == paper else path] = beside.encode()
     return files
-
-
-def _check(name: str) -> None:
-    import msgspec
-
-    try:
-        msgspec.convert(name, Name)
-    except msgspec.ValidationError as error:
-        raise ReproError(
-            f"{name!r} will not do as a name", "Use small letters, digits and hyphens, 40 at most, such as fast-resnet."
-        ) from error

@@ -44,7 +44,7 @@ class Encoded:
             return np.array(image.convert("RGB"))
 
 
-class Pictures(Encoded):
+class EncodedFiles(Encoded):
     """Image files that lie in a folder which the jail shows."""
 
     def __init__(self, paths: list[str]) -> None:
@@ -57,7 +57,7 @@ class Pictures(Encoded):
     def __getitem__(self, index: int | slice) -> Any:
         """One image, or the images of a slice."""
         if isinstance(index, slice):
-            return Pictures(self._paths[index])
+            return EncodedFiles(self._paths[index])
         return Encoded([Path(self._paths[index]).read_bytes()])[0]
 
 
@@ -65,7 +65,7 @@ class Worker:
     """Holds the submission's objects and calls them as the broker asks."""
 
     def __init__(self, connection: socket.socket, folder: Path) -> None:
-        from harness.wire import Channel, Codec
+        from harness.sandbox.inside.wire import Channel, Codec
 
         self._channel = Channel(connection, 1 << 40)
         self._codec = Codec(self._stay, self._come)
@@ -77,7 +77,7 @@ class Worker:
 
     def serve(self) -> None:
         """Answer requests until the broker goes."""
-        from harness.wire import Closed
+        from harness.sandbox.inside.wire import Closed
 
         while True:
             try:
@@ -109,9 +109,9 @@ class Worker:
         spec.loader.exec_module(module)
         self.module = module
         if seed is not None:
-            from repro.determinism import prepare
+            from repro.machine.determinism import make_deterministic
 
-            prepare(seed, device)
+            make_deterministic(seed, device)
         configs = dict(getattr(module, "CONFIGS", {}))
         for config in configs.values():
             self._know(config)
@@ -157,7 +157,7 @@ class Worker:
         if kind == "object":
             return self._objects[what]
         if kind in ("encoded", "pictures"):
-            return Encoded(what) if kind == "encoded" else Pictures(what)
+            return Encoded(what) if kind == "encoded" else EncodedFiles(what)
         name, fields = what
         return SimpleNamespace(**fields) if kind == "data" else self._configs[name](**fields)
 
@@ -193,7 +193,7 @@ def main() -> None:
     sys.path.insert(0, root)
     import msgspec
 
-    from harness.limits import Limits
+    from harness.sandbox.inside.limits import Limits
 
     granted = msgspec.json.decode(limits, type=Limits)
     processes = granted.processes if root == "/harness" else None  # in a jail only its own count

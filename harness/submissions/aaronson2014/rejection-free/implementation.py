@@ -5,11 +5,10 @@ particles per cell, row 0 at the top. Leading axes of states are free ("...").
 
 Units: a tick of the interacting model is one swap, a tick of the non-interacting model one step of every particle.
 
-How the interacting model is drawn. Cells hold 0 or 1, so a swap of a differing pair flips exactly the edges that
-share one cell with it: those that differed no longer do, the others now do. `members` lists all edges, the differing
-ones first, and `place` says where each edge stands in it. An edge is flipped by exchanging it with the last differing
-edge, or with the first that does not differ, and moving the border between the two by one. So the differing edges are
-known at all times, and one of them is drawn for each swap.
+How the interacting model is drawn. `members` lists all edges, those between differing cells first, and `place` says
+where each edge stands in it. An edge that starts or ceases to differ is exchanged with the one at the border between
+the two parts, and the border moves by one. So the differing edges are known at all times, and one of them is drawn for
+each swap.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 import numba
@@ -30,7 +28,6 @@ from scipy import sparse
 
 Floats = NDArray[np.float64]
 States = NDArray[np.uint8]
-U64 = np.uint64
 Boundary = Literal["reflecting", "periodic"]
 
 
@@ -106,38 +103,32 @@ def _edges(n: int, boundary: Boundary) -> NDArray[np.int32]:
     return np.concatenate([right, below])
 
 
-@lru_cache(maxsize=8)
-def _graph(n: int, boundary: Boundary) -> tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.uint32]]:
-    """Edges [M, 2]; and the edges that share exactly one cell with each: edge e's begin at first[e], [M + 1]."""
-    ends = _edges(n, boundary)
-    owners = np.repeat(np.arange(len(ends)), 2)
-    incidence = sparse.csr_array((np.ones(ends.size, np.int8), (owners, ends.ravel())), shape=(len(ends), n * n))
-    shared = (incidence @ incidence.T).tocoo()  # cells that two edges have in common
-    once = shared.data == 1
-    row, column = shared.coords[0][once], shared.coords[1][once]
-    first = np.searchsorted(row, np.arange(len(ends) + 1))
-    return ends, first.astype(np.uint32), column.astype(np.uint32)
-
-
 def _swaps(config: Config, ticks: NDArray[np.int64], seed: int) -> States:
     """The interacting model: [T, n * n]."""
-    ends, first, touching = _graph(config.n, config.boundary)
-    cells = start(config)
+    ends, cells = _edges(config.n, config.boundary), start(config)
+    edge = np.repeat(np.arange(len(ends)), 2)
+    incidence = sparse.csr_array((np.ones(ends.size, np.int8), (edge, ends.ravel())), (len(ends), config.n**2))
+    touching = incidence @ incidence.T == 1  # edges that share exactly one cell
     differing = _differing(ends, cells)
     members = np.argsort(~differing, kind="stable").astype(np.uint32)
     place = np.argsort(members).astype(np.uint32)
     states = np.empty((len(ticks), config.n**2), np.uint8)
-    key, stream = np.random.SeedSequence(seed).generate_state(2, np.uint64)
-    count = np.uint64(differing.sum())
-    _swap(cells.ravel(), ends.astype(np.uint32), first, touching, members, place, count, key, stream, ticks, states)
+    _swap(
+        cells.ravel(),
+        ends.astype(np.uint32),
+        touching.indptr.astype(np.uint32),
+        touching.indices.astype(np.uint32),
+        members,
+        place,
+        differing.sum(),
+        np.random.default_rng(seed),
+        ticks,
+        states,
+    )
     return states
 
 
-@numba.njit(
-    "void(uint8[::1], uint32[:, ::1], uint32[::1], uint32[::1], uint32[::1], uint32[::1], uint64, uint64, uint64,"
-    "int64[::1], uint8[:, ::1])",
-    cache=True,
-)
+@numba.njit(cache=True)
 def _swap(
     cells: States,
     ends: NDArray[np.uint32],
@@ -145,56 +136,32 @@ def _swap(
     touching: NDArray[np.uint32],
     members: NDArray[np.uint32],
     place: NDArray[np.uint32],
-    count: np.uint64,
-    key: np.uint64,
-    stream: np.uint64,
+    count: int,
+    rng: np.random.Generator,
     ticks: NDArray[np.int64],
     states: States,
 ) -> None:
     """Swap differing pairs, and copy `cells` to a row of `states` [T, n * n] whenever as many swaps as `ticks` says.
 
-    Random numbers are PCG-XSH-RR's (O'Neill 2014), 32 bits from a linear congruence of 64 bits; those that would make
-    some edges likelier than others are drawn anew (Lemire 2019). Flips have no branch: half of them go either way, and
-    no processor foresees which. Unsigned indices are not checked for being negative.
-
-    Args:
-        cells: 0 or 1, [n * n]; changed in place.
-        ends: the cells of each edge, [M, 2].
-        first: where the edges that touch an edge begin, [M + 1].
-        touching: edges that share one cell with another edge.
-        members: all edges, those that differ first, [M]; changed in place.
-        place: where each edge stands in `members`, [M]; changed in place.
-        count: how many edges differ.
-        key: where the generator starts.
-        stream: which of its sequences it follows.
-        ticks: numbers of swaps, ascending, [T].
-        states: receives the snapshots.
+    `count` edges differ, those at the front of `members` [M]; `place` [M] says where each edge stands. `ends` [M, 2]
+    are the cells of edges, and touching[first[e] : first[e + 1]] the edges that share one cell with edge e. `cells`
+    [n * n], `members` and `place` are changed in place.
     """
-    low_bits, stream = U64(0xFFFFFFFF), stream | U64(1)
     done = 0
     for k in range(len(ticks)):
         while done < ticks[k]:
-            while True:
-                key = key * U64(6364136223846793005) + stream
-                mixed = (((key >> U64(18)) ^ key) >> U64(27)) & low_bits
-                turn = key >> U64(59)
-                word = ((mixed >> turn) | (mixed << ((U64(32) - turn) & U64(31)))) & low_bits
-                scaled = word * count
-                rest = scaled & low_bits
-                if rest >= count or rest >= (U64(1 << 32) - count) % count:
-                    break
-            edge = members[scaled >> U64(32)]
-            cells[ends[edge, 0]] ^= U64(1)
-            cells[ends[edge, 1]] ^= U64(1)
-            for index in range(first[edge], first[edge + U64(1)]):
+            edge = members[int(rng.random() * count)]
+            cells[ends[edge, 0]] ^= 1
+            cells[ends[edge, 1]] ^= 1
+            for index in range(first[edge], first[edge + 1]):
                 flipped = touching[index]
-                old = U64(place[flipped])
-                differs = U64(old < count)
-                new = count - differs
-                other = members[new]
-                members[new], members[old] = flipped, other
-                place[flipped], place[other] = new, old
-                count += U64(1) - differs - differs
+                old = place[flipped]
+                differed = int(old < count)  # no branch: no processor foresees which way an edge goes
+                border = count - differed
+                other = members[border]
+                members[border], members[old] = flipped, other
+                place[flipped], place[other] = border, old
+                count += 1 - 2 * differed
             done += 1
         states[k] = cells
 

@@ -1,0 +1,1 @@
+"""Audits: what a submission must pass before any claim is judged."""

@@ -1,0 +1,1 @@
+"""The pytest plugin: claims as tests, their progress and the table of verdicts."""

@@ -1,0 +1,1 @@
+"""Submissions: folders with other implementations, how they are read, checked and timed."""

@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 import uvicorn
 
-from leaderboard.service.app import Limits, create
-from leaderboard.service.ingest import read_known
+from leaderboard.api.app import ServiceLimits, create
+from leaderboard.api.ingest import read_known
 from repro.errors import ReproError
 from repro.paths import index_url, published_dir, store_dir
-from repro.store import Store
+from repro.record.store import Store
 
-CONNECTIONS = 256  # at once; more are told to come again
+CONNECTIONS = 256  # at once; more are asked to retry
 
 
 @click.command()
@@ -26,13 +26,13 @@ CONNECTIONS = 256  # at once; more are told to come again
 @click.option("--burst", type=int, required=True)
 @click.option("--largest", type=int, required=True)
 def serve(address: str, port: int, known: Path | None, per_minute: float, burst: int, largest: int) -> None:
-    """Serve until told to stop."""
+    """Serve until stopped."""
     try:
         app = create(
             Store(store_dir(), index_url()),
             Store(published_dir().parent, read_only=True),
             read_known(known) if known is not None else None,
-            Limits(largest=largest, per_minute=per_minute, burst=burst),
+            ServiceLimits(largest=largest, per_minute=per_minute, burst=burst),
         )
     except ReproError as error:
         click.echo(f"error: {error.problem}", err=True)

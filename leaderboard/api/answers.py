@@ -18,11 +18,10 @@ COMMON = {"X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*
 """Headers of every answer: what is read here is public, and no browser is to guess what it is."""
 
 
-class Problem(Exception):
+class RefusedRequest(Exception):
     """A request that is refused.
 
     Args:
-        status: HTTP status.
         detail: what is wrong, as one sentence without a full stop.
         remedy: what to do about it.
         headers: more headers of the answer.
@@ -34,7 +33,7 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
-def refusal(problem: Problem) -> Response:
+def refusal(problem: RefusedRequest) -> Response:
     """The answer to a request that is refused."""
     plain = {
         "type": "about:blank",
@@ -48,8 +47,8 @@ def refusal(problem: Problem) -> Response:
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """The answer to a `Problem`."""
-    assert isinstance(error, Problem)
+    """The answer to a `RefusedRequest`."""
+    assert isinstance(error, RefusedRequest)
     return refusal(error)
 
 
@@ -57,19 +56,23 @@ async def unroutable(request: Request, error: Exception) -> Response:
     """The answer where there is no such address or method."""
     assert isinstance(error, HTTPException)
     remedy = "See docs/board.md for the addresses." if error.status_code in (404, 405) else "Send it otherwise."
-    return refusal(Problem(error.status_code, error.detail, remedy, error.headers))
+    return refusal(RefusedRequest(error.status_code, error.detail, remedy, error.headers))
 
 
 async def unavailable(request: Request, error: Exception) -> Response:
     """The answer where store or database cannot be used; the reason is for the log, since it may name files."""
     assert isinstance(error, ReproError)
     LOG.error("%s", error)
-    return refusal(Problem(503, "The store of this board cannot be used now", "Try later.", {"Retry-After": "30"}))
+    return refusal(
+        RefusedRequest(503, "The store of this board cannot be used now", "Try later.", {"Retry-After": "30"})
+    )
 
 
 async def broken(request: Request, error: Exception) -> Response:
-    """The answer to a mistake of ours; the server logs it."""
-    return refusal(Problem(500, "The board made a mistake", "Tell its keeper; the log says more."))
+    """The answer to an internal error; the server logs it."""
+    return refusal(
+        RefusedRequest(500, "Internal error of the board", "Report it to the operator; the log has details.")
+    )
 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

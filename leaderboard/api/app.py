@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from leaderboard.service.answers import LOG, Problem, broken, json_answer, refused, unavailable, unroutable
-from leaderboard.service.board import Board
-from leaderboard.service.ingest import Intake, require
-from leaderboard.service.limits import Limiter, check_rate, read_json
-from leaderboard.service.reading import Reading
+from leaderboard.api.answers import LOG, RefusedRequest, broken, json_answer, refused, unavailable, unroutable
+from leaderboard.api.board import Board
+from leaderboard.api.ingest import Intake, require
+from leaderboard.api.limits import Limiter, check_rate, read_json
+from leaderboard.api.reading import Reading
 from repro.errors import ReproError
-from repro.store import Store, Union
-from repro.tokens import Token, Tokens
+from repro.record.access_tokens import Token, Tokens
+from repro.record.store import MergedStore, Store
 
 LARGEST = 4 << 20  # bytes of a record that is sent in; a hundred times what records have had so far
 RATE, BURST = 120.0, 60  # records a minute of one token, and how many at once
@@ -28,7 +28,7 @@ GUESSES, GUESS_BURST = 30.0, 120  # tokens that one address may show and that we
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class ServiceLimits:
     """What one sender may do.
 
     Attributes:
@@ -43,21 +43,21 @@ class Limits:
 
 
 def create(
-    store: Store, published: Store, known: Mapping[str, str] | None = None, limits: Limits | None = None
+    store: Store, published: Store, known: Mapping[str, str] | None = None, limits: ServiceLimits | None = None
 ) -> Starlette:
     """The service as an ASGI application.
 
     Args:
         store: what is sent in goes here; its tokens lie in its folder.
         published: what the project publishes, shown before all else.
-        known: what today's claims say, as `repro.record.terms`, by id; None admits any claim.
+        known: what today's claims say, as `repro.record.record.terms`, by id; None admits any claim.
         limits: of senders.
 
     Raises:
         ReproError: if a store cannot be used.
     """
-    limits = limits or Limits()
-    store.sync()  # what is wrong with it is said at the start
+    limits = limits or ServiceLimits()
+    store.sync()  # a store that cannot be used fails at the start
     service = Service(
         intake=Intake(store, known),
         tokens=Tokens(store.root),
@@ -69,15 +69,15 @@ def create(
         Route("/api/records", service.take, methods=["POST"]),
         Route("/api/tokens", service.list_tokens),
         Route("/api/tokens/{own}", service.revoke, methods=["DELETE"]),
-        *Reading(Board(Union((published, store)))).routes(),
+        *Reading(Board(MergedStore((published, store)))).routes(),
     ]
-    handlers = {Problem: refused, HTTPException: unroutable, ReproError: unavailable, Exception: broken}
+    handlers = {RefusedRequest: refused, HTTPException: unroutable, ReproError: unavailable, Exception: broken}
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """What the routes of senders and keepers share, and the routes."""
+    """What the routes of senders and operators share, and the routes."""
 
     intake: Intake
     tokens: Tokens
@@ -114,7 +114,7 @@ class Service:
         if own != token.id:
             require(token, "admin")
         if own not in {known.id for known in self.tokens.all()}:
-            raise Problem(404, "There is no such token", "See /api/tokens.")
+            raise RefusedRequest(404, "There is no such token", "See /api/tokens.")
         revoked = await run_in_threadpool(self.tokens.revoke, own)
         LOG.info("token %s revoked %s", token.id, own)
         return json_answer({"id": own, "revoked": revoked.revoked}, headers={"Cache-Control": "no-store"})
@@ -123,7 +123,7 @@ class Service:
         """The token that a request shows.
 
         Raises:
-            Problem: 401 if it shows none that is good; 429 if its address has shown too many.
+            RefusedRequest: 401 if it shows none that is good; 429 if its address has shown too many.
         """
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
@@ -138,4 +138,4 @@ class Service:
 
 
 def _unknown(detail: str) -> NoReturn:
-    raise Problem(401, detail, "Ask the board's keeper for a token.", {"WWW-Authenticate": "Bearer"})
+    raise RefusedRequest(401, detail, "Ask the operator of the board for a token.", {"WWW-Authenticate": "Bearer"})

@@ -12,22 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from leaderboard.queries import REFERENCE
-from leaderboard.service.board import Entry
-from leaderboard.style import BADGES
+from leaderboard.api.board import BoardEntry
+from leaderboard.board.lines import REFERENCE
+from repro.criterion.verdict import Outcome
 
 COLOURS = {  # dark enough for white text at 4.5 to 1, as WCAG asks
-    "reproduced": "#00695c",
-    "supported": "#107066",
-    "refuted": "#b9380f",
-    "unexpected": "#b9380f",
-    "inconclusive": "#7a5d00",
-    "finding": "#6a4fb3",
-    "powerless": "#5f6771",
+    Outcome.REPRODUCED: "#00695c",
+    Outcome.SUPPORTED: "#107066",
+    Outcome.FINDING: "#6a4fb3",
+    Outcome.INCONCLUSIVE: "#7a5d00",
+    Outcome.POWERLESS: "#5f6771",
+    Outcome.REFUTED: "#b9380f",
+    Outcome.UNEXPECTED: "#b9380f",
 }
 NONE = "#5f6771"
 LONGEST = 48  # characters of a part
-WORST = ("unexpected", "refuted", "powerless", "inconclusive", "finding", "supported", "reproduced")
 HEIGHT = 20  # pixels
 CHARACTER, MARGIN = 6.6, 10  # pixels, of Verdana at 11 px
 
@@ -41,7 +40,7 @@ class Face:
     colour: str
 
 
-def face(entries: Sequence[Entry], paper: str, claim: str | None, implementation: str) -> Face:
+def face(entries: Sequence[BoardEntry], paper: str, claim: str | None, implementation: str) -> Face:
     """The badge of a paper, or of one of its claims with all its rows, on one implementation.
 
     Its colour is that of the verdict that is worst news; only a badge of nothing but such is wholly reproduced.
@@ -49,21 +48,19 @@ def face(entries: Sequence[Entry], paper: str, claim: str | None, implementation
     found = [
         one
         for one in entries
-        if one.paper == paper and one.implementation == implementation and claim in (None, one.claim.partition("/")[2])
+        if one.paper.key == paper and one.implementation == implementation and claim in (None, one.name)
     ]
     name = paper if claim is None else f"{paper}/{claim}"
     label = name if implementation == REFERENCE else f"{name} · {implementation.partition(':')[2]}"
-    counted = Counter(one.verdict for one in found)
+    counted = Counter(one.outcome for one in found)
     if not counted:
         return Face(_plain(label), "no record", NONE)
-    if len(found) == 1:
-        message = BADGES[found[0].verdict].word
-    else:
-        message = ", ".join(f"{counted[word]} {BADGES[word].word}" for word in BADGES if counted[word])
+    present = [outcome for outcome in Outcome if counted[outcome]]
+    message = present[0] if len(found) == 1 else ", ".join(f"{counted[outcome]} {outcome}" for outcome in present)
     sent_in = sum(one.quarantined for one in found)
     if sent_in:
         message += " (self-reported)" if sent_in == len(found) else f" ({sent_in} self-reported)"
-    return Face(_plain(label), message, COLOURS[next(word for word in WORST if counted[word])])
+    return Face(_plain(label), message, COLOURS[present[-1]])
 
 
 def shields(shown: Face) -> dict[str, object]:

@@ -6,83 +6,51 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
-from leaderboard.catalogue import Catalogue, Stamp, Stated, read, stamp
-from leaderboard.queries import Asked, Line, board, quarantines
-from repro.paper import Reported
-from repro.store import Union
+from leaderboard.board.catalogue import BoardCatalogue, FileStamp, ListedClaim, read, stamp
+from leaderboard.board.lines import Line
+from leaderboard.board.queries import RecordFilter, board, marked, quarantines
+from repro.record.store import MergedStore
 
 SCHEMA = 1
 FRESH_S = 1.0  # for which the stores are not asked again whether they have changed
 PARTS = 256  # of a paper on an implementation, which badges show, that are kept
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the board in `/api/claims.json`.
+KNOWN = ("claim", "row", "version", "says", "place", "tier", "evidence")
+ESTIMATED = ("estimate", "low", "high", "bound", "unit", "n")
+RUN = ("rejected", "controls", "implementation", "division", "runner", "quarantined", "created", "machine", "record")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardEntry(Line):
+    """A line of the board, as `/api/claims.json` has it.
 
     Attributes:
-        claim: "key/name"; with `row` and `version` it is what was judged.
-        verdict: what people read, such as "supported".
-        published: the numbers that the paper states.
-        rejected: how many of the `controls` sabotaged implementations the criterion told from the reference.
-        runner: "self-reported", or "verified" by a rerun of the project.
         quarantined: sent in by others, and not verified.
-        record: id of the record; the whole of it is at `/api/records/<id>`.
     """
 
-    paper: str
-    claim: str
-    row: str | None
-    version: int
-    says: str
-    place: str
-    tier: str
-    evidence: str
-    verdict: str
-    estimate: float | None
-    low: float | None
-    high: float | None
-    bound: float | None
-    unit: str
-    n: int
-    published: tuple[Reported, ...]
-    rejected: int
-    controls: int
-    implementation: str
-    division: str | None
-    runner: str
     quarantined: bool
-    created: str
-    machine: str
-    record: str
 
 
-class Absent(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim in `/api/claims.json` that the reference has no record of: no number, no verdict.
+def judged(one: BoardEntry) -> dict[str, object]:
+    """A line as JSON: its claim, its verdict in the word that people read, numbers, and who ran it."""
+    verdict = {"verdict": one.outcome, **_fields(one, ESTIMATED), "published": one.reported}
+    return {"paper": one.paper.key, **_fields(one, KNOWN), **verdict, **_fields(one, RUN)}
 
-    Attributes:
-        claim: "key/name"; with `row` and `version` it is what is to be judged.
-        published: the numbers that the paper states.
-        cost: what it costs to run; "" for the claims that any machine can run.
-        command: what runs it.
-    """
 
-    paper: str
-    claim: str
-    row: str | None
-    version: int
-    says: str
-    place: str
-    tier: str
-    evidence: str
-    published: tuple[Reported, ...]
-    cost: str
-    command: str
+def absent(one: ListedClaim) -> dict[str, object]:
+    """A claim that the reference has no record of, as JSON: what it costs ("" where any machine will do), no number."""
+    needs = {"published": one.reported, "cost": one.listed.cost, "command": one.listed.command}
+    return {"paper": one.paper.key, **_fields(one, KNOWN), **needs}
+
+
+def _fields(one: Line | ListedClaim, names: Iterable[str]) -> dict[str, object]:
+    return {name: getattr(one, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -94,13 +62,13 @@ class Snapshot:
     """
 
     version: str
-    entries: tuple[Entry, ...]
+    entries: tuple[BoardEntry, ...]
     json: bytes
     tag: str
 
 
 class Board:
-    """The board of several stores, read anew when they have changed.
+    """The board of several stores, read again when they have changed.
 
     What a badge shows is read for itself: nobody waits for the whole board who does not ask for it.
 
@@ -108,13 +76,13 @@ class Board:
         stores: the published records first.
     """
 
-    def __init__(self, stores: Union) -> None:
+    def __init__(self, stores: MergedStore) -> None:
         self.stores = stores
         self._lock = threading.Lock()  # never held while lines are read
         self._reading = threading.Lock()
         self._kept: Snapshot | None = None
-        self._parts: OrderedDict[tuple[str, str], tuple[str, tuple[Entry, ...]]] = OrderedDict()
-        self._kept_of: Stamp | None = None
+        self._parts: OrderedDict[tuple[str, str], tuple[tuple[str, FileStamp], tuple[BoardEntry, ...]]] = OrderedDict()
+        self._kept_of: FileStamp | None = None
         self._versions, self._asked = [""] * len(stores.stores), -FRESH_S
 
     def refresh(self) -> str:
@@ -127,7 +95,7 @@ class Board:
             if time.monotonic() - self._asked >= FRESH_S:
                 versions = [store.version() for store in self.stores.stores]
                 for store, old, new in zip(self.stores.stores, self._versions, versions, strict=True):
-                    if old != new:  # one that has not changed need not be opened anew
+                    if old != new:  # one that has not changed need not be opened again
                         store.sync()
                 self._versions, self._asked = versions, time.monotonic()
             return "-".join(self._versions)
@@ -147,17 +115,18 @@ class Board:
                 self._kept, self._kept_of = self._read(version, read()), now
             return self._kept
 
-    def entries(self, paper: str, implementation: str) -> tuple[Entry, ...]:
+    def entries(self, paper: str, implementation: str) -> tuple[BoardEntry, ...]:
         """The lines of one paper on one implementation, as they stand or stood a second ago.
 
         Raises:
             ReproError: if a store cannot be read.
         """
-        version, key = self.refresh(), (paper, implementation)
+        version, key = (self.refresh(), stamp()), (paper, implementation)
         with self._lock:
             known = self._parts.get(key)
         if known is None or known[0] != version:
-            known = (version, self._stated(board(self.stores, Asked(paper=paper, implementation=implementation))))
+            asked = RecordFilter(paper=paper, implementation=implementation)
+            known = (version, self._stated(marked(board(self.stores, asked), read())))
             with self._lock:
                 self._parts[key] = known
                 self._parts.move_to_end(key)
@@ -170,60 +139,20 @@ class Board:
         self.refresh()
         return self.stores.distinct("name", paper=paper)
 
-    def _read(self, version: str, catalogue: Catalogue) -> Snapshot:
-        lines = board(self.stores)
+    def _read(self, version: str, catalogue: BoardCatalogue) -> Snapshot:
+        lines = marked(board(self.stores), catalogue)
         entries = self._stated(lines)
         missing = catalogue.missing((one.paper.key, *one.case) for one in lines if one.is_reference)
-        absent = [_absent(one) for one in missing]
-        text = msgspec.json.encode({"schema": SCHEMA, "version": version, "claims": entries, "unmeasured": absent})
-        known = hashlib.sha256(msgspec.json.encode(absent)).hexdigest()[:16]
+        rest = [absent(one) for one in missing]
+        claims = [judged(one) for one in entries]
+        text = msgspec.json.encode({"schema": SCHEMA, "version": version, "claims": claims, "unmeasured": rest})
+        known = hashlib.sha256(msgspec.json.encode(rest)).hexdigest()[:16]
         return Snapshot(version, entries, text, f"{version}-{known}" if version else "")
 
-    def _stated(self, lines: Sequence[Line]) -> tuple[Entry, ...]:
+    def _stated(self, lines: Sequence[Line]) -> tuple[BoardEntry, ...]:
         sent_in: set[str] = set()
         if any(quarantines(store) for store in self.stores.stores):
             unverified = [one.record for one in lines if one.runner != "verified"]
             ours = [store.among(unverified) for store in self.stores.stores if not quarantines(store)]
             sent_in = set(unverified).difference(*ours)
-        return tuple(_entry(one, quarantined=one.record in sent_in) for one in lines)
-
-
-def _known(one: Line | Stated) -> dict[str, Any]:
-    """What is known of a claim before it is run."""
-    return {
-        "paper": one.paper.key,
-        "claim": one.claim,
-        "row": one.row,
-        "version": one.version,
-        "says": one.says,
-        "place": one.place,
-        "tier": one.tier,
-        "evidence": one.evidence,
-        "published": one.reported,
-    }
-
-
-def _absent(one: Stated) -> Absent:
-    return Absent(**_known(one), cost=one.listed.cost, command=one.listed.command)
-
-
-def _entry(one: Line, *, quarantined: bool) -> Entry:
-    return Entry(
-        **_known(one),
-        verdict=one.outcome,
-        estimate=one.estimate,
-        low=one.low,
-        high=one.high,
-        bound=one.bound,
-        unit=one.unit,
-        n=one.n,
-        rejected=one.rejected,
-        controls=one.controls,
-        implementation=one.implementation,
-        division=one.division,
-        runner=one.runner,
-        quarantined=quarantined,
-        created=one.created,
-        machine=one.machine,
-        record=one.record,
-    )
+        return tuple(BoardEntry(**vars(one), quarantined=one.record in sent_in) for one in lines)

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import msgspec
 
-from leaderboard.service.answers import Problem
-from repro import index
+from leaderboard.api.answers import RefusedRequest
+from repro.criterion.verdict import Outcome
 from repro.errors import ReproError
-from repro.record import Record, decode, terms
-from repro.store import Store
-from repro.tokens import Scope, Token
-from repro.verdict import word
+from repro.record import index
+from repro.record.access_tokens import Scope, Token
+from repro.record.record import Record, decode, terms
+from repro.record.store import Store
 
 SKEW = timedelta(days=1)  # that a sender's clock may be ahead
 RERUN = "Run the claim again with the software of this board."
@@ -43,7 +43,7 @@ class Intake:
 
     Args:
         store: open for writing.
-        known: what today's claims say, as `repro.record.terms`, by id; None admits any claim.
+        known: what today's claims say, as `repro.record.record.terms`, by id; None admits any claim.
     """
 
     def __init__(self, store: Store, known: Mapping[str, str] | None = None) -> None:
@@ -54,11 +54,11 @@ class Intake:
         """Check a record file's bytes and add the record, whole or not at all. Adding it again changes nothing.
 
         Raises:
-            Problem: 422 if the record is not sound, or not one that this board takes; 403 if the token does not allow
-                it; 409 if it contradicts what is here.
+            RefusedRequest: 422 if the record is not valid, or not one that this board takes; 403 if the token does not
+                allow it; 409 if it contradicts what is here.
             ReproError: if the store cannot be used.
         """
-        record = self._sound(data)
+        record = self._decoded(data)
         self._admit(record)
         with self._lock:
             if record.runner == "verified":
@@ -72,44 +72,49 @@ class Intake:
             self._store.add(record)
         return Taken(record, new)
 
-    def _sound(self, data: bytes) -> Record:
+    def _decoded(self, data: bytes) -> Record:
         try:
             record = decode(data)
             index.check(record)
         except ReproError as error:
-            raise Problem(422, error.problem, error.remedy or RERUN) from error
+            raise RefusedRequest(422, error.problem, error.remedy or RERUN) from error
         return record
 
     def _admit(self, record: Record) -> None:
-        """Refuse what is sound but says something it cannot know."""
+        """Refuse a valid record that states something it cannot know."""
         claim, own = record.claim, record.implementation
         if own.kind == "control" or own.key != record.paper.key:
-            raise Problem(
+            raise RefusedRequest(
                 422, "Only records of a paper's reference and of its submissions are published", "See `repro publish`."
             )
         if self._known is not None and self._known.get(claim.id) != terms(record.paper, claim):
             known = claim.id in self._known
             what = "states its claim or paper otherwise than this board" if known else "is of a claim unknown here"
-            raise Problem(422, f"The record {what}", RERUN)
+            raise RefusedRequest(422, f"The record {what}", RERUN)
         row = f"[{claim.row}]" if claim.row is not None else ""
         if claim.id != f"{record.paper.key}/{claim.name}@{claim.version}{row}":
-            raise Problem(422, "The id of the record's claim is not that of its paper, name, version and row", RERUN)
-        said = word(record.verdict.status, claim.evidence, finding=claim.expected_refuted is not None)
-        if record.word not in (("inconclusive",) if record.powerless else ("inconclusive", said)):
-            raise Problem(422, f"The record reads {record.word!r}, which is not what its verdict says", RERUN)
+            raise RefusedRequest(
+                422, "The id of the record's claim is not that of its paper, name, version and row", RERUN
+            )
+        known, rejected = claim.expected_refuted is not None, [not record.powerless]
+        own = Outcome.of(record.verdict.status, claim.evidence, known_refutation=known, rejected=rejected)
+        if record.word not in (Outcome.INCONCLUSIVE, own.recorded):  # a record does not say whether seeds were left out
+            raise RefusedRequest(422, f"The record reads {record.word!r}, which is not what its verdict says", RERUN)
         if _when(record) > datetime.now(UTC) + SKEW:
-            raise Problem(422, f"The record was made at {record.created}, which is yet to come", "Set your clock.")
+            raise RefusedRequest(
+                422, f"The record was made at {record.created}, which is yet to come", "Set your clock."
+            )
 
     def _confirms(self, record: Record, token: Token) -> None:
         """Whether a verified record says the same as one that is here."""
         require(token, "verify")
         before = self._store.find(record.supersedes) if record.supersedes is not None else None
         if before is None:
-            raise Problem(
+            raise RefusedRequest(
                 409, "A verified record supersedes one of this board, and this one does not", "Send that first."
             )
         if _gist(before) != _gist(record):
-            raise Problem(
+            raise RefusedRequest(
                 409, "The verified record does not say the same as the one it supersedes", "Rerun it as it is."
             )
 
@@ -121,7 +126,7 @@ class Intake:
         except (FileNotFoundError, ReproError):
             return
         if other != record.id:
-            raise Problem(409, "Another record has the same first 16 digits of its hash", "Run the claim again.")
+            raise RefusedRequest(409, "Another record has the same first 16 digits of its hash", "Run the claim again.")
 
     def _note(self, record: Record, token: Token) -> None:
         """Write down whose token a record comes by, before it is there: each record has a line."""
@@ -146,10 +151,10 @@ def require(token: Token, scope: Scope) -> None:
     """Refuse a token without a scope.
 
     Raises:
-        Problem: 403.
+        RefusedRequest: 403.
     """
     if scope not in token.scopes:
-        raise Problem(403, f"This token may not {scope}", "Ask the board's keeper for one that may.")
+        raise RefusedRequest(403, f"This token may not {scope}", "Ask the operator of the board for one that may.")
 
 
 def read_known(path: Path) -> dict[str, str]:
@@ -175,4 +180,4 @@ def _when(record: Record) -> datetime:
     try:
         return datetime.fromisoformat(record.created[:19] + "+00:00")
     except ValueError as error:
-        raise Problem(422, f"The record was made at {record.created}, which is no time", RERUN) from error
+        raise RefusedRequest(422, f"The record was made at {record.created}, which is no time", RERUN) from error

@@ -1,4 +1,4 @@
-"""Limits on what one caller may do: how often, how much, and how slowly."""
+"""ServiceLimits on what one caller may do: how often, how much, and how slowly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
 
-from leaderboard.service.answers import Problem
+from leaderboard.api.answers import RefusedRequest
 
 BODY_S = 30.0  # for a body to arrive whole
 CALLERS = 10_000  # that are remembered
@@ -57,12 +57,12 @@ def check_rate(limiter: Limiter, caller: str) -> None:
     """Count a request.
 
     Raises:
-        Problem: 429 with the seconds to wait, if there were too many.
+        RefusedRequest: 429 with the seconds to wait, if there were too many.
     """
     wait = limiter.take(caller)
     if wait > 0:
         seconds = math.ceil(wait)
-        raise Problem(429, "Too many requests", f"Try again in {seconds} s.", {"Retry-After": str(seconds)})
+        raise RefusedRequest(429, "Too many requests", f"Try again in {seconds} s.", {"Retry-After": str(seconds)})
 
 
 async def read_json(request: Request, largest: int) -> bytes:
@@ -71,18 +71,18 @@ async def read_json(request: Request, largest: int) -> bytes:
     What the headers give away is refused before any of the body is read, and what goes on too long as soon as it does.
 
     Raises:
-        Problem: 415 for another type, charset or encoding; 413 for too much; 408 for too slow; 400 for a body that
-            ends early.
+        RefusedRequest: 415 for another type, charset or encoding; 413 for too much; 408 for too slow; 400 for a body
+            that ends early.
     """
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.strip().lower().replace('"', "")
     if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        raise Problem(415, "The body is not JSON in UTF-8", "Send Content-Type: application/json.")
+        raise RefusedRequest(415, "The body is not JSON in UTF-8", "Send Content-Type: application/json.")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise Problem(415, "The body is compressed", "Send it as it is.")
+        raise RefusedRequest(415, "The body is compressed", "Send it as it is.")
     stated = request.headers.get("content-length", "0")
     if not (stated.isascii() and stated.isdigit()):
-        raise Problem(400, "The length of the body is no number", "Send the number of its bytes.")
+        raise RefusedRequest(400, "The length of the body is no number", "Send the number of its bytes.")
     if len(stated) > 12 or int(stated) > largest:
         raise _too_large(largest)
     found = bytearray()
@@ -93,14 +93,14 @@ async def read_json(request: Request, largest: int) -> bytes:
                     raise _too_large(largest)
                 found += chunk
     except TimeoutError as error:
-        raise Problem(408, f"The body took more than {BODY_S:.0f} s", "Send it again.") from error
+        raise RefusedRequest(408, f"The body took more than {BODY_S:.0f} s", "Send it again.") from error
     except ClientDisconnect as error:
-        raise Problem(400, "The body ended early", "Send it again.") from error
+        raise RefusedRequest(400, "The body ended early", "Send it again.") from error
     return bytes(found)
 
 
-def _too_large(largest: int) -> Problem:
-    return Problem(
+def _too_large(largest: int) -> RefusedRequest:
+    return RefusedRequest(
         413, f"The body has more than {largest:,} bytes", "Records of this size go into a pull request.", CLOSE
     )
 

@@ -8,18 +8,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from leaderboard.queries import REFERENCE
-from leaderboard.service import badges
-from leaderboard.service.answers import COMMON, Problem, json_answer
-from leaderboard.service.board import Board
-from repro.record import Record, encode
+from leaderboard.api import badges
+from leaderboard.api.answers import COMMON, RefusedRequest, json_answer
+from leaderboard.api.board import Board
+from leaderboard.board.lines import REFERENCE
+from repro.record.record import Record, encode
 
 DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The routes that write nothing: the service has them, and the pages have them beside themselves."""
+    """The read-only routes: of the service, and of the server of the pages."""
 
     board: Board
 
@@ -37,13 +37,13 @@ class Reading:
         """GET /api/records/<id>: the record's own bytes; by its whole id, or by the 16 digits that name its file."""
         name = request.path_params["name"].removesuffix(".json").removeprefix("sha256:")
         if len(name) not in (16, 64) or not set(name) <= set("0123456789abcdef"):
-            raise Problem(404, "A record's id is 64 hexadecimal digits", "Give them all, or the first 16.")
+            raise RefusedRequest(404, "A record's id is 64 hexadecimal digits", "Give them all, or the first 16.")
         found = self._find(name)
         if found is None:
             self.board.refresh()
             found = self._find(name)
         if found is None:
-            raise Problem(404, "There is no such record", "See /api/claims.json.")
+            raise RefusedRequest(404, "There is no such record", "See /api/claims.json.")
         keep = f"public, max-age={365 * DAY}, immutable"  # a record is never edited
         return _unless_known(request, encode(found), found.id, keep, "application/json")
 
@@ -58,7 +58,7 @@ class Reading:
         own = request.query_params.get("implementation", REFERENCE)
         names = self.board.claims(str(paper)) if form in ("svg", "json") else []
         if not names or claim not in (None, *names):
-            raise Problem(404, "There is no such paper or claim on this board", "See /api/claims.json.")
+            raise RefusedRequest(404, "There is no such paper or claim on this board", "See /api/claims.json.")
         if own != REFERENCE and not own.startswith("submission:"):
             own = f"submission:{own}"
         shown = badges.face(self.board.entries(str(paper), own), str(paper), claim, own)

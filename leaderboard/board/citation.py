@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from leaderboard.queries import REFERENCE, label, stated
+from leaderboard.board.lines import REFERENCE, label, short_id, submission_part
 from repro.paper import Paper
-from repro.record import Record
+from repro.record.record import Record
 
 TITLE = "Cite, link, embed"
 LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
@@ -18,11 +18,10 @@ LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "^": "\\textasciicircum{}",
 }
 CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-DIGITS = 16  # of a record's id in an address
 
 
 @dataclass(frozen=True)
-class Text:
+class CitationText:
     """Something to copy, and what it is."""
 
     title: str
@@ -45,12 +44,7 @@ class Addresses:
 
 
 def served_paper(base: str, paper: str) -> Addresses:
-    """The addresses of a paper beside the pages that a server serves.
-
-    Args:
-        base: of the board, with a slash at its end; "" makes relative ones.
-        paper: its key.
-    """
+    """The addresses of a paper and of what a server has of it."""
     page = f"{base}paper?{urlencode({'paper': paper})}"
     return Addresses(page, f"{base}badge/{_path(paper)}.svg", (("All verdicts as JSON", f"{base}api/claims.json"),))
 
@@ -67,7 +61,7 @@ def served_claim(base: str, record: Record) -> Addresses:
 
 def served_record(base: str, record: Record) -> Addresses:
     """The addresses of a record; its badge is that of its claim."""
-    page = f"{base}record?record={_digits(record)}"
+    page = f"{base}record?record={short_id(record.id)}"
     return Addresses(page, served_claim(base, record).badge, _data(base, record))
 
 
@@ -78,10 +72,6 @@ def _data(base: str, record: Record) -> tuple[tuple[str, str], ...]:
 
 def _path(name: str) -> str:
     return quote(name, safe="")
-
-
-def _digits(record: Record) -> str:
-    return record.id.removeprefix("sha256:")[:DIGITS]
 
 
 def nowhere() -> Addresses:
@@ -96,30 +86,32 @@ def base_of(url: str | None, page: str) -> str:
     return f"{url.rstrip('/').removesuffix(f'/{page}')}/"
 
 
-def of_paper(about: Paper, places: Addresses) -> list[Text]:
+def of_paper(about: Paper, places: Addresses) -> list[CitationText]:
     """Texts to copy on the page of a paper."""
-    return [Text("The paper, for BibTeX", bibtex_paper(about)), *_links(places, f"Repro: {about.key}")]
+    return [CitationText("The paper, for BibTeX", bibtex_paper(about)), *_links(places, f"Repro: {about.key}")]
 
 
-def of_claim(record: Record, places: Addresses) -> list[Text]:
+def of_claim(record: Record, places: Addresses) -> list[CitationText]:
     """Texts to copy on the page of a claim: the paper, the record that the page shows, and where they are."""
     return [
-        Text("The paper, for BibTeX", bibtex_paper(record.paper)),
-        Text("This record, for BibTeX", bibtex_record(record, places.page)),
+        CitationText("The paper, for BibTeX", bibtex_paper(record.paper)),
+        CitationText("This record, for BibTeX", bibtex_record(record, places.page)),
         *_links(places, f"Repro: {record.paper.key}/{record.claim.name}"),
     ]
 
 
-def _links(places: Addresses, says: str) -> list[Text]:
-    found = [Text("Permanent link", places.page)] if places.page else []
+def _links(places: Addresses, says: str) -> list[CitationText]:
+    found = [CitationText("Permanent link", places.page)] if places.page else []
     if places.badge:
         picture, page = places.badge, places.page
         safe = re.sub(r"[\[\]\\<>&\"`*_]|[\x00-\x1f]", " ", says)
         mark = [quote(x, safe="/:?=&.,;+%-_~") for x in (picture, page)]  # a space or a bracket would end an address
-        found.append(Text("Badge, for Markdown", f"[![{safe}]({mark[0]})]({mark[1]})"))
+        found.append(CitationText("Badge, for Markdown", f"[![{safe}]({mark[0]})]({mark[1]})"))
         escaped = [x.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;") for x in (page, picture)]
-        found.append(Text("Badge, for HTML", f'<a href="{escaped[0]}"><img src="{escaped[1]}" alt="{safe}"></a>'))
-    return [*found, *(Text(name, where) for name, where in places.data)]
+        found.append(
+            CitationText("Badge, for HTML", f'<a href="{escaped[0]}"><img src="{escaped[1]}" alt="{safe}"></a>')
+        )
+    return [*found, *(CitationText(name, where) for name, where in places.data)]
 
 
 def bibtex_paper(about: Paper) -> str:
@@ -138,23 +130,18 @@ def bibtex_paper(about: Paper) -> str:
 
 
 def bibtex_record(record: Record, page: str) -> str:
-    """A record as an entry of BibTeX; its authors are those of a submission, for no record names others.
-
-    Args:
-        record: that is cited.
-        page: its address.
-    """
-    part, own = stated(record), record.software.repro
+    """A record as an entry of BibTeX; its authors are those of a submission, for no record names others."""
+    part, own = submission_part(record), record.software.repro
     where = f"commit {record.source.commit}" if record.source.commit else "not in git"
     fields = [
-        ("title", f"{{{_tex(record.claim.id)}}}: {_tex(record.word)}"),
+        ("title", f"{{{_tex(record.claim.id)}}}: {_tex(record.outcome)}"),
         ("author", " and ".join(_name(author) for author in part.authors) if part else ""),
         ("year", record.created[:4]),
         ("howpublished", f"Record of the reproduction test suite Repro{f' {_tex(own)}' if own else ''}"),
         ("note", f"{record.created[:10]}, {_tex(label(record))}, {_tex(where)}, {_tex(record.id)}"),
         ("url", _tex_url(page if page.startswith(("http://", "https://")) else "")),
     ]
-    return _entry(f"repro-{_digits(record)}", fields)
+    return _entry(f"repro-{short_id(record.id)}", fields)
 
 
 def _entry(key: str, fields: Sequence[tuple[str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""Implementations of a paper beside one another, claim by claim: where they differ, and where nothing can be said."""
+"""Implementations of a paper compared claim by claim: where they differ, and where nothing can be said."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from leaderboard.queries import Line, Section
+from leaderboard.board.lines import Line, Section
 
 Relation = Literal["first", "same", "overlap", "apart", "verdict", "version", "silent"]
-"""What a verdict is beside the first one's: the first itself; the same; as it, with intervals that overlap, or do not;
-another outcome; of another version of the claim, so that they are not compared; or there is none of one of them."""
+"""How a verdict compares with the first one's, in this order: the first itself; the same; the same, with intervals that
+overlap or do not; another outcome; on another version of the claim, so not compared; or one of the two is missing."""
 DIFFERENT = ("apart", "verdict")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What one implementation says of a claim, and how that stands to what the first one says."""
+class ComparedClaim:
+    """What one implementation answers to a claim, and how that compares with the first one's answer."""
 
     line: Line | None
     relation: Relation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beside:
+class ClaimComparison:
     """A claim and row with the answers of all implementations that are compared, the first one's first.
 
     Attributes:
@@ -31,7 +31,7 @@ class Beside:
     """
 
     about: Line
-    answers: tuple[Answer, ...]
+    answers: tuple[ComparedClaim, ...]
 
     @property
     def differs(self) -> bool:
@@ -40,26 +40,19 @@ class Beside:
 
 
 def relation(first: Line | None, other: Line | None) -> Relation:
-    """What a line is beside that of the first implementation."""
+    """How a line compares with that of the first implementation."""
     if first is None or other is None:
         return "silent"
     if not other.comparable(first):
         return "version"
     if other.outcome != first.outcome:
         return "verdict"
-    if None in (first.low, first.high, other.low, other.high) or first.unit != other.unit:
+    if first.low is None or first.high is None or other.low is None or other.high is None or first.unit != other.unit:
         return "same"
-    return "apart" if _apart(first, other) else "overlap"
+    return "apart" if first.high < other.low or other.high < first.low else "overlap"
 
 
-def _apart(one: Line, other: Line) -> bool:
-    """Whether two intervals have no number in common; false where there is no interval."""
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return False
-    return one.high < other.low or other.high < one.low
-
-
-def compared(section: Section, names: Sequence[str]) -> list[Beside]:
+def compared(section: Section, names: Sequence[str]) -> list[ClaimComparison]:
     """The claims that any of some implementations answers, in the order of the board.
 
     Args:
@@ -72,6 +65,6 @@ def compared(section: Section, names: Sequence[str]) -> list[Beside]:
     for case in cases:
         lines = [own.get((name, case)) for name in names]
         about = section.reference.get(case) or next(one for one in lines if one is not None)
-        others = (Answer(line=one, relation=relation(lines[0], one)) for one in lines[1:])
-        found.append(Beside(about=about, answers=(Answer(line=lines[0], relation="first"), *others)))
+        others = (ComparedClaim(line=one, relation=relation(lines[0], one)) for one in lines[1:])
+        found.append(ClaimComparison(about=about, answers=(ComparedClaim(line=lines[0], relation="first"), *others)))
     return found

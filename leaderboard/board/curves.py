@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from repro.record import Record, SamplePart
+from leaderboard.board.catalogue import with_row
+from repro.record.record import Record, SamplePart
 
 MOST = 4
 SHORTEST = 3  # points: two make a line of anything
@@ -20,7 +21,6 @@ class Curve:
 
     record: str
     name: str
-    says: str
 
 
 def telling(records: Iterable[Record], most: int = MOST) -> list[Curve]:
@@ -36,8 +36,7 @@ def telling(records: Iterable[Record], most: int = MOST) -> list[Curve]:
         own = {(part.arm, part.measurement) for part in record.samples if is_curve(part)}
         if not own <= seen and len(found) < most:
             seen |= own
-            row = f"[{record.claim.row}]" if record.claim.row else ""
-            found.append(Curve(record=record.id, name=f"{record.claim.name}{row}", says=record.claim.says))
+            found.append(Curve(record=record.id, name=with_row(record.claim.name, record.claim.row)))
     return found
 
 

@@ -1,72 +1,51 @@
-"""From the stores to what the pages show, and beside them what the catalogue has and they have not. No Streamlit."""
+"""Lines of the board: a verdict as people read it, by paper and by implementation."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from leaderboard.catalogue import Catalogue, Stated
-from repro.criterion import Criterion, Equivalent, Higher, Lower, Matches, Ordered
-from repro.paper import Paper, Reported
-from repro.paths import index_url, published_dir, store_dir
-from repro.record import Ratio, Record, SubmissionPart, hardware
-from repro.store import Row, Store, Union
-from repro.text import number
-from repro.tokens import tokens_file
-from repro.verdict import Verdict
-
-if TYPE_CHECKING:
-    import pandas as pd
+from leaderboard.board.catalogue import ListedClaim, StatedClaim, stated
+from repro.claim.finding import Explanation
+from repro.criterion.comparisons import Criterion, Equivalent, Higher, Lower, Matches, Ordered
+from repro.criterion.verdict import Outcome, Verdict
+from repro.numbers import number
+from repro.paper import Paper
+from repro.record.record import Ratio, Record, SubmissionPart, hardware
 
 REFERENCE = "reference"
 TIERS = ("cpu", "gpu", "cluster")
 EVIDENCE = ("exact", "reduced", "original")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
-HISTORY = 50  # records of one claim that its page goes through
 COSTS = 3  # of a submission that the board shows
-Key = tuple[str, str, str, str]
+DIGITS = 16  # of a record's id in an address
+LineKey = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class Line(StatedClaim):
     """One line of the board: the newest record of a claim and an implementation, without its samples.
 
     Attributes:
-        record: id of the record.
-        claim: "key/name", without version and row.
-        outcome: the record's word, or "powerless".
+        outcome: the record's, or powerless where the reference's is; see `weighed`.
         estimate: what the criterion looks at, in `unit`; `low` and `high` are its interval.
         what: what the estimate is, such as "difference".
         n: seeds per arm, or cases of an exact claim.
         values: of an exact claim, what was measured in the unit of the published numbers, in their order.
         rejected: how many of the `controls` sabotaged implementations the criterion rejected.
-        known: the source that shows the claim not to hold, for a finding.
-        digest: hash of what defines the claim.
+        why: of a finding, the paper's words, both settings and the calculation, where the record has them.
         source: hash of the implementation's source.
         division: of a submission: "closed" or "open"; None where the record does not say.
         deviations: how many deviations from the paper the implementation declares.
-        submission: what a submission says of itself; None for the reference, and where the record does not say.
+        submission: what a submission states about itself; None for the reference and where the record does not have it.
         past: why it does not count for today's claim, such as "retired"; "" where it does. See `marked`.
     """
 
     record: str
-    paper: Paper
-    claim: str
-    name: str
-    row: str | None
-    version: int
-    digest: str
-    says: str
-    place: str
-    tier: str
-    evidence: str
-    outcome: str
-    reported: tuple[Reported, ...]
+    outcome: Outcome
     estimate: float | None
     low: float | None
     high: float | None
@@ -79,7 +58,7 @@ class Line:
     reason: str
     rejected: int
     controls: int
-    known: str
+    why: Explanation | None
     implementation: str
     source: str
     division: str | None
@@ -92,14 +71,9 @@ class Line:
     past: str = ""
 
     @property
-    def key(self) -> Key:
+    def key(self) -> LineKey:
         """What makes two records answers to the same question, whatever the claim's version."""
         return (self.paper.key, self.name, self.row or "", self.implementation)
-
-    @property
-    def case(self) -> tuple[str, str]:
-        """The claim and its row, whatever answers it."""
-        return (self.name, self.row or "")
 
     @property
     def is_reference(self) -> bool:
@@ -131,7 +105,7 @@ class Standing:
 
     @property
     def runner(self) -> str:
-        """Who vouches for it: "verified" if all its lines are, "partly verified" if some are, else "self-reported"."""
+        """Who ran it: "verified" if all its lines are, "partly verified" if some are, else "self-reported"."""
         found = {one.runner for one in (*self.lines, *self.outdated)}
         return found.pop() if len(found) == 1 else "partly verified"
 
@@ -162,7 +136,7 @@ class Section:
     lines: tuple[Line, ...]
     standings: tuple[Standing, ...]
     reference: dict[tuple[str, str], Line]
-    absent: tuple[Stated, ...] = ()
+    absent: tuple[ListedClaim, ...] = ()
     known: int = 0
 
     @property
@@ -198,7 +172,7 @@ class Filters:
     tier: tuple[str, ...] = ()
     q: str = ""
 
-    def admits(self, line: Line | Stated) -> bool:
+    def admits(self, line: Line | ListedClaim) -> bool:
         """Whether a line is asked for, or a claim without one; every word of the search text must occur in it."""
         own = line.implementation if isinstance(line, Line) and not line.is_reference else ""
         text = " ".join((line.claim, line.row or "", line.says, line.place, own, line.paper.title, *line.paper.authors))
@@ -211,60 +185,14 @@ class Filters:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """Which lines are fetched; "" admits every one.
-
-    Attributes:
-        implementation: as `label` says it.
-        hardware: as `repro.record.hardware` says it.
-    """
-
-    paper: str = ""
-    implementation: str = ""
-    hardware: str = ""
-
-    def heads(self, store: Store, runner: str | None = None) -> list[Record]:
-        """The newest records of a store that are asked for, in brief."""
-        kind, name = self._named
-        return store.heads(
-            paper=self.paper or None, kind=kind, implementation=name, hardware=self.hardware or None, runner=runner
-        )
-
-    def verified(self, store: Store) -> list[Row]:
-        """The verified records of a store that are asked for; see `Store.verified`."""
-        kind, name = self._named
-        return store.verified(paper=self.paper or None, kind=kind, implementation=name, hardware=self.hardware or None)
-
-    @property
-    def _named(self) -> tuple[str | None, str | None]:
-        kind, _, name = self.implementation.partition(":")
-        return kind or None, name or None
-
-
-def open_stores() -> Union:
-    """The published records and the local store, read as one, as they are now."""
-    return Union((Store(published_dir().parent, read_only=True), Store(store_dir(), index_url(), read_only=True)))
-
-
 def line(record: Record) -> Line:
     """A record as a line of the board."""
     claim, verdict, bounds = record.claim, record.verdict, record.verdict.interval
     own = record.implementation
     return Line(
+        **stated(record.paper, claim),
         record=record.id,
-        paper=record.paper,
-        claim=f"{record.paper.key}/{claim.name}",
-        name=claim.name,
-        row=claim.row,
-        version=claim.version,
-        digest=claim.digest,
-        says=claim.says,
-        place=claim.place,
-        tier=claim.tier,
-        evidence=claim.evidence,
-        outcome="powerless" if record.powerless else record.word,
-        reported=claim.reported,
+        outcome=record.outcome,
         estimate=verdict.estimate,
         low=bounds[0] if bounds else None,
         high=bounds[1] if bounds else None,
@@ -277,12 +205,12 @@ def line(record: Record) -> Line:
         reason=verdict.reason,
         rejected=sum(control.rejected for control in record.controls),
         controls=len(record.controls),
-        known=claim.expected_refuted or "",
+        why=claim.explanation or None,
         implementation=label(record),
         source=own.source,
         division=own.division,
         deviations=own.deviations,
-        submission=stated(record),
+        submission=submission_part(record),
         created=record.created,
         machine=hardware(record),
         commit=(record.source.commit or "")[:10],
@@ -295,16 +223,17 @@ def label(record: Record) -> str:
     return _label(record.implementation.kind, record.implementation.name)
 
 
-def _named(row: Row) -> str:
-    return _label(row.kind, row.implementation)
-
-
 def _label(kind: str, name: str) -> str:
     return kind if kind == REFERENCE else f"{kind}:{name}"
 
 
-def stated(record: Record) -> SubmissionPart | None:
-    """What a submission says of itself; None for all others, and where the record does not say."""
+def short_id(record_id: str) -> str:
+    """The first digits of a record's id, as in addresses and in the name of its file."""
+    return record_id.removeprefix("sha256:")[:DIGITS]
+
+
+def submission_part(record: Record) -> SubmissionPart | None:
+    """What a submission states about itself; None for other implementations and where the record does not have it."""
     found = record.implementation.submission
     return None if found is msgspec.UNSET else found
 
@@ -316,9 +245,9 @@ def unjailed(part: SubmissionPart | None) -> bool:
 
 def weighed(one: Line, reference: Line | None) -> Line:
     """A line in the light of the reference's: where a sabotage gets through the check, no verdict of it counts."""
-    if reference is None or reference.outcome != "powerless" or not one.comparable(reference):
+    if reference is None or reference.outcome is not Outcome.POWERLESS or not one.comparable(reference):
         return one
-    return replace(one, outcome="powerless")
+    return replace(one, outcome=reference.outcome)
 
 
 def main_costs(costs: Sequence[Ratio]) -> list[Ratio]:
@@ -347,282 +276,9 @@ def estimated(rule: Criterion, verdict: Verdict) -> str:
     return {"Holds": "violations", "PowerLaw": "exponent"}.get(type(rule).__name__, "mean")
 
 
-def board(stores: Union, asked: Asked | None = None) -> tuple[Line, ...]:
-    """The newest line of each claim and implementation, of the claim's highest version; in the order of the page."""
-    asked = asked or Asked()
-    lines = _best(stores, asked)
-    every = asked.implementation in ("", REFERENCE) and not asked.hardware
-    reference = lines if every else _best(stores, Asked(paper=asked.paper, implementation=REFERENCE))
-    counted = (weighed(one, reference.get((*key[:3], REFERENCE))) for key, one in lines.items())
-    return tuple(sorted(counted, key=_place_on_page))
-
-
-def _best(stores: Union, asked: Asked) -> dict[Key, Line]:
-    best: dict[Key, tuple[tuple[object, ...], Line]] = {}
-    for store in stores.stores:
-        for vouched, found in _candidates(store, asked):
-            rank = (vouched, found.version, found.created)
-            if found.key not in best or rank > best[found.key][0]:
-                best[found.key] = (rank, found)
-    return _confirmed(stores, asked, {key: found for key, (_, found) in best.items()})
-
-
-def _confirmed(stores: Union, asked: Asked, best: dict[Key, Line]) -> dict[Key, Line]:
-    """The same, with a verified record in place of a newer self-reported one that says the same of the same source.
-
-    So a rerun at home takes no mark away. A record of another source, or with another word, has to earn its own.
-    """
-    open_to = {_said(one): key for key, one in best.items() if one.runner != "verified"}
-    by: dict[Key, tuple[Row, Store]] = {}
-    for store in stores.stores if open_to else ():
-        for row in asked.verified(store):
-            key = open_to.get(_said_by(row))
-            if key and (key not in by or (row.created, row.id) > (by[key][0].created, by[key][0].id)):
-                by[key] = (row, store)
-    for store in stores.stores:
-        found = store.briefs([row.id for row, there in by.values() if there is store])
-        best |= {one.key: one for one in map(line, found)}
-    return best
-
-
-def _said(one: Line) -> tuple[object, ...]:
-    """What a rerun has to agree in with what it verifies; a record's row of the index has the same of its own."""
-    return (*one.key, one.version, one.digest, one.source, one.outcome)
-
-
-def _said_by(row: Row) -> tuple[object, ...]:
-    outcome = "powerless" if row.powerless else row.word
-    return (row.paper, row.name, row.row or "", _named(row), row.version, row.digest, row.source, outcome)
-
-
-def quarantines(store: Store) -> bool:
-    """Whether a store takes records from others, so that only the verified ones in it stand beside published ones."""
-    return tokens_file(store.root).exists()
-
-
-def _candidates(store: Store, asked: Asked) -> Iterator[tuple[bool, Line]]:
-    """The newest lines of a store, and whether each is vouched for.
-
-    What others sent in stands in quarantine: however new it is, it takes no line's place that the project vouches for.
-    """
-    if not quarantines(store):
-        yield from ((True, line(record)) for record in asked.heads(store))
-        return
-    for runner in ("self-reported", "verified"):
-        yield from ((runner == "verified", line(record)) for record in asked.heads(store, runner))
-
-
-def sections(lines: Iterable[Line], shown: Iterable[Line] | None = None) -> list[Section]:
-    """Lines by paper, for the papers of which something is shown.
-
-    The paper's facts are those of the reference's newest record, so that no submission changes them.
-
-    Args:
-        lines: the whole board.
-        shown: those that are asked for; None for all.
-    """
-    every, asked = _by_paper(lines), None if shown is None else _by_paper(shown)
-    return [
-        _section(found, found if asked is None else asked[key])
-        for key, found in every.items()
-        if asked is None or key in asked
-    ]
-
-
-def complete(
-    found: Iterable[Section],
-    lines: Iterable[Line],
-    catalogue: Catalogue,
-    admits: Callable[[Stated], bool] = lambda _: True,
-) -> list[Section]:
-    """Sections with the claims that nobody has run, and with the papers of which there is no record at all.
-
-    Args:
-        found: papers with what is asked for of their lines.
-        lines: the whole board, or the reference's lines of it.
-        catalogue: the claims of today.
-        admits: which of the claims without a record are asked for.
-    """
-    own, absent = {one.paper.key: one for one in found}, dict[str, list[Stated]]()
-    for one in catalogue.missing((x.paper.key, *x.case) for x in lines if x.is_reference):
-        if admits(one):
-            absent.setdefault(one.paper.key, []).append(one)
-    known = Counter(key for key, _, _ in catalogue.claims)
-    return [
-        replace(
-            own.get(key) or Section(paper=catalogue.papers[key], lines=(), standings=(), reference={}),
-            absent=tuple(sorted(absent.get(key, ()), key=_place_on_page)),
-            known=known[key],
-        )
-        for key in sorted(own.keys() | absent.keys())
-    ]
-
-
-def marked(lines: Iterable[Line], catalogue: Catalogue) -> tuple[Line, ...]:
-    """Lines, those of claims that have changed or gone since then with a word on that."""
-    found = ((one, catalogue.past((one.paper.key, *one.case), one.version, one.digest)) for one in lines)
-    return tuple(replace(one, past=past) if past else one for one, past in found)
-
-
-def _by_paper(lines: Iterable[Line]) -> dict[str, list[Line]]:
-    grouped: dict[str, list[Line]] = {}
-    for one in lines:
-        grouped.setdefault(one.paper.key, []).append(one)
-    return grouped
-
-
-def _section(every: list[Line], shown: list[Line]) -> Section:
-    """A paper with all its lines and those that are asked for."""
-    reference = {one.case: one for one in every if one.is_reference}
-    own, asked = _by_name(every), _by_name(shown)
-    present = own.keys() & (asked.keys() | {REFERENCE})
-    ordered = sorted(present, key=lambda name: (name != REFERENCE, name.casefold(), name))
-    return Section(
-        paper=max(every, key=lambda one: (one.is_reference, one.created)).paper,
-        lines=tuple(shown),
-        standings=tuple(_standing(own[name], asked.get(name, []), reference) for name in ordered),
-        reference=reference,
-    )
-
-
-def _by_name(lines: Iterable[Line]) -> dict[str, list[Line]]:
-    grouped: dict[str, list[Line]] = {}
-    for one in lines:
-        grouped.setdefault(one.implementation, []).append(one)
-    return grouped
-
-
-def _standing(own: list[Line], shown: list[Line], reference: dict[tuple[str, str], Line]) -> Standing:
-    answered = {one.case for one in own}
-    return Standing(
-        newest=max(own, key=lambda one: one.created),
-        lines=tuple(one for one in own if one.comparable(reference.get(one.case))),
-        outdated=tuple(one for one in own if not one.comparable(reference.get(one.case))),
-        unanswered=tuple(one for case, one in reference.items() if case not in answered),
-        shown=tuple(shown),
-    )
-
-
-def implementations(stores: Union, paper: str = "") -> list[str]:
-    """What implementations of a paper, or of any, are called: the reference, then the submissions by name."""
-    names = stores.distinct("implementation", paper=paper or None, kind="submission")
-    return [REFERENCE, *(f"submission:{name}" for name in sorted(names, key=str.casefold))]
-
-
-def counts(lines: Iterable[Line]) -> Counter[str]:
+def counts(lines: Iterable[Line]) -> Counter[Outcome]:
     """How many lines have each outcome."""
     return Counter(one.outcome for one in lines)
-
-
-def history(
-    stores: Union, claim: str, row: str | None, implementation: str = REFERENCE, digits: str = ""
-) -> list[Record]:
-    """The records of a claim "key/name" and row, of every version and implementation, the newest first.
-
-    Where there are many, the older ones are left out, but the newest of the reference, that of `implementation`, and
-    the record whose hash begins with `digits` are kept.
-    """
-    key, _, name = claim.partition("/")
-    rows = [found for found in stores.rows(paper=key, name=name) if found.row == row]
-    rows.sort(key=lambda found: (found.version, found.created), reverse=True)
-    newest = {_named(found): found.id for found in reversed(rows)}
-    always = {newest.get(REFERENCE), newest.get(implementation)}
-    asked = f"sha256:{digits}" if digits else None
-    kept = [
-        found
-        for i, found in enumerate(rows)
-        if i < HISTORY or found.id in always or (asked and found.id.startswith(asked))
-    ]
-    return [stores.get(found.id) for found in kept]
-
-
-def extent(stores: Union, claim: str, row: str | None) -> tuple[int, int]:
-    """How many records a claim "key/name" and row has, of every version and implementation, and its highest version."""
-    key, _, name = claim.partition("/")
-    versions = [found.version for found in stores.rows(paper=key, name=name) if found.row == row]
-    return len(versions), max(versions, default=0)
-
-
-def reference_of(records: Iterable[Record]) -> Record | None:
-    """The first of a claim's records that is the reference's."""
-    return next((record for record in records if label(record) == REFERENCE), None)
-
-
-def rows_of(stores: Union, claim: str) -> list[str]:
-    """The rows that a claim "key/name" has records of."""
-    key, _, name = claim.partition("/")
-    return sorted({found.row for found in stores.rows(paper=key, name=name) if found.row}, key=natural)
-
-
-def problems(stores: Union) -> list[tuple[str, str]]:
-    """Files that are not records: (file, what is wrong with it)."""
-    return [(problem.path, problem.reason) for problem in stores.problems()]
-
-
-def table(lines: Sequence[Line]) -> pd.DataFrame:
-    """Lines as a frame, one column a field, for downloads."""
-    import pandas as pd
-
-    flat = [
-        {
-            "paper": one.paper.key,
-            "claim": one.claim,
-            "row": one.row or "",
-            "version": one.version,
-            "statement": one.says,
-            "place": one.place,
-            "verdict": one.outcome,
-            "evidence": one.evidence,
-            "tier": one.tier,
-            "published": "; ".join(f"{r.value:g} {r.unit} ({r.place})" for r in one.reported),
-            "estimate": one.estimate,
-            "low": one.low,
-            "high": one.high,
-            "unit": one.unit,
-            "n": one.n,
-            "controls_rejected": one.rejected,
-            "controls": one.controls,
-            "implementation": one.implementation,
-            "division": one.division or "",
-            "runner": one.runner,
-            "created": one.created,
-            "machine": one.machine,
-            "commit": one.commit,
-            "record": one.record,
-        }
-        for one in lines
-    ]
-    return pd.DataFrame(flat)
-
-
-def as_json(lines: Sequence[Line]) -> str:
-    """Lines as a JSON array of objects, one key a column of `table`; null where there is no number."""
-    rows = table(lines).astype(object)
-    return msgspec.json.encode(rows.where(rows.notna(), None).to_dict(orient="records")).decode()
-
-
-def csv(lines: Sequence[Line]) -> str:
-    """Lines as CSV; a cell that a spreadsheet would run as a formula is quoted with an apostrophe."""
-    frame = table(lines)
-    for column in frame.select_dtypes(exclude="number"):
-        frame[column] = [cell(value) if isinstance(value, str) else value for value in frame[column]]
-    return frame.to_csv(index=False)
-
-
-def cell(text: str) -> str:
-    """A text as a cell of CSV: one that a spreadsheet would run as a formula gets an apostrophe."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def _place_on_page(one: Line | Stated) -> tuple[object, ...]:
-    return (
-        one.paper.key,
-        EVIDENCE.index(one.evidence),
-        TIERS.index(one.tier),
-        one.name,
-        natural(one.row or ""),
-        one.implementation if isinstance(one, Line) else "",
-    )
 
 
 def natural(text: str) -> tuple[object, ...]:

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from leaderboard.queries import Line, Section, Standing, counts, main_costs
-from repro.criterion import AtLeast, AtMost, Criterion, Equivalent, Higher, Lower, Matches
-from repro.record import Ratio
+from leaderboard.board.lines import Line, Section, Standing, counts, main_costs
+from repro.criterion.comparisons import AtLeast, AtMost, Criterion, Equivalent, Higher, Lower, Matches
+from repro.criterion.verdict import Outcome
+from repro.record.record import Ratio
 
-GOOD = ("reproduced", "supported", "finding")
-"""Outcomes that are as the literature has them: a claim that holds, or one that is known not to hold and does not."""
 LARGEST = 1e9  # times the reference's: no run costs that, but what a record states is anybody's
 Way = Literal["low", "high", "near"]
 
@@ -40,13 +39,11 @@ def aim(rule: Criterion) -> Aim | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quality:
+class QualityAxis:
     """What implementations of a paper are compared by.
 
     Attributes:
         name: as people choose it, and as it stands in an address: a share of claims, or a claim with its row.
-        title: for the axis.
-        says: exactly what it is.
         better: whether a larger value is.
     """
 
@@ -56,13 +53,13 @@ class Quality:
     better: bool = True
 
 
-ALL = Quality(
+ALL = QualityAxis(
     name="share of all claims",
     title="claims judged as expected (% of all)",
     says="the share of the paper's claims that hold on it (or do not, where they are known not to); a claim that it "
     "does not answer counts as one that does not hold",
 )
-ANSWERED = Quality(
+ANSWERED = QualityAxis(
     name="share of the claims it answers",
     title="claims judged as expected (% of those answered)",
     says="the share of the claims that it answers that hold on it (or do not, where they are known not to); an "
@@ -90,22 +87,17 @@ class Contender:
         return self.quality is not None and self.cost is not None
 
 
-def of_claim(line: Line, wanted: Aim) -> Quality:
+def of_claim(line: Line, wanted: Aim) -> QualityAxis:
     """The estimate of a claim as a quality."""
-    name = case_name(line)
+    name = line.short
     what = f"distance of the {line.what} from {wanted.to:g}" if wanted.way == "near" and wanted.to else line.what
     unit = "" if line.unit in ("1", "") else f" ({line.unit})"
-    return Quality(
+    return QualityAxis(
         name=name,
         title=f"{name}: {what}{unit}",
         says=f"the {what} that {name} is judged by, {wanted.says()}",
         better=wanted.way == "high",
     )
-
-
-def case_name(line: Line) -> str:
-    """A claim and its row as they stand in an address."""
-    return f"{line.name}[{line.row}]" if line.row else line.name
 
 
 def costs_of(section: Section) -> list[str]:
@@ -127,17 +119,13 @@ def _costs(standing: Standing) -> tuple[Ratio, ...]:
 
 
 def contenders(
-    section: Section, standings: Iterable[Standing], what: str, quality: Quality, aims: Mapping[tuple[str, str], Aim]
+    section: Section,
+    standings: Iterable[Standing],
+    what: str,
+    quality: QualityAxis,
+    aims: Mapping[tuple[str, str], Aim],
 ) -> list[Contender]:
-    """Implementations with their quality and cost.
-
-    Args:
-        section: the paper.
-        standings: those that are asked for.
-        what: which cost.
-        quality: which quality.
-        aims: what makes the estimates of claims better.
-    """
+    """Implementations with the quality and the cost that are asked for; `aims` says what makes estimates better."""
     made = []
     for one in standings:
         value, of = _share(one, section, quality) if quality in (ALL, ANSWERED) else _estimate(one, quality, aims)
@@ -145,17 +133,17 @@ def contenders(
     return made
 
 
-def _share(one: Standing, section: Section, quality: Quality) -> tuple[float | None, str]:
+def _share(one: Standing, section: Section, quality: QualityAxis) -> tuple[float | None, str]:
     """The share of claims judged as expected; claims whose check proves nothing count neither way."""
-    useless = {case for case, line in section.reference.items() if line.outcome == "powerless"}
+    useless = {case for case, line in section.reference.items() if line.outcome is Outcome.POWERLESS}
     tally = counts(line for line in one.lines if line.case not in useless)
-    good, answered = sum(tally[name] for name in GOOD), sum(tally.values())
+    good, answered = sum(tally[outcome] for outcome in tally if outcome.passes), sum(tally.values())
     total = len(section.reference) - len(useless) if quality is ALL and section.reference else answered
     return (100 * good / total if total else None), f"{good} of {total} claims"
 
 
-def _estimate(one: Standing, quality: Quality, aims: Mapping[tuple[str, str], Aim]) -> tuple[float | None, str]:
-    line = next((line for line in one.lines if case_name(line) == quality.name), None)
+def _estimate(one: Standing, quality: QualityAxis, aims: Mapping[tuple[str, str], Aim]) -> tuple[float | None, str]:
+    line = next((line for line in one.lines if line.short == quality.name), None)
     if line is None or line.estimate is None or line.case not in aims:
         return None, "not answered" if line is None else "no finite number"
     wanted = aims[line.case]
@@ -163,7 +151,7 @@ def _estimate(one: Standing, quality: Quality, aims: Mapping[tuple[str, str], Ai
     return value, f"{line.outcome}, n = {line.n}"
 
 
-def front(found: Sequence[Contender], quality: Quality) -> list[Contender]:
+def front(found: Sequence[Contender], quality: QualityAxis) -> list[Contender]:
     """Those that no other one beats in quality or cost without losing in the other; the cheapest first."""
     sign = 1 if quality.better else -1
     placed = [

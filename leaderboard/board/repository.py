@@ -1,4 +1,4 @@
-"""What pages show of the repository beside its records: calibrations, and the deviations of references."""
+"""What pages show of the repository apart from its records: calibrations, and the deviations of references."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import msgspec
 
-from repro.machine import source
+from repro.code_digest import deviations as listed
+from repro.code_digest import header
+from repro.machine.environment import source
 from repro.paths import project_root
-from repro.record import Record
-from repro.source import deviations as listed
-from repro.source import header
+from repro.record.record import Record
 
 
-class Rate(msgspec.Struct, frozen=True):
+class CalibratedRate(msgspec.Struct, frozen=True):
     """How often something happened on fresh seeds, with its 95 % interval."""
 
     hits: int
@@ -22,25 +22,30 @@ class Rate(msgspec.Struct, frozen=True):
     high: float
 
 
-class Calibration(msgspec.Struct, frozen=True):
+class CalibrationSummary(msgspec.Struct, frozen=True):
     """What the page of a claim shows of its calibration; the file holds more."""
 
     digest: str
     created: str
-    passed: Rate
-    rejected: dict[str, Rate]
+    passed: CalibratedRate
+    rejected: dict[str, CalibratedRate]
 
 
-def calibration(record: Record, root: Path | None = None) -> tuple[Calibration | None, str]:
-    """The calibration kept for a record's claim, and what is wrong with the file if it cannot be read."""
-    path = (root or project_root()) / "claims" / "calibration" / f"{record.paper.key}.json"
+def calibrations(paper: str, root: Path | None = None) -> tuple[dict[str, CalibrationSummary], str]:
+    """All calibrations that are kept for a paper, by id of the claim, and what is wrong with the file."""
+    path = (root or project_root()) / "claims" / "calibration" / f"{paper}.json"
     try:
-        raw = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw]).get(record.claim.id)
-        return (msgspec.json.decode(raw, type=Calibration) if raw is not None else None), ""
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, CalibrationSummary]), ""
     except FileNotFoundError:
-        return None, ""
+        return {}, ""
     except (OSError, msgspec.MsgspecError) as error:
-        return None, f"{path.name} cannot be read: {error}"
+        return {}, f"{path.name} cannot be read: {error}"
+
+
+def calibration(record: Record, root: Path | None = None) -> tuple[CalibrationSummary | None, str]:
+    """The calibration kept for a record's claim, and what is wrong with the file if it cannot be read."""
+    found, trouble = calibrations(record.paper.key, root)
+    return found.get(record.claim.id), trouble
 
 
 def commit(root: Path | None = None) -> str:

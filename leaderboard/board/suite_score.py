@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import msgspec.toml
 
-from leaderboard.queries import REFERENCE, Line
-from leaderboard.repository import Calibration, Rate
-from leaderboard.vouched import reference_rows
-from repro.paths import project_root, published_dir
-from repro.record import Record
-from repro.statistics import clopper_pearson
-from repro.store import Row, Store, Union
+from leaderboard.board.lines import REFERENCE, Line
+from leaderboard.board.queries import endorsed
+from leaderboard.board.repository import CalibratedRate, CalibrationSummary
+from repro.criterion.statistics import clopper_pearson
+from repro.paths import published_dir
+from repro.record.record import Record
+from repro.record.store import MergedStore, Row
 
-NOTED = Path(__file__).with_name("slips.toml")
+NOTES = Path(__file__).parents[1] / "escaped_controls.toml"
 FLAGGED = 50  # records for review that are listed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slip:
-    """A sabotage that got through the check of a claim.
+class EscapedControl:
+    """A control that a claim accepted.
 
     Attributes:
         claim: "key/name", with `row` and `version` as they stood then.
-        says: what was wrong with the implementation that got through.
+        says: what is wrong with that implementation.
         record: id of the first record that shows it, made at `since`.
         fixed: id of the first later record in which the sabotage was rejected, made at `ended` under `fixed_version`;
             "" where there is none.
@@ -49,19 +49,20 @@ class Slip:
 
     @property
     def open(self) -> bool:
-        """Whether it still gets through."""
+        """Whether the claim still accepts it."""
         return not self.fixed and not self.dropped
 
 
-class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong with a claim and is in no record, from `slips.toml`.
+class EscapeNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong with a claim and is in no record, from `escaped_controls.toml`.
 
     Attributes:
-        date: of the commit that mended it.
+        date: of the commit that fixed it.
         claim: "key/name", or the key of a paper.
         version: of the claim, as it was then.
         found: how it was found; "" where that is not written down.
-        commit: that mended it, in seven digits.
+        fix: what fixed it.
+        commit: that fixed it, in seven digits.
         source: where this is known from.
     """
 
@@ -70,7 +71,7 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     what: str
     found: str
-    mended: str
+    fix: str
     commit: str
     source: str
 
@@ -85,7 +86,7 @@ class Checked:
     """
 
     line: Line
-    found: Calibration | None = None
+    found: CalibrationSummary | None = None
     why: str = ""
     stale: bool = False
 
@@ -95,44 +96,40 @@ class History:
     """What only the history of the records shows, and which of them are published.
 
     Attributes:
-        slips: sabotages that got through, those that still do first.
+        escaped: controls that a claim accepted, those that it still accepts first.
         flagged: the newest records that a person should look at.
         flags: how many there are.
         published: ids of the reference's records that lie in the repository.
     """
 
-    slips: tuple[Slip, ...]
+    escaped: tuple[EscapedControl, ...]
     flagged: tuple[Row, ...]
     flags: int
     published: frozenset[str] = frozenset()
 
 
-def history(stores: Union) -> History:
-    """Ask the index for what is flagged, and open the records of claims that a sabotage ever got through.
+def history(stores: MergedStore) -> History:
+    """Ask the index for what is flagged, and open the records of the claims that ever accepted a control.
 
     What others sent to a shared board, and nobody has verified, cannot make the suite look worse than it is.
     """
-    pierced = {_case(row) for row in reference_rows(stores, powerless=True)}
-    named = sorted({(paper, name) for paper, name, _ in pierced})
-    ordered = [row for one in named for row in reference_rows(stores, *one) if _case(row) in pierced]
+    accepting = {_case(row) for row in endorsed(stores, powerless=True)}
+    named = sorted({(paper, name) for paper, name, _ in accepting})
+    ordered = [row for one in named for row in endorsed(stores, *one) if _case(row) in accepting]
     newest = {row.id: row for store in stores.stores for row in store.flagged(FLAGGED)}
+    ours = [store for store in stores.stores if store.root == published_dir().parent]
     flagged = sorted(newest.values(), key=lambda row: (row.created, row.id), reverse=True)
     return History(
-        slips=tuple(slips(stores.get(row.id) for row in ordered)),
+        escaped=tuple(escaped_controls(stores.get(row.id) for row in ordered)),
         flagged=tuple(flagged[:FLAGGED]),
         flags=len({name for store in stores.stores for name in store.flags()}),
-        published=frozenset(row.id for store in _repository(stores) for row in store.rows(kind=REFERENCE)),
+        published=frozenset(row.id for store in ours for row in store.rows(kind=REFERENCE)),
     )
 
 
-def _repository(stores: Union) -> list[Store]:
-    """Those of the stores that are the repository's."""
-    return [store for store in stores.stores if store.root == published_dir().parent]
-
-
-def noted(path: Path | None = None) -> list[Noted]:
-    """What is kept by hand in `slips.toml`, the newest first."""
-    found = msgspec.toml.decode((path or NOTED).read_bytes(), type=dict[str, list[Noted]])["slip"]
+def escape_notes(path: Path | None = None) -> list[EscapeNote]:
+    """What is kept by hand in `escaped_controls.toml`, the newest first."""
+    found = msgspec.toml.decode((path or NOTES).read_bytes(), type=dict[str, list[EscapeNote]])["escaped"]
     return sorted(found, key=lambda one: one.date, reverse=True)
 
 
@@ -140,27 +137,27 @@ def _case(row: Row) -> tuple[str, str, str | None]:
     return (row.paper, row.name, row.row)
 
 
-def slips(records: Iterable[Record]) -> list[Slip]:
-    """The sabotages that got through, from the reference's records of any number of claims, the oldest first."""
+def escaped_controls(records: Iterable[Record]) -> list[EscapedControl]:
+    """The controls that were accepted, from the reference's records of any number of claims, the oldest first."""
     grouped: dict[tuple[str, str | None], list[Record]] = {}
     for record in records:
         grouped.setdefault((f"{record.paper.key}/{record.claim.name}", record.claim.row), []).append(record)
-    found = [slip for (claim, _), of in grouped.items() for slip in _slips(claim, of)]
-    return sorted(found, key=lambda slip: (not slip.open, slip.since, slip.claim, slip.row or "", slip.control))
+    found = [one for (claim, _), of in grouped.items() for one in _escaped(claim, of)]
+    return sorted(found, key=lambda one: (not one.open, one.since, one.claim, one.row or "", one.control))
 
 
-def _slips(claim: str, records: Sequence[Record]) -> list[Slip]:
+def _escaped(claim: str, records: Sequence[Record]) -> list[EscapedControl]:
     """Those of one claim, whose records are ordered by age; a record without controls says nothing."""
-    going: dict[str, Slip] = {}
-    over: list[Slip] = []
+    going: dict[str, EscapedControl] = {}
+    over: list[EscapedControl] = []
     for record in (one for one in records if one.controls):
         for control in record.controls:
             earlier = going.get(control.name)
             if control.rejected and earlier:
                 changes = {"fixed": record.id, "ended": record.created, "fixed_version": record.claim.version}
-                over.append(_changed(going.pop(control.name), **changes))
+                over.append(replace(going.pop(control.name), **changes))
             elif not control.rejected and not earlier:
-                going[control.name] = Slip(
+                going[control.name] = EscapedControl(
                     claim=claim,
                     row=record.claim.row,
                     version=record.claim.version,
@@ -170,30 +167,15 @@ def _slips(claim: str, records: Sequence[Record]) -> list[Slip]:
                     since=record.created,
                 )
     tried = {control.name for control in next((r for r in reversed(records) if r.controls), records[-1]).controls}
-    return [*over, *(_changed(slip, dropped=name not in tried) for name, slip in going.items())]
+    return [*over, *(replace(one, dropped=name not in tried) for name, one in going.items())]
 
 
-def _changed(slip: Slip, **changes: object) -> Slip:
-    return Slip(**(vars(slip) | changes))  # type: ignore[arg-type] -- fields of its own
-
-
-def calibrations(paper: str, root: Path | None = None) -> tuple[dict[str, Calibration], str]:
-    """All calibrations that are kept for a paper, by id of the claim, and what is wrong with the file."""
-    path = (root or project_root()) / "claims" / "calibration" / f"{paper}.json"
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Calibration]), ""
-    except FileNotFoundError:
-        return {}, ""
-    except (OSError, msgspec.MsgspecError) as error:
-        return {}, f"{path.name} cannot be read: {error}"
-
-
-def checked(lines: Iterable[Line], kept: Mapping[str, Calibration]) -> list[Checked]:
+def checked(lines: Iterable[Line], kept: Mapping[str, CalibrationSummary]) -> list[Checked]:
     """The reference's claims, each with its calibration or the reason why it has none."""
-    return [_checked(one, kept.get(claim_id(one))) for one in lines if one.is_reference]
+    return [_checked(one, kept.get(one.id)) for one in lines if one.is_reference]
 
 
-def _checked(one: Line, found: Calibration | None) -> Checked:
+def _checked(one: Line, found: CalibrationSummary | None) -> Checked:
     if found is None:
         return Checked(line=one, why=_why_not(one))
     return Checked(line=one, found=found, stale=found.digest != one.digest)
@@ -207,24 +189,19 @@ def _why_not(one: Line) -> str:
     return "not calibrated yet"
 
 
-def claim_id(one: Line) -> str:
-    """The id of a line's claim, as records state it."""
-    return f"{one.claim}@{one.version}" + (f"[{one.row}]" if one.row is not None else "")
-
-
-def missed(passed: Rate) -> Rate:
+def missed(passed: CalibratedRate) -> CalibratedRate:
     """How often the reference did not get the expected verdict, from how often it did."""
-    return Rate(passed.of - passed.hits, passed.of, 1 - passed.high, 1 - passed.low)
+    return CalibratedRate(passed.of - passed.hits, passed.of, 1 - passed.high, 1 - passed.low)
 
 
-def pooled(rates: Iterable[Rate]) -> Rate:
+def pooled(rates: Iterable[CalibratedRate]) -> CalibratedRate:
     """All repeats taken together, with a 95 % Clopper-Pearson interval as if they were independent."""
     found = list(rates)
     hits, of = sum(rate.hits for rate in found), sum(rate.of for rate in found)
     low, high = clopper_pearson(hits, of)
-    return Rate(hits, of, low, high)
+    return CalibratedRate(hits, of, low, high)
 
 
-def current(found: Iterable[Checked]) -> list[Calibration]:
+def current(found: Iterable[Checked]) -> list[CalibrationSummary]:
     """The calibrations that are of the claims as they stand."""
     return [one.found for one in found if one.found is not None and not one.stale]

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from leaderboard.queries import label
-from leaderboard.vouched import reference_rows
+from leaderboard.board.catalogue import StatedClaim, stated, with_row
+from leaderboard.board.lines import label
+from leaderboard.board.queries import endorsed
 from repro.errors import ReproError
-from repro.record import Record, TrialPart
-from repro.store import Row, Union
-from repro.telemetry import Series, unpack
+from repro.machine.telemetry import Series, unpack
+from repro.record.record import Record, TrialPart
+from repro.record.store import MergedStore, Row
 
 OPENED = 400  # records that the overview of a paper goes through
 DRAWN = 24  # trials that a chart begins with
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
-    """The trials of one arm of a claim, each counted once.
+class TrialUsage:
+    """What trials used together, each counted once.
 
     Attributes:
         cached: how many came from the cache, so that their usage was measured earlier.
+        peak_bytes: the most memory that the process of any trial held.
+        gpu_peak_bytes: the most GPU memory of any trial; None where none used a GPU.
     """
 
-    name: str
     trials: int
     cached: int
     wall_s: float
@@ -34,12 +37,17 @@ class Arm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class ArmUsage(TrialUsage):
+    """What the trials of one arm of a claim used."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordCost(StatedClaim, TrialUsage):
     """What the trials of one record used.
 
     Attributes:
-        record: its id.
-        claim: "key/name".
         machine: what ran it: the GPU, or the processor.
         energy_j: joules of all trials; None unless every one was measured.
         energy_says: how they were measured, or why not.
@@ -47,53 +55,18 @@ class Cost:
     """
 
     record: str
-    claim: str
-    name: str
-    row: str | None
-    version: int
-    tier: str
     implementation: str
     created: str
     machine: str
-    arms: tuple[Arm, ...]
+    arms: tuple[ArmUsage, ...]
     energy_j: float | None
     energy_says: str
     sampled: int
 
     @property
-    def case(self) -> str:
-        """The claim and its row, as the chooser names them."""
-        return f"{self.claim}[{self.row}]" if self.row is not None else self.claim
-
-    @property
-    def short(self) -> str:
-        """The same without the paper."""
-        return f"{self.name}[{self.row}]" if self.row is not None else self.name
-
-    @property
-    def trials(self) -> int:
-        """How many different trials."""
-        return sum(arm.trials for arm in self.arms)
-
-    @property
-    def wall_s(self) -> float:
-        """Seconds of all trials together."""
-        return sum(arm.wall_s for arm in self.arms)
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU seconds of all trials together."""
-        return sum(arm.cpu_s for arm in self.arms)
-
-    @property
-    def peak_bytes(self) -> int:
-        """The most memory that the process of any trial held."""
-        return max((arm.peak_bytes for arm in self.arms), default=0)
-
-    @property
-    def gpu_peak_bytes(self) -> int | None:
-        """The most GPU memory of any trial; None where none used a GPU."""
-        return max((arm.gpu_peak_bytes for arm in self.arms if arm.gpu_peak_bytes is not None), default=None)
+    def full(self) -> str:
+        """The paper, the claim and its row, as the chooser names them."""
+        return with_row(self.claim, self.row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,22 +102,20 @@ def _machine(cpu: str, gpu: str | None, tier: str) -> str:
     return gpu if gpu and tier != "cpu" else cpu
 
 
-def cost(record: Record) -> Cost:
+def cost(record: Record) -> RecordCost:
     """What the trials of a record used; trials that stand in it twice count once."""
     trials = _once(record)
     energies = [trial.usage.energy_j for trial in trials if trial.usage.energy_j is not None]
+    arms = dict.fromkeys(trial.arm for trial in trials)
     whole = bool(trials) and len(energies) == len(trials)
-    return Cost(
+    return RecordCost(
+        **stated(record.paper, record.claim),
         record=record.id,
-        claim=f"{record.paper.key}/{record.claim.name}",
-        name=record.claim.name,
-        row=record.claim.row,
-        version=record.claim.version,
-        tier=record.claim.tier,
         implementation=label(record),
         created=record.created,
         machine=machine(record),
-        arms=tuple(_arm(name, [t for t in trials if t.arm == name]) for name in dict.fromkeys(t.arm for t in trials)),
+        **_usage(trials),
+        arms=tuple(ArmUsage(name=name, **_usage([t for t in trials if t.arm == name])) for name in arms),
         energy_j=sum(energies) if whole else None,
         energy_says=_energy(trials, len(energies)),
         sampled=sum(trial.usage.series is not None for trial in trials),
@@ -159,17 +130,18 @@ def _once(record: Record) -> list[TrialPart]:
     return list(found.values())
 
 
-def _arm(name: str, trials: Sequence[TrialPart]) -> Arm:
-    peaks = [trial.usage.gpu_peak_bytes for trial in trials if trial.usage.gpu_peak_bytes is not None]
-    return Arm(
-        name=name,
-        trials=len(trials),
-        cached=sum(trial.cached for trial in trials),
-        wall_s=sum(trial.usage.wall_s for trial in trials),
-        cpu_s=sum(trial.usage.cpu_s for trial in trials),
-        peak_bytes=max(trial.usage.peak_rss_bytes for trial in trials),
-        gpu_peak_bytes=max(peaks, default=None),
-    )
+def _usage(trials: Sequence[TrialPart]) -> dict[str, Any]:
+    """The fields of `TrialUsage`."""
+    used = [trial.usage for trial in trials]
+    peaks = [one.gpu_peak_bytes for one in used if one.gpu_peak_bytes is not None]
+    return {
+        "trials": len(trials),
+        "cached": sum(trial.cached for trial in trials),
+        "wall_s": sum(one.wall_s for one in used),
+        "cpu_s": sum(one.cpu_s for one in used),
+        "peak_bytes": max((one.peak_rss_bytes for one in used), default=0),
+        "gpu_peak_bytes": max(peaks, default=None),
+    }
 
 
 def _energy(trials: Sequence[TrialPart], measured: int) -> str:
@@ -186,24 +158,24 @@ def _energy(trials: Sequence[TrialPart], measured: int) -> str:
     return f"measured in {measured} of {len(trials)} trials only: {reasons}"
 
 
-def costs(stores: Union, paper: str) -> tuple[Cost, ...]:
+def costs(stores: MergedStore, paper: str) -> tuple[RecordCost, ...]:
     """The newest record of each claim of a paper on each machine, of the reference, the longest-running claim first."""
     best: dict[tuple[str, str | None, str], Row] = {}
-    for row in sorted(reference_rows(stores, paper), key=lambda row: (row.version, row.created, row.id)):
+    for row in sorted(endorsed(stores, paper), key=lambda row: (row.version, row.created, row.id)):
         best[row.name, row.row, _machine(row.machine, row.gpu, row.tier)] = row
     rows = sorted(best.values(), key=lambda row: -row.wall_s)[:OPENED]
     return tuple(cost(stores.get(row.id)) for row in rows)
 
 
-def shown(found: Iterable[Cost], on: str = "") -> list[Cost]:
+def shown(found: Iterable[RecordCost], on: str = "") -> list[RecordCost]:
     """One for each claim: the newest of its highest version, on one machine or on whichever it was."""
-    best: dict[str, Cost] = {}
+    best: dict[str, RecordCost] = {}
     for one in found:
-        seen = best.get(one.case)
+        seen = best.get(one.full)
         newer = seen is None or (one.version, one.created) > (seen.version, seen.created)
         if newer and on in ("", one.machine):
-            best[one.case] = one
-    return sorted(best.values(), key=lambda one: (-one.wall_s, one.case))
+            best[one.full] = one
+    return sorted(best.values(), key=lambda one: (-one.wall_s, one.full))
 
 
 def traces(record: Record) -> Traces:
@@ -237,7 +209,6 @@ class Gauge:
     """One column of the series as people read it.
 
     Attributes:
-        read: the column.
         scale: what its numbers are multiplied by to be in `unit`.
         zero: whether a chart of it begins at zero.
     """

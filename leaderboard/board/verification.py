@@ -6,26 +6,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from repro.criterion import AllOf, Criterion, Entry
+from repro.criterion.comparisons import AllOf, Criterion, Entry
+from repro.criterion.measurement import Sample
+from repro.criterion.verdict import Outcome, Verdict, powerless, rejects
 from repro.errors import ReproError
-from repro.measurement import Sample
-from repro.record import Record, as_sample, decode, file_name
-from repro.store import Union
-from repro.text import number
-from repro.verdict import Verdict, word
+from repro.numbers import number
+from repro.record.record import Record, as_sample, decode, file_name
+from repro.record.store import MergedStore
 
 CLOSE = 1e-6  # of a number: other versions of the libraries round differently
 COMPARED = ("estimate", "bound", "level", "p", "detectable")
 
 
 @dataclass(frozen=True)
-class Check:
+class VerificationCheck:
     """One thing that was checked.
 
     Attributes:
-        name: what.
         agreed: whether it is as the record says; None where the record does not hold enough to tell.
-        says: what was found.
     """
 
     name: str
@@ -33,7 +31,7 @@ class Check:
     says: str
 
 
-def stored(stores: Union, record: Record) -> bytes | None:
+def stored(stores: MergedStore, record: Record) -> bytes | None:
     """The bytes of a record's file as they lie on the disk now; None if none of the stores has such a file.
 
     Raises:
@@ -49,7 +47,7 @@ def stored(stores: Union, record: Record) -> bytes | None:
     return None
 
 
-def verify(data: bytes, shown: str) -> list[Check]:
+def verify(data: bytes, shown: str) -> list[VerificationCheck]:
     """Read a record's bytes again, hash them, and judge its samples by its criterion.
 
     Args:
@@ -59,14 +57,12 @@ def verify(data: bytes, shown: str) -> list[Check]:
     try:
         record = decode(data)
     except ReproError as error:
-        return [Check("the file", False, error.problem)]
+        return [VerificationCheck("the file", False, error.problem)]
     same = record.id == shown
-    return [
-        Check("the file", True, f"{len(data):,} bytes: of the format, in canonical form, named by {file_name(record)}"),
-        Check("the hash", same, f"{record.id} is what the content hashes to" if same else f"it is {record.id}"),
-        *_judged(record),
-        *_controls(record),
-    ]
+    read = f"{len(data):,} bytes: of the format, in canonical form, named by {file_name(record)}"
+    hashed = f"{record.id} is what the content hashes to" if same else f"it is {record.id}"
+    checks = [VerificationCheck("the file", True, read), VerificationCheck("the hash", same, hashed)]
+    return [*checks, *_judged(record), *_controls(record)]
 
 
 def judged_again(record: Record) -> Verdict:
@@ -108,17 +104,18 @@ def _size(rule: Criterion) -> int | None:
     return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
-def _judged(record: Record) -> list[Check]:
+def _judged(record: Record) -> list[VerificationCheck]:
     kept = record.verdict
     try:
         found = judged_again(record)
         wrong = differences(kept, found)
     except (ReproError, ValueError, LookupError, TypeError, ArithmeticError) as error:
-        # A sound record may still hold rows of unequal length, or numbers that overflow.
-        return [Check("the verdict", None, f"the samples cannot be judged again: {error}")]
-    verdict = Check("the verdict", found.status == kept.status, f"judged again: {found.status}; {found.reason}")
-    numbers = Check("the numbers", not wrong, "; ".join(wrong) or _numbers(found))
-    return [verdict, numbers, _word(record, found)]
+        # A valid record may still hold rows of unequal length, or numbers that overflow.
+        return [VerificationCheck("the verdict", None, f"the samples cannot be judged again: {error}")]
+    says = f"judged again: {found.status}; {found.reason}"
+    verdict = VerificationCheck("the verdict", found.status == kept.status, says)
+    numbers = VerificationCheck("the numbers", not wrong, "; ".join(wrong) or _numbers(found))
+    return [verdict, numbers, _outcome(record, found)]
 
 
 def differences(kept: Verdict, found: Verdict) -> list[str]:
@@ -151,29 +148,32 @@ def _numbers(found: Verdict) -> str:
     return f"estimate, interval, bound, p and n{parts} are the record's, to one part in a million"
 
 
-def _word(record: Record, found: Verdict) -> Check:
+def _outcome(record: Record, found: Verdict) -> VerificationCheck:
     """What people read must follow from the verdict; too few seeds leave it open, and the record does not say those."""
-    own = word(found.status, record.claim.evidence, finding=record.claim.expected_refuted is not None)
-    if record.powerless:
+    known = record.claim.expected_refuted is not None
+    own = Outcome.of(found.status, record.claim.evidence, known_refutation=known, rejected=[not record.powerless])
+    if own is Outcome.POWERLESS:
         says = "a control was not rejected, so it must read inconclusive"
-        return Check("the word", record.word == "inconclusive", f"{record.word}: {says}")
-    if record.word == "inconclusive" != own:
+        return VerificationCheck("the outcome", record.word == own.recorded, f"{record.word}: {says}")
+    if record.outcome is Outcome.INCONCLUSIVE is not own:
         says = "the numbers alone would read {}; with fewer seeds than the claim asks for, a record reads inconclusive"
-        return Check("the word", None, says.format(own))
+        return VerificationCheck("the outcome", None, says.format(own))
+    if record.outcome is not own:
+        return VerificationCheck("the outcome", False, f"{own}, not {record.word}")
     says = f"{record.word} follows from {found.status} on {record.claim.evidence} evidence"
-    return Check("the word", record.word == own, says if record.word == own else f"{own}, not {record.word}")
+    return VerificationCheck("the outcome", True, says)
 
 
-def _controls(record: Record) -> list[Check]:
-    """The controls' verdicts against what is said of them; their samples are not kept."""
+def _controls(record: Record) -> list[VerificationCheck]:
+    """Whether each control is marked rejected as its own verdict demands; their samples are not kept."""
     if not record.controls:
         return []
-    wanted = "refuted" if record.claim.expected_refuted is None else "holds"
-    wrong = [x.name for x in record.controls if x.rejected != (x.verdict.status == wanted)]
-    powerless = any(not control.rejected for control in record.controls)
+    known = record.claim.expected_refuted is not None
+    wrong = [x.name for x in record.controls if x.rejected != rejects(x.verdict.status, known_refutation=known)]
+    agreed, says = False, "whether the claim is powerless does not follow from its controls"
     if wrong:
-        return [Check("the controls", False, f"rejected or not, against their own verdict: {', '.join(wrong)}")]
-    if powerless != record.powerless:
-        return [Check("the controls", False, "whether the claim is powerless does not follow from its controls")]
-    says = f"{len(record.controls)} agree with their own verdicts; their samples are not kept, only their verdicts"
-    return [Check("the controls", True, says)]
+        says = f"rejected or not, against their own verdict: {', '.join(wrong)}"
+    elif powerless(control.rejected for control in record.controls) == record.powerless:
+        says = f"{len(record.controls)} agree with their own verdicts; their samples are not kept, only their verdicts"
+        agreed = True
+    return [VerificationCheck("the controls", agreed, says)]

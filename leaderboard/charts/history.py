@@ -6,18 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from leaderboard import style
-from leaderboard.charts import INK, LABEL, PALETTE, Picture
-from leaderboard.queries import label
-from repro.criterion import AllOf, Criterion
-from repro.record import Record, hardware
-from repro.text import interval, number
-from repro.verdict import Verdict
+from leaderboard.board.lines import label
+from leaderboard.board.units import unit_suffix
+from leaderboard.charts.picture import INK, PALETTE, Picture, layered, short
+from repro.criterion.comparisons import AllOf, Criterion
+from repro.criterion.verdict import Verdict
+from repro.numbers import interval, number
+from repro.record.record import Record, hardware
 
 MOST = 4  # strips
 NAMED = 12  # records that the words of a strip name
@@ -62,8 +63,12 @@ def strips(records: Sequence[Record], current: Record) -> Strips:
         grouped.setdefault(label(one.record) if several else hardware(one.record), []).append(one)
     first, *rest = grouped
     names = [first, *sorted(rest, key=lambda name: -len(grouped[name]))]
-    frame = _Frame(_ends([one.at for one in dated]), _ends(_heights(dated)), _breaks(dated), current)
-    drawn = [_strip(name, grouped[name], frame, i) for i, name in enumerate(names[:MOST])]
+    frame = _Frame(_ends([one.at for one in dated]), _ends(_heights(dated)), _breaks(dated))
+    drawn = []
+    for i, name in enumerate(names[:MOST]):
+        rows = [_row(one, current) for one in grouped[name]]
+        make = partial(_drawn, name, dated[0].found.unit, rows, frame, i)
+        drawn.append(Picture(make=make, alt=_words(name, rows)))
     return Strips(drawn, _note(dated, records, place, names))
 
 
@@ -127,15 +132,14 @@ def _ends(values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What all strips share: ends of both axes, where versions begin, and the record that the page shows."""
+    """What all strips share: ends of both axes, and where versions begin."""
 
     across: list[float]
     up: list[float]
     breaks: dict[int, float]
-    current: Record
 
 
-def _strip(name: str, dated: Sequence[Dated], frame: _Frame, place: int) -> Picture:
+def _drawn(name: str, unit: str, rows: Sequence[dict[str, Any]], frame: _Frame, place: int) -> alt.LayerChart:
     """One strip: discs filled where the version is that of the page, upright lines where a version begins."""
     low, high = frame.across
     step = next((step for step in STEPS if high - low <= TICKS * step), STEPS[-1])
@@ -149,14 +153,12 @@ def _strip(name: str, dated: Sequence[Dated], frame: _Frame, place: int) -> Pict
     )
     # A number, not a date: Vega-Lite takes no ends of an axis in milliseconds for dates.
     across = alt.X("at:Q", title=None, scale=alt.Scale(domain=frame.across, nice=False, zero=False), axis=axis)
-    unit = dated[0].found.unit
     up = alt.Y(
         "estimate:Q",
-        title="estimate" if unit in ("1", "") else f"estimate ({_short(unit)})",
+        title="estimate" if unit in ("1", "") else f"estimate ({short(unit)})",
         scale=alt.Scale(domain=frame.up, nice=False, zero=False),
         axis=alt.Axis(tickCount=4),
     )
-    rows = [_row(one, frame.current) for one in dated]
     base = alt.Chart(pd.DataFrame(rows))
     hue = PALETTE[place % len(PALETTE)]
     tip = [alt.Tooltip(f"{x}:N") for x in ("made", "verdict", "measured", "version", "machine")]
@@ -178,15 +180,14 @@ def _strip(name: str, dated: Sequence[Dated], frame: _Frame, place: int) -> Pict
                 x="at:Q", y=alt.value(2), text="text:N"
             ),
         ]
-    heading = alt.TitleParams(_short(name), anchor="start", fontSize=13, fontWeight="normal", color=INK)
-    chart = alt.LayerChart(layer=layers).properties(height=TALL, width="container", title=heading)
-    return Picture(chart=chart.configure_view(strokeWidth=0), alt=_words(name, rows))
+    heading = alt.TitleParams(short(name), anchor="start", fontSize=13, fontWeight="normal", color=INK)
+    return layered(layers, TALL, title=heading)
 
 
 def _row(one: Dated, current: Record) -> dict[str, Any]:
     found, record = one.found, one.record
     low, high = found.interval or (found.estimate, found.estimate)
-    measured = f"{number(found.estimate)}{style.unit(found.unit)} {interval(found.interval)}".strip()
+    measured = f"{number(found.estimate)}{unit_suffix(found.unit)} {interval(found.interval)}".strip()
     return {
         "at": one.at,
         "made": f"{record.created[:10]} {record.created[11:16]} UTC",
@@ -195,7 +196,7 @@ def _row(one: Dated, current: Record) -> dict[str, Any]:
         "high": high,
         "version": f"{record.claim.version}",
         "same": record.claim.version == current.claim.version,
-        "verdict": "powerless" if record.powerless else record.word,
+        "verdict": str(record.outcome),
         "measured": measured,
         "machine": hardware(record),
     }
@@ -203,9 +204,9 @@ def _row(one: Dated, current: Record) -> dict[str, Any]:
 
 def _words(name: str, rows: Sequence[dict[str, Any]]) -> str:
     """A strip for people who cannot see it."""
-    told = "; ".join(f"{x['made']}, version {x['version']}: {x['measured']}" for x in rows[:NAMED])
+    shown = "; ".join(f"{x['made']}, version {x['version']}: {x['measured']}" for x in rows[:NAMED])
     more = f"; and {len(rows) - NAMED} more, in the table below" if len(rows) > NAMED else ""
-    return f"Estimates over time of {name}. {told}{more}."
+    return f"Estimates over time of {name}. {shown}{more}."
 
 
 def _note(dated: Sequence[Dated], records: Sequence[Record], place: int | None, names: Sequence[str]) -> str:
@@ -220,7 +221,3 @@ def _note(dated: Sequence[Dated], records: Sequence[Record], place: int | None, 
     if len(names) > MOST:
         notes.append(f"{MOST} of {len(names)} strips are drawn.")
     return " ".join(notes)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LABEL else f"{text[: LABEL - 1]}\N{HORIZONTAL ELLIPSIS}"

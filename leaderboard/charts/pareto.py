@@ -9,20 +9,20 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from leaderboard.charts import INK
-from leaderboard.contest import ALL, ANSWERED, LARGEST, Contender, Quality
-from leaderboard.queries import Standing
-from repro.text import interval, number
+from leaderboard.board.lines import Standing
+from leaderboard.board.pareto import ALL, ANSWERED, LARGEST, Contender, QualityAxis
+from leaderboard.charts.picture import INK, layered, short
+from repro.numbers import interval, number
 
 MOST = 500  # points that one chart shows
-ALL_NAMED = 12  # points up to this many all have their names beside them
+ALL_NAMED = 12  # points up to this many all have their names next to them
 NAMED = 8  # members of the front that have, where there are more
 OVER = 3.0  # per cent beyond what a share can be, for the points' own size
-LABEL = 24  # letters of a name
-KINDS = ("reference", "closed division", "open division", "division not said")
+NAME = 24  # letters of a name
+KINDS = ("reference", "closed division", "open division", "division not stated")
 SHAPES = ("diamond", "circle", "square", "triangle-up")
 NEAR = 0.25  # of the width of the chart: about the length of a name
-HUES = ("#8d959e", "#2a9d8f", "#e07a3f", "#8f83e3")  # told apart by most eyes; the shape says the same
+HUES = ("#8d959e", "#2a9d8f", "#e07a3f", "#8f83e3")  # distinct to most eyes; the shape says the same
 
 
 def kind(standing: Standing) -> str:
@@ -31,15 +31,8 @@ def kind(standing: Standing) -> str:
     return KINDS[0] if newest.is_reference else f"{newest.division} division" if newest.division else KINDS[-1]
 
 
-def chart(found: Sequence[Contender], best: Sequence[Contender], quality: Quality, what: str) -> alt.LayerChart:
-    """A point for each implementation, its cost's interval as a level line, and the front as a stepped line.
-
-    Args:
-        found: those that were measured; at most `MOST` are drawn.
-        best: the front, the cheapest first.
-        quality: what the upright axis counts; better is always up.
-        what: the cost.
-    """
+def chart(found: Sequence[Contender], best: Sequence[Contender], quality: QualityAxis, what: str) -> alt.LayerChart:
+    """A point for each implementation, its cost's interval as a level line, and the front as a stepped line."""
     drawn = _drawn(found, best)
     frame = pd.DataFrame([_point(one) for one in drawn])
     steps = pd.DataFrame([_point(one, i) for i, one in enumerate(best)])
@@ -53,13 +46,13 @@ def chart(found: Sequence[Contender], best: Sequence[Contender], quality: Qualit
     wide = alt.Scale(type="log" if log else "linear", domain=ends, nice=False, zero=False)
     across = alt.X(
         "cost:Q",
-        title=f"{_short(what, 40)}, times the reference's",
+        title=f"{short(what, 40)}, times the reference's",
         scale=wide,
         axis=alt.Axis(tickCount=6, format="~g"),
     )
     up = alt.Y(
         "quality:Q",
-        title=_short(quality.title, 56),
+        title=short(quality.title, 56),
         scale=alt.Scale(reverse=not quality.better, zero=False, nice=False, domain=heights),
         axis=alt.Axis(tickCount=5, labelExpr="datum.value > 100 ? '' : datum.label" if share else alt.Undefined),
     )
@@ -97,7 +90,7 @@ def chart(found: Sequence[Contender], best: Sequence[Contender], quality: Qualit
             )
             .encode(x=across, y=up, text="label:N")
         )
-    return alt.LayerChart(layer=layers).properties(height=380, width="container").configure_view(strokeWidth=0)
+    return layered(layers, 380)
 
 
 def _sides(
@@ -116,10 +109,10 @@ def _sides(
         qualities: the same.
         ends: of the axis of cost.
         heights: the ends of the other axis.
-        named: how many of the first points have a name beside them; "" is said of the others.
+        named: how many of the first points have a name next to them; "" stands for the others.
         log: whether the axis of cost is logarithmic.
     """
-    said = [""] * len(costs)
+    sides = [""] * len(costs)
     scaled = [math.log(x) for x in costs] if log else list(costs)
     first, last = (math.log(x) for x in ends) if log else ends
     before: tuple[float, float, str] | None = None
@@ -127,9 +120,9 @@ def _sides(
         x, y = (scaled[i] - first) / (last - first), (qualities[i] - heights[0]) / (heights[1] - heights[0])
         near = before is not None and x - before[0] < NEAR and abs(y - before[1]) < NEAR / 2
         upright = "below" if near and before is not None and before[2] == "above" else "above"
-        said[i] = f"{upright} {'left' if x > 1 - NEAR else 'right'}"
+        sides[i] = f"{upright} {'left' if x > 1 - NEAR else 'right'}"
         before = (x, y, upright)
-    return said
+    return sides
 
 
 def _drawn(found: Sequence[Contender], best: Sequence[Contender]) -> list[Contender]:
@@ -146,7 +139,7 @@ def _point(one: Contender, order: int = 0) -> dict[str, object]:
     return {
         "order": order,
         "implementation": name,
-        "label": _short(name, LABEL),
+        "label": short(name, NAME),
         "kind": kind(one.standing),
         "cost": cost.ratio,
         "low": cost.low if cost.low and 0 < cost.low < cost.ratio else cost.ratio,
@@ -156,10 +149,6 @@ def _point(one: Contender, order: int = 0) -> dict[str, object]:
         "gained": number(one.quality),
         "of": one.of,
     }
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _ends(values: Sequence[float], *, log: bool) -> list[float]:

@@ -2,55 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from repro.criterion import AtLeast, AtMost, Matches, PowerLaw
-from repro.measurement import Sample
+from leaderboard.charts.picture import INK, PALETTE, Picture, layered, short
+from repro.criterion.comparisons import AtLeast, AtMost, Matches, PowerLaw
+from repro.criterion.measurement import Sample
+from repro.numbers import number
 from repro.paper import Reported
-from repro.record import Record, as_sample
-from repro.text import number
+from repro.record.record import Record, as_sample
 
 POINTS = 500  # of a curve or of a set of cases that are drawn
-LABEL = 44  # letters of a label
 FEW = 12  # cases up to this many are easier to read as a table
-INK = "#8b8f97"  # rules and labels: readable on light and on dark ground
-PALETTE = ["#2a9d8f", "#e07a3f", "#8f83e3", "#c2a200", "#3d8fd1", "#c55a8a", "#7f8c8d"]  # told apart by most eyes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A chart with what it shows in words, for people who cannot see it."""
-
-    chart: alt.LayerChart
-    alt: str
 
 
 def pictures(record: Record) -> list[Picture]:
-    """One chart for each unit of a record's samples: arms and seeds, with the published value where units agree."""
+    """One chart for each unit of a record's samples: arms and seeds, with the published value where units agree.
+
+    Raises:
+        ValueError: if the samples have no common shape.
+    """
     grouped: dict[tuple[str, ...], list[Sample]] = {}
     for sample in samples_of(record):
         exact = sample.expected is not None
         if exact and not _worth_drawing(sample):
             continue
         kind = "cases" if exact else "points" if sample.values.ndim == 1 else "curves"
+        if kind == "curves" and sample.x is not None and len(sample.x) != sample.values.shape[1]:
+            raise ValueError(f"{sample.values.shape[1]} values over a grid of {len(sample.x)} points")
         key = (kind, sample.unit, sample.x_unit, sample.measurement if exact else "")
         grouped.setdefault(key, []).append(sample)
     drawn = []
     for (kind, unit, *_), samples in grouped.items():
         if kind == "points":
-            chart = points(samples, _rules(record, unit))
+            make = partial(points, samples, _rules(record, unit))
         elif kind == "curves":
             rule = record.claim.criterion
             power = _powers(record, rule, samples) if isinstance(rule, PowerLaw) else None
-            chart = curves(samples, _published(record, unit), power)
+            make = partial(curves, samples, _published(record, unit), power)
         else:
-            chart = cases(samples)
-        drawn.append(Picture(chart=chart, alt=_words(samples)))
+            make = partial(cases, samples)
+        drawn.append(Picture(make=make, alt=_words(samples)))
     return drawn
 
 
@@ -95,15 +91,17 @@ def points(samples: list[Sample], rules: pd.DataFrame) -> alt.LayerChart:
     colour = alt.Color("arm:N", scale=alt.Scale(domain=arms, range=_range(arms)), legend=None)
     tip = [alt.Tooltip("arm:N"), alt.Tooltip("seed:Q"), alt.Tooltip("value:Q", format=".6~g")]
     base = alt.Chart(frame)
-    said = [{"arm": name, "text": f"{_short(name)}: mean {number(_mean(s))}{_diverged(s)}"} for name, s in named]
-    labels = alt.Chart(pd.DataFrame(said)).mark_text(align="left", baseline="bottom", dy=-14, fontSize=13, color=INK)
+    labelled = [{"arm": name, "text": f"{short(name)}: mean {number(_mean(s))}{_diverged(s)}"} for name, s in named]
+    labels = alt.Chart(pd.DataFrame(labelled)).mark_text(
+        align="left", baseline="bottom", dy=-14, fontSize=13, color=INK
+    )
     layers: list[Any] = [
         *_upright(rules, ends),
         base.mark_tick(thickness=2.5, size=26, opacity=0.9).encode(x=alt.X("mean(value):Q"), y=row, color=colour),
         base.mark_circle(size=80, opacity=0.62).encode(x=across, y=row, color=colour, tooltip=tip),
         labels.encode(x=alt.value(2), y=row, text="text:N"),
     ]
-    return _finish(layers, height=74 * len(bands) + 60)
+    return layered(layers, height=74 * len(bands) + 60)
 
 
 def curves(samples: list[Sample], published: pd.DataFrame, power: pd.DataFrame | None = None) -> alt.LayerChart:
@@ -149,7 +147,7 @@ def curves(samples: list[Sample], published: pd.DataFrame, power: pd.DataFrame |
                 y="value:Q", x=alt.value(4), text="text:N"
             ),
         ]
-    return _finish(layers, height=340)
+    return layered(layers, height=340)
 
 
 def cases(samples: list[Sample]) -> alt.LayerChart:
@@ -168,11 +166,7 @@ def cases(samples: list[Sample]) -> alt.LayerChart:
         line = alt.Chart(ends).mark_line(color=INK, strokeDash=[6, 4], strokeWidth=1.6).encode(x="end:Q", y="end:Q")
     up = alt.Y("found:Q", title=f"found {name}", scale=alt.Scale(zero=False))
     dots = alt.Chart(frame).mark_circle(size=46, opacity=0.6).encode(x=across, y=up, color=colour, tooltip=tip)
-    return _finish([line, dots], height=320)
-
-
-def _finish(layers: list[Any], *, height: int) -> alt.LayerChart:
-    return alt.LayerChart(layer=layers).properties(height=height, width="container").configure_view(strokeWidth=0)
+    return layered([line, dots], height=320)
 
 
 def _names(samples: list[Sample]) -> list[str]:
@@ -191,11 +185,6 @@ def _distinct(arms: list[str]) -> list[str]:
         return arms
     shared = {word for word in set.intersection(*map(set, words)) if "=" in word}
     return [" ".join(x for x in w if x not in shared) for w in words]
-
-
-def _short(text: str) -> str:
-    """A label that fits a phone."""
-    return text if len(text) <= LABEL else text[: LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _axis(samples: list[Sample]) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from leaderboard.charts import INK, LABEL, PALETTE, Picture
-from leaderboard.usage import GAUGES, Cost, Gauge, Trace, points
-from leaderboard.usage_sheet import time_of
-from repro.text import number
+from leaderboard.board.telemetry import GAUGES, Gauge, RecordCost, Trace, points
+from leaderboard.board.units import several, short_time
+from leaderboard.charts.picture import INK, PALETTE, Picture, layered, short
+from repro.numbers import number
 
 POINTS = 6000  # of all lines of a chart
 BARS = 30  # claims in a chart
@@ -19,7 +20,7 @@ LETTERS = 14  # pixels of the names in it
 TALL = 48  # pixels of a claim in it
 NTH = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")  # a name for each colour
 DOTS = 60  # points of a line that are drawn as dots too
-DASHES = {"solid": [1, 0], "dashed": [7, 4], "dotted": [2, 3]}  # told apart without colours, and by their CSS names
+DASHES = {"solid": [1, 0], "dashed": [7, 4], "dotted": [2, 3]}  # distinct without colours; CSS knows these names
 
 
 def looks(traces: Sequence[Trace]) -> dict[str, tuple[str, str]]:
@@ -39,8 +40,8 @@ def pictures(traces: Sequence[Trace], chosen: Collection[str] = ()) -> list[tupl
     for gauge in GAUGES:
         frame = _frame(traces, gauge)
         if len(frame):
-            chart = _over_time(frame, gauge, chosen, looks(traces))
-            drawn.append((gauge, Picture(chart=chart, alt=_words(frame, gauge))))
+            make = partial(_over_time, frame, gauge, chosen, looks(traces))
+            drawn.append((gauge, Picture(make=make, alt=_words(frame, gauge))))
     return drawn
 
 
@@ -75,33 +76,38 @@ def _over_time(
     few = len(frame) <= DOTS * max(1, len(set(frame["trial"])))
     dots = alt.Chart(bold if len(bold) else frame).mark_circle(size=24, opacity=0.7 if few else 0.0)
     layers.append(dots.encode(x=across, y=up, color=colour, tooltip=tip))
-    return _finish(layers, height=190)
+    return layered(layers, height=190)
 
 
 def _words(frame: pd.DataFrame, gauge: Gauge) -> str:
     times, values = frame["t"].tolist(), frame["value"].tolist()
     trials = len(set(frame["trial"]))
     return (
-        f"{gauge.name[0].upper()}{gauge.name[1:]} over {number(max(times))} s, {_trials(trials)}: "
+        f"{gauge.name[0].upper()}{gauge.name[1:]} over {number(max(times))} s, {several(trials, 'trial')}: "
         f"between {number(min(values))} and {number(max(values))} {gauge.unit}"
     )
 
 
-def seconds(costs: Sequence[Cost]) -> Picture:
+def seconds(costs: Sequence[RecordCost]) -> Picture:
     """Seconds of each claim as a bar, stacked by arm, the longest claims first; at most `BARS` of them."""
     costs = costs[:BARS]
-    names = [_short(one.short) for one in costs]
+    words = "; ".join(f"{one.short}: {short_time(one.wall_s)}" for one in costs)
+    return Picture(make=partial(_bars, costs), alt=f"Seconds by claim and arm. {words}")
+
+
+def _bars(costs: Sequence[RecordCost]) -> alt.LayerChart:
+    names = [short(one.short) for one in costs]
     order = [f"{i}" for i in range(len(costs))]  # names of two claims may be equal once they are cut
     unit, long = _unit(max((one.wall_s for one in costs), default=0.0))
     rows = [
-        (order[i], one.short, arm.name, _nth(place), place, arm.wall_s / long, time_of(arm.wall_s), arm.trials)
+        (order[i], one.short, arm.name, _nth(place), place, arm.wall_s / long, short_time(arm.wall_s), arm.trials)
         for i, one in enumerate(costs)
         for place, arm in enumerate(one.arms)
     ]
     frame = pd.DataFrame(rows, columns=["bar", "claim", "arm", "hue", "place", "wall", "time", "trials"])
-    said = pd.DataFrame(
+    labels = pd.DataFrame(
         [
-            {"bar": order[i], "text": f"{names[i]}: {time_of(one.wall_s)} in {_trials(one.trials)}"}
+            {"bar": order[i], "text": f"{names[i]}: {short_time(one.wall_s)} in {several(one.trials, 'trial')}"}
             for i, one in enumerate(costs)
         ]
     )
@@ -118,22 +124,17 @@ def seconds(costs: Sequence[Cost]) -> Picture:
         alt.Tooltip("trials:Q"),
     ]
     bars = alt.Chart(frame).mark_bar(stroke="white", strokeWidth=0.8, opacity=0.85)
-    text = alt.Chart(said).mark_text(align="left", baseline="bottom", dy=-10, fontSize=LETTERS, color=INK)
+    text = alt.Chart(labels).mark_text(align="left", baseline="bottom", dy=-10, fontSize=LETTERS, color=INK)
     layers: list[Any] = [
         bars.encode(x=across, y=band, color=colour, order=alt.Order("place:Q"), tooltip=tip),
         text.encode(x=alt.value(2), y=band, text="text:N"),
     ]
-    words = "; ".join(f"{one.short}: {time_of(one.wall_s)}" for one in costs)
-    return Picture(chart=_finish(layers, height=TALL * len(costs) + 100), alt=f"Seconds by claim and arm. {words}")
+    return layered(layers, height=TALL * len(costs) + 100)
 
 
 def _nth(place: int) -> str:
     """What the legend calls an arm: each claim has arms of its own, so that a colour says only which one it is."""
     return f"{NTH[place % len(PALETTE)]} arm of a claim"
-
-
-def _trials(count: int) -> str:
-    return "1 trial" if count == 1 else f"{count:,} trials"
 
 
 def _axis(**facts: Any) -> alt.Axis:
@@ -144,11 +145,3 @@ def _axis(**facts: Any) -> alt.Axis:
 def _unit(longest: float) -> tuple[str, float]:
     """The unit of an axis of times up to this many seconds, and its length in seconds."""
     return ("seconds", 1.0) if longest < 600 else ("minutes", 60.0) if longest < 7200 else ("hours", 3600.0)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LABEL else text[: LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
-def _finish(layers: list[Any], *, height: int) -> alt.LayerChart:
-    return alt.LayerChart(layer=layers).properties(height=height, width="container").configure_view(strokeWidth=0)

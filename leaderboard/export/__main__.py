@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from leaderboard.queries import open_stores
-from leaderboard.site.build import files
-from leaderboard.site.folder import check, write
+from leaderboard.board.queries import open_stores
+from leaderboard.export.build import files
+from leaderboard.export.folder import check, write
 from repro.errors import ReproError
 
 

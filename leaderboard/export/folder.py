@@ -17,7 +17,7 @@ MARK = "export.json"
 WHAT = "static export of a Repro board"
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExportMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What says that a folder is an export, and what of it.
 
     Attributes:
@@ -32,28 +32,28 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> int:
     """Write files below a folder, which is missing, empty, or an earlier export; how many they are.
 
-    They are written beside it and take its place in the end: until then, and if anything fails, it stays as it was.
+    They are written next to it and take its place in the end: until then, and if anything fails, it stays as it was.
 
     Raises:
         ReproError: if the folder holds anything else, two files would lie at one place, or the disk refuses.
     """
     folder = Path(os.path.realpath(folder))
     check(folder)
-    beside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.tmp")
+    staging = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        beside.mkdir()
-        written = _fill(beside, files)
-        mark = msgspec.json.format(msgspec.json.encode(Mark(files=tuple(sorted(written)))), indent=1)
-        (beside / MARK).write_bytes(mark + b"\n")
+        staging.mkdir()
+        written = _fill(staging, files)
+        mark = msgspec.json.format(msgspec.json.encode(ExportMark(files=tuple(sorted(written)))), indent=1)
+        (staging / MARK).write_bytes(mark + b"\n")
         check(folder)  # it may have changed since
-        _exchange(folder, beside)
+        _exchange(folder, staging)
     except OSError as error:
         raise ReproError(
             f"{folder} cannot be written ({error.strerror or error})", "Free space, or give another folder."
         ) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
     return len(written)
 
 
@@ -71,7 +71,7 @@ def check(folder: Path) -> None:
     if not any(folder.iterdir()):
         return
     try:
-        mark = msgspec.json.decode((folder / MARK).read_bytes(), type=Mark)
+        mark = msgspec.json.decode((folder / MARK).read_bytes(), type=ExportMark)
     except (OSError, msgspec.MsgspecError):
         mark = None
     if mark is None or mark.what != WHAT:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from leaderboard import style
-from leaderboard.site.places import relative
+from leaderboard.export.places import relative
+from leaderboard.render import style
 
 SHEET = Path(__file__).with_name("site.css")
 MENU = (
@@ -14,6 +14,7 @@ MENU = (
     ("findings.html", "Findings"),
     ("trust.html", "Trust"),
     ("implementations.html", "Implementations"),
+    ("telemetry.html", "Telemetry"),
     ("submit.html", "Submit"),
     ("about.html", "About"),
 )
@@ -53,5 +54,5 @@ def _menu(page: str) -> str:
 
 
 def sheet() -> str:
-    """The style sheet: that of the app, and what a bare page needs beside it."""
+    """The style sheet: that of the app, and what a page without Streamlit needs besides."""
     return SHEET.read_text() + style.SHEET.read_text()

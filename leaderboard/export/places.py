@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from posixpath import dirname, relpath
 from urllib.parse import parse_qs, quote, urlsplit
 
-from leaderboard import citing
-from leaderboard.citing import Addresses
-from leaderboard.queries import REFERENCE, Line
+from leaderboard.board import citation
+from leaderboard.board.citation import Addresses
+from leaderboard.board.lines import REFERENCE, Line, short_id
 
 PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST = 80  # letters of a name that becomes part of a path as it is
-DIGITS = 16  # of a record's id, and of the hash of a name that cannot be part of a path
+DIGITS = 16  # of the hash of a name that cannot be part of a path
 HREF = re.compile(r' href="([^"]*)"')
 PAGES = ("findings", "trust", "submit", "about")
 OUTSIDE = ("http", "https", "mailto")
@@ -29,8 +29,8 @@ def part(name: str) -> str:
     """
     if len(name) <= LONGEST and PLAIN.fullmatch(name):
         return name
-    told = "-".join(re.findall("[a-z0-9]+", name.lower()))[: LONGEST // 2].strip("-")
-    return f"{told}_{hashlib.sha256(name.encode()).hexdigest()[:DIGITS]}"
+    plain = "-".join(re.findall("[a-z0-9]+", name.lower()))[: LONGEST // 2].strip("-")
+    return f"{plain}_{hashlib.sha256(name.encode()).hexdigest()[:DIGITS]}"
 
 
 def paper(key: str) -> str:
@@ -46,8 +46,18 @@ def claim(name: str, row: str | None = None) -> str:
 
 
 def record(own: str, kind: str = "html") -> str:
-    """The page of a record, or its JSON."""
-    return f"record/{own.removeprefix('sha256:')[:DIGITS]}.{kind}"
+    """The page of a record, its JSON, or its samples as CSV."""
+    return f"record/{short_id(own)}.{kind}"
+
+
+def telemetry(key: str) -> str:
+    """The page of what a paper's claims used."""
+    return f"telemetry/{part(key)}.html"
+
+
+def telemetry_record(own: str) -> str:
+    """The page of what one record used."""
+    return f"telemetry/record/{short_id(own)}.html"
 
 
 def implementations(key: str) -> str:
@@ -91,7 +101,18 @@ class Places:
         if page in ("paper", "implementations", "compare"):
             key = asked.get("paper", "")
             return paper(key) if page == "paper" else implementations(key) if key else "implementations.html"
-        return page  # a file
+        if page == "telemetry":
+            return self._telemetry(asked)
+        return page if page in self.files else f"record/{page}"  # a file to download
+
+    def _telemetry(self, asked: Mapping[str, str]) -> str:
+        if asked.get("record"):
+            return telemetry_record(asked["record"])
+        name, _, row = asked.get("claim", "").removesuffix("]").partition("[")
+        own = self.newest.get((name, row, REFERENCE))
+        if own is not None:
+            return telemetry_record(own)
+        return telemetry(asked["paper"]) if asked.get("paper") else "telemetry.html"
 
     def _claim(self, name: str, asked: Mapping[str, str]) -> str:
         row, own = asked.get("row"), asked.get("implementation", REFERENCE)
@@ -124,7 +145,7 @@ def addresses(url: str, page: str, badge: str = "", own: str = "") -> Addresses:
         own: id of its record; "" for none.
     """
     if not url:
-        return citing.nowhere()
+        return citation.nowhere()
     whole = [("The record as JSON", url + quote(record(own, "json")))] if own else []
     data = (*whole, ("All verdicts as JSON", f"{url}board.json"))
     return Addresses(url + quote(page), url + quote(badge) if badge else "", data)

@@ -1,16 +1,22 @@
-"""The parts of the pages as HTML. Texts of records are hostile input: each is escaped where it is put in."""
+"""What pages have in common, as HTML. Texts of records are hostile input: each is escaped where it is put in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from textwrap import shorten
-from urllib.parse import urlencode
 
-from leaderboard import style
-from leaderboard.catalogue import Catalogue, Stated
-from leaderboard.queries import Line, Section, counts
-from repro.text import number
+from leaderboard.board import citation
+from leaderboard.board.catalogue import BoardCatalogue, ListedClaim
+from leaderboard.board.citation import CitationText
+from leaderboard.board.lines import Line, Section, counts
+from leaderboard.board.units import several
+from leaderboard.render import style
+from leaderboard.render.explanation import explanation
+from leaderboard.render.links import claim_link, line_link, page_link
+from leaderboard.render.parts import Code, Fold, Html, PagePart
+from repro.numbers import number
+from repro.record.record import Ratio
 
 WIDTHS = ("37%", "14%", "14%", "18%", "8%", "9%")
 HEADS = ("Claim", "Verdict", "Published", "Measured", "Controls", "Checked")
@@ -18,52 +24,49 @@ OVERVIEW = ("Paper", "Verdicts", "Sabotages rejected", "Submissions", "Last veri
 ABSENT_WIDTHS = ("40%", "16%", "18%", "26%")
 ABSENT_HEADS = ("Claim", "Verdict", "Published", "Needs")
 NEEDS = {"cpu": "two cores, minutes", "gpu": "one GPU", "cluster": "several GPUs"}
-NAMED = 6  # submissions that the board names
-BESIDE = 12  # submissions that stand beside a finding
+NAMED = 6  # submissions of a paper that are named
+LISTED = 12  # submissions that a finding lists
 STATED = 90  # letters of a statement that a chip says
 
 
-def claim_link(claim: str, row: str | None = None, implementation: str = "reference", record: str = "") -> str:
-    """The address of a claim's page, relative to the board, ready to stand in an attribute."""
-    asked = {"claim": claim, "row": row or "", "record": record.removeprefix("sha256:")[:16]}
-    if implementation != "reference":
-        asked["implementation"] = implementation
-    return escape("claim?" + urlencode({name: value for name, value in asked.items() if value}, safe="/:"))
-
-
-def headline(lines: Sequence[Line], others: int = 0, catalogue: Catalogue | None = None, *, aged: bool = True) -> str:
-    """The title, what the board is, the counts of the references' lines among all claims, and the legend.
-
-    Args:
-        lines: the references'.
-        others: how many submissions there are.
-        catalogue: the claims of today; None where the board is to show records only.
-        aged: whether to say how long ago the newest record was made, which a file cannot.
-    """
-    every = catalogue or Catalogue()
-    current = [x for x in lines if not x.past]
-    rejected, controls = sum(x.rejected for x in current), sum(x.controls for x in current)
-    newest = max((x.created for x in lines), default="")
-    old = style.age(newest) if aged else ""
+def headline(
+    lines: Sequence[Line], others: int = 0, catalogue: BoardCatalogue | None = None, *, aged: bool = True
+) -> str:
+    """The title, what the board is, the counts of the references' lines among all claims, and the legend."""
+    every = catalogue or BoardCatalogue()
     figures = [
         (str(len({x.paper.key for x in lines} | every.papers.keys())), "papers"),
-        (f"{len(current)} of {len(every.claims)}", "claims judged") if every.claims else (str(len(lines)), "verdicts"),
-        (f"{rejected} of {controls}", "sabotaged implementations rejected"),
+        (f"{sum(not x.past for x in lines)} of {len(every.claims)}", "claims judged")
+        if every.claims
+        else (str(len(lines)), "verdicts"),
+        (" of ".join(map(str, sabotages(lines))), "sabotaged implementations rejected"),
         *[(str(others), "submission" if others == 1 else "submissions")] * bool(others),
-        (style.day(newest) or "never", f"last verified, {old}" if old else "last verified"),
+        last_verified(lines, aged=aged),
     ]
-    numbers = "".join(f"<div><b>{escape(value)}</b><span>{name}</span></div>" for value, name in figures)
     return style.wrap(
         "<h1>What deep-learning papers claim, and what we measured</h1>"
         '<p class="lead">Each verdict is on a statement of a paper, by a criterion that was fixed beforehand. '
         "A criterion counts only if it also rejects implementations that were sabotaged on purpose.</p>"
-        + (f'<div class="figures">{numbers}</div>' if lines or every.claims else "")
+        + (style.figures(figures) if lines or every.claims else "")
         + unlisted(every)
         + style.legend(counts(lines))
     )
 
 
-def unlisted(catalogue: Catalogue) -> str:
+def sabotages(lines: Iterable[Line]) -> tuple[int, int]:
+    """How many sabotaged implementations were rejected, and how many there are, of the lines that count today."""
+    current = [one for one in lines if not one.past]
+    return sum(one.rejected for one in current), sum(one.controls for one in current)
+
+
+def last_verified(lines: Iterable[Line], *, aged: bool) -> tuple[str, str]:
+    """The day of the newest record as a figure, with how long ago that was where `aged`."""
+    newest = max((one.created for one in lines), default="")
+    old = style.age(newest) if aged else ""
+    return style.day(newest) or "never", f"last verified, {old}" if old else "last verified"
+
+
+def unlisted(catalogue: BoardCatalogue) -> str:
     """That the list of all claims is not there, so that what nobody has run is not shown; "" where it is."""
     if not catalogue.trouble:
         return ""
@@ -77,11 +80,6 @@ def overview(sections: Sequence[Section], others: Mapping[str, Sequence[str]], *
     """Papers by claims: a row for each paper, a letter for each verdict, controls, submissions and the newest date.
 
     Claims that nobody has run have an empty place after the verdicts.
-
-    Args:
-        sections: papers with their lines.
-        others: the submissions of each paper, by its key.
-        aged: whether to say how long ago the newest record was made, which a file cannot.
     """
     rows = [_overview(one, others.get(one.paper.key, ()), aged=aged) for one in sections]
     return style.wrap(style.table(OVERVIEW, rows))
@@ -89,54 +87,45 @@ def overview(sections: Sequence[Section], others: Mapping[str, Sequence[str]], *
 
 def _overview(section: Section, others: Sequence[str], *, aged: bool) -> tuple[str, ...]:
     about, lines = section.paper, section.lines
-    link = f"paper?paper={escape(about.key)}"
-    chips = "".join(
-        style.chip(one.outcome, _told(one), claim_link(one.claim, one.row, one.implementation), one.past)
-        for one in lines
+    link = page_link("paper", about.key)
+    chips = "".join(style.chip(one.outcome, _chip_name(one), line_link(one), one.past) for one in lines)
+    chips += "".join(
+        style.absent_chip(_chip_name(one), one.tier, claim_link(one.claim, one.row)) for one in section.absent
     )
-    chips += "".join(style.absent_chip(_told(one), one.tier, claim_link(one.claim, one.row)) for one in section.absent)
     share = f'<span class="sub">{section.judged} of {section.known} claims judged</span>' if section.known else ""
-    current = [one for one in lines if not one.past]
-    rejected, controls = sum(x.rejected for x in current), sum(x.controls for x in current)
-    newest = max((one.created for one in lines), default="")
-    old = style.age(newest) if aged else ""
-    beside = f'<a href="implementations?paper={escape(about.key)}">{len(others)}</a>' if others else "&ndash;"
+    rejected, controls = sabotages(lines)
+    day, says = last_verified(lines, aged=aged)
+    old = says.removeprefix("last verified").removeprefix(", ")
+    submissions = f'<a href="{page_link("implementations", about.key)}">{len(others)}</a>' if others else "&ndash;"
     return (
         f'<a class="statement" href="{link}">{escape(about.title)}</a>'
         f'<span class="sub">{style.authors(about, 2)}, {about.year}</span>',
         f'<div class="chips">{chips}</div>{share}',
         f'<span class="value">{rejected} of {controls}</span>' if controls else "&ndash;",
-        beside,
-        f'<span class="unbroken">{style.day(newest) or "never"}</span>'
-        + (f'<span class="sub">{old}</span>' if old else ""),
+        submissions,
+        f'<span class="unbroken">{day}</span>' + (f'<span class="sub">{old}</span>' if old else ""),
     )
 
 
-def _told(one: Line | Stated) -> str:
+def _chip_name(one: Line | ListedClaim) -> str:
     """The statement of a claim, shortened, and what addresses call it."""
     says = one.says.replace("<", "‹")  # noqa: RUF001 -- the browser drops a title that looks like an element
-    return f"{shorten(says, STATED, placeholder=' …')} {one.name}{f'[{one.row}]' if one.row else ''}"
+    return f"{shorten(says, STATED, placeholder=' …')} {one.short}"
 
 
 def paper(section: Section, deviations: Sequence[str] = (), others: Sequence[str] = ()) -> str:
-    """A paper: its facts, what became of it, its counts, the table of its claims, and where its submissions are.
-
-    Args:
-        section: the paper with its lines.
-        deviations: how its reference deviates from it.
-        others: its submissions, as `queries.label` calls them.
-    """
+    """A paper: its facts, what became of it, its counts, the table of its claims, and where its submissions are."""
     about, tally = section.paper, counts(one for one in section.lines if not one.past)
     facts = " · ".join(
         part for part in (style.authors(about), str(about.year), escape(about.venue), style.source_link(about)) if part
     )
-    told = f'<div class="story">{style.paragraphs(about.story)}</div>'
-    story = f"<details><summary>The story</summary>{told}</details>" if about.story.strip() else ""
+    body = f'<div class="story">{style.paragraphs(about.story)}</div>'
+    story = f"<details><summary>The story</summary>{body}</details>" if about.story.strip() else ""
     shares = "".join(f"<span>{style.badge(o)} {tally[o]}</span>" for o in style.BADGES if tally[o])
     shares += f"<span>{style.absent()} {len(section.absent)}</span>" if section.absent else ""
     claims = f'<div class="tally">{shares}</div>' + (claims_table(section.lines) if section.lines else "")
     claims += f"<h3>Not measured</h3>{absent_table(section.absent)}" if section.absent else ""
-    link = f"paper?paper={escape(about.key)}"
+    link = page_link("paper", about.key)
     return style.wrap(
         f'<section class="paper" id="{escape(about.key)}"><h2><a href="{link}">{escape(about.title)}</a></h2>'
         f'<div class="soft">{facts}</div>{story}{departures(deviations)}{claims}{_others(about.key, others)}</section>'
@@ -147,18 +136,22 @@ def _others(paper: str, names: Sequence[str]) -> str:
     """How many submissions a paper has, by name where there are few."""
     if not names:
         return ""
-    few = ", ".join(style.theirs(one.removeprefix("submission:")) for one in names[:NAMED])
+    many = several(len(names), "submission")
+    link = f'<a href="{page_link("implementations", paper)}">{many} compared with the reference</a>'
+    return f'<p class="small">{link}: {few(names)}</p>'
+
+
+def few(names: Sequence[str]) -> str:
+    """The first submissions by their names, and how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    many = f"{len(names)} submission{'' if len(names) == 1 else 's'}"
-    link = f'<a href="implementations?paper={escape(paper)}">{many} beside the reference</a>'
-    return f'<p class="small">{link}: {few}{more}</p>'
+    return ", ".join(style.theirs(one.removeprefix("submission:")) for one in names[:NAMED]) + more
 
 
 def departures(found: Sequence[str]) -> str:
     """The reference's numbered deviations, folded."""
     if not found:
         return ""
-    many = f"{len(found)} deviation{'' if len(found) == 1 else 's'}"
+    many = several(len(found), "deviation")
     items = "".join(f"<li>{escape(text)}</li>" for text in found)
     return f"<details><summary>{many} of the reference from the paper</summary><ol>{items}</ol></details>"
 
@@ -168,7 +161,7 @@ def claims_table(lines: Iterable[Line]) -> str:
     return _table(WIDTHS, HEADS, map(_row, lines))
 
 
-def absent_table(found: Iterable[Stated]) -> str:
+def absent_table(found: Iterable[ListedClaim]) -> str:
     """Claims that nobody has run, a row each: statement, published numbers, and what they need."""
     return _table(ABSENT_WIDTHS, ABSENT_HEADS, map(_absent_row, found))
 
@@ -182,17 +175,17 @@ def _table(widths: Iterable[str], names: Iterable[str], rows: Iterable[str]) -> 
     )
 
 
-def _absent_row(one: Stated) -> str:
+def _absent_row(one: ListedClaim) -> str:
     outcome = f'{style.absent()}<span class="sub">{style.EVIDENCE[one.evidence]} {_tier(one)}</span>'
     return _cells(one, claim_link(one.claim, one.row), ABSENT_HEADS[1:], (outcome, published(one), escape(needs(one))))
 
 
-def needs(one: Stated) -> str:
+def needs(one: ListedClaim) -> str:
     """What a claim needs to be run: what it says of its cost, else what its tier means; not yet escaped."""
     return one.listed.cost or NEEDS[one.tier]
 
 
-def _tier(one: Line | Stated) -> str:
+def _tier(one: Line | ListedClaim) -> str:
     return f'<span class="tag">{escape(one.tier)}</span>' if one.tier != "cpu" else ""
 
 
@@ -200,17 +193,17 @@ def _row(one: Line) -> str:
     ratio = f"{one.rejected} of {one.controls}" if one.controls else "&ndash;"
     rejected = f'<span class="value">{ratio}</span>' + ('<span class="sub">rejected</span>' if one.controls else "")
     checked = f'<span class="value">{style.day(one.created)}</span><span class="sub">{escape(one.machine)}</span>'
-    told = " ".join(part for part in (style.EVIDENCE[one.evidence], _tier(one), style.past(one.past)) if part)
-    outcome = f'{style.badge(one.outcome)}<span class="sub">{told}</span>'
-    link = claim_link(one.claim, one.row, one.implementation)
+    tags = " ".join(part for part in (style.EVIDENCE[one.evidence], _tier(one), style.past(one.past)) if part)
+    outcome = f'{style.badge(one.outcome)}<span class="sub">{tags}</span>'
+    link = line_link(one)
     return _cells(one, link, HEADS[1:], (outcome, published(one), measured(one), rejected, checked))
 
 
-def _cells(one: Line | Stated, link: str, heads: Iterable[str], cells: Iterable[str]) -> str:
+def _cells(one: Line | ListedClaim, link: str, heads: Iterable[str], cells: Iterable[str]) -> str:
     """A row of a table of claims: the statement, and cells under their heads."""
     place = escape(f"{one.place} · {one.name}@{one.version}")
     return (
-        f'<tr><td class="whole"><a class="statement" href="{link}">{_row_tag(one)}{escape(one.says)}</a>'
+        f'<tr><td class="whole"><a class="statement" href="{link}">{style.row_tag(one.row)}{escape(one.says)}</a>'
         f'<span class="sub">{place}</span></td>'
         + "".join(
             f'<td class="{h.lower()}" data-label="{h}"><div>{cell}</div></td>'
@@ -220,17 +213,12 @@ def _cells(one: Line | Stated, link: str, heads: Iterable[str], cells: Iterable[
     )
 
 
-def _row_tag(one: Line | Stated) -> str:
-    """Which row of a table it is; rows of one claim make the same statement."""
-    return f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
-
-
 def name(one: Line) -> str:
     """What an implementation is called: "reference", or the name of the submission, as HTML."""
     return style.theirs(one.implementation.removeprefix("submission:"))
 
 
-def published(one: Line | Stated, most: int = 2) -> str:
+def published(one: Line | ListedClaim, most: int = 2) -> str:
     """The numbers that the paper states for a claim, each with its place."""
     if not one.reported:
         return '<span class="sub">see the statement</span>'
@@ -260,25 +248,43 @@ def measured(one: Line) -> str:
 
 
 def _size(one: Line) -> str:
-    kind = "case" if one.unit == "violations" else "seed"
-    return f"{one.n:,} {kind}{'' if one.n == 1 else 's'}"
+    return several(one.n, "case" if one.unit == "violations" else "seed")
+
+
+def ratio_cells(costs: Sequence[Ratio | None], reference: Sequence[bool], *, named: bool = False) -> list[str]:
+    """Costs as cells that are drawn on one scale.
+
+    Args:
+        costs: of implementations; None where none was measured, as of the reference.
+        reference: which of them is the reference's.
+        named: whether a cell says what took a time.
+    """
+
+    def what(cost: Ratio) -> str:
+        return "" if cost.what in ("peak memory", "energy") else f'<span class="sub">{style.theirs(cost.what)}</span>'
+
+    drawn = iter(style.ratio_forests([one for one in costs if one is not None]))
+    return [
+        style.ratio(cost) + (what(cost) if named else "") + next(drawn)
+        if cost is not None
+        else f'<span class="sub">{"1 by definition" if own else "not measured"}</span>'
+        for cost, own in zip(costs, reference, strict=True)
+    ]
 
 
 def finding(one: Line, others: Iterable[Line] = ()) -> str:
     """A claim that does not hold, with the source that shows it, and what came of it on other implementations."""
-    link, found = claim_link(one.claim, one.row, one.implementation), list(others)
-    badges = "".join(
-        f'<a href="{claim_link(x.claim, x.row, x.implementation)}">{style.badge(x.outcome)} {name(x)}</a>'
-        for x in found[:BESIDE]
-    )
-    if len(found) > BESIDE:
-        badges += f'<a href="implementations?paper={escape(one.paper.key)}">{BESIDE} of {len(found)} shown</a>'
-    beside = f'<div class="marks small"><span class="soft">On submissions:</span>{badges}</div>' if badges else ""
+    link, found = line_link(one), list(others)
+    badges = "".join(f'<a href="{line_link(x)}">{style.badge(x.outcome)} {name(x)}</a>' for x in found[:LISTED])
+    if len(found) > LISTED:
+        badges += f'<a href="{page_link("implementations", one.paper.key)}">{LISTED} of {len(found)} shown</a>'
+    listed = f'<div class="marks small"><span class="soft">On submissions:</span>{badges}</div>' if badges else ""
     return (
         f'<div class="panel {one.outcome}">{style.badge(one.outcome)}'
-        f'<p><a class="statement" href="{link}">{_row_tag(one)}{escape(one.says)}</a></p>'
+        f'<p><a class="statement" href="{link}">{style.row_tag(one.row)}{escape(one.says)}</a></p>'
         f'<p class="soft small">{escape(one.place)} · {escape(one.name)}@{one.version}</p>'
-        f'<p><b>Source.</b> {escape(one.known)}</p><p class="num small">{escape(one.reason)}</p>{beside}</div>'
+        f"<p><b>Source.</b> {escape(one.known)}</p>{explanation(one.why)}"
+        f'<p class="num small">{escape(one.reason)}</p>{listed}</div>'
     )
 
 
@@ -295,9 +301,9 @@ def problems(found: Iterable[tuple[str, str]]) -> str:
     return style.wrap(style.table(("File", "What is wrong with it"), rows))
 
 
-def notice(title: str, body: str) -> str:
-    """A page or a part of it that has nothing to show, and what to do about it."""
-    return style.wrap(f'<div class="empty"><h3>{title}</h3><p class="soft">{body}</p></div>')
+def notice(title: str, body: str, *, level: int = 3) -> str:
+    """A page (at level 2) or a part of it that has nothing to show, and what to do about it."""
+    return style.wrap(f'<div class="empty"><h{level}>{title}</h{level}><p class="soft">{body}</p></div>')
 
 
 def empty(*, filtered: bool) -> str:
@@ -314,3 +320,15 @@ def empty(*, filtered: bool) -> str:
 def footnote(text: str) -> str:
     """A line of small print."""
     return style.wrap(f'<div class="soft small">{escape(text)}</div>')
+
+
+def heading(text: str, says: str = "") -> Html:
+    """A heading of a part of a page, and what the part shows."""
+    lead = f'<p class="soft">{escape(says)}</p>' if says else ""
+    return Html(style.wrap(f"<h2>{escape(text)}</h2>{lead}"))
+
+
+def citations(found: Iterable[CitationText]) -> Fold:
+    """Texts to copy, folded."""
+    parts: list[PagePart] = [part for one in found for part in (Html(footnote(one.title)), Code(one.text))]
+    return Fold(citation.TITLE, parts)

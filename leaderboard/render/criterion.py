@@ -9,26 +9,16 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, cast
 
-from leaderboard import style
-from leaderboard.verification import regrouped
-from repro.criterion import (
-    AllOf,
-    AtLeast,
-    AtMost,
-    Criterion,
-    Equivalent,
-    Higher,
-    Holds,
-    Lower,
-    Matches,
-    Ordered,
-)
+from leaderboard.board.units import unit_suffix
+from leaderboard.board.verification import regrouped
+from repro.criterion.base import Tested
+from repro.criterion.comparisons import AllOf, AtLeast, AtMost, Criterion, Equivalent, Higher, Lower, Matches, Ordered
+from repro.criterion.curves import InteriorPeak, Monotone, PowerLaw
+from repro.criterion.exact import Equals, Holds
+from repro.criterion.verdict import Verdict
 from repro.errors import ReproError
-from repro.judging import Tested
 from repro.paper import Reported
-from repro.record import Record, SamplePart
-from repro.shapes import InteriorPeak, Monotone, PowerLaw
-from repro.verdict import Verdict
+from repro.record.record import Record, SamplePart
 
 SETTING = re.compile(r" [A-Za-z_]\w*=(?:\([^)]*\)|\S+)")  # of an arm's name, such as " widths=(8, 16)"
 WHOLE = 1e15  # beyond it doubles leave whole numbers out
@@ -39,7 +29,7 @@ REACH = "t<sub>1&minus;&alpha;</sub>&thinsp;SE"  # how far a confidence bound li
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class CriterionText:
     """A criterion, or one part of a compound one.
 
     Attributes:
@@ -55,7 +45,7 @@ class Said:
     named: str = ""
 
 
-def said(record: Record) -> tuple[Said, ...]:
+def criterion_text(record: Record) -> tuple[CriterionText, ...]:
     """The criterion of a record, part by part; a single part unless it is a compound one."""
     rule = record.claim.criterion
     try:
@@ -66,17 +56,17 @@ def said(record: Record) -> tuple[Said, ...]:
     if not isinstance(rule, AllOf):
         return (_say(rule, entries, names),)
     if len(entries) != len(rule.parts):
-        return tuple(Said(words=_sentence("", part.says())) for part in rule.parts)
+        return tuple(CriterionText(words=_sentence("", part.says())) for part in rule.parts)
     return tuple(_say(part, entry, names) for part, entry in zip(rule.parts, entries, strict=True))
 
 
 def estimate(record: Record) -> str:
     """What the estimate of a single criterion is, with the names of its arms; "" where its usual name says it."""
-    parts = said(record)
+    parts = criterion_text(record)
     return parts[0].named if len(parts) == 1 else ""
 
 
-def reason(found: Verdict, parts: Sequence[Said]) -> str:
+def reason(found: Verdict, parts: Sequence[CriterionText]) -> str:
     """Why a verdict is what it is, with the names of arms in place of a and b.
 
     Args:
@@ -110,14 +100,14 @@ def _names(arms: Sequence[str]) -> dict[str, str]:
     return names if len(set(names.values())) == len(names) else {arm: arm for arm in arms}
 
 
-def _say(rule: Criterion, entry: Sequence[Any], names: dict[str, str]) -> Said:
+def _say(rule: Criterion, entry: Sequence[Any], names: dict[str, str]) -> CriterionText:
     """A criterion on its samples; in its own general words where the two do not fit."""
     if isinstance(rule, AllOf):
         inner = [_say(part, group, names) for part, group in zip(rule.parts, entry, strict=False)]
-        return Said(words=" ".join(one.words for one in inner) or _sentence("", rule.says()))
+        return CriterionText(words=" ".join(one.words for one in inner) or _sentence("", rule.says()))
     samples = cast("Sequence[SamplePart]", entry)
     if len(samples) != (rule.arity or max(len(samples), 2)):
-        return Said(words=_sentence("", rule.says()))
+        return CriterionText(words=_sentence("", rule.says()))
     own = [_Named(part, names[part.arm]) for part in samples]
     if isinstance(rule, Lower | Higher):
         return _pair(rule, own[0], own[1])
@@ -129,6 +119,8 @@ def _say(rule: Criterion, entry: Sequence[Any], names: dict[str, str]) -> Said:
         return _bounded(rule, own[0])
     if isinstance(rule, Matches):
         return _matches(rule, own[0])
+    if isinstance(rule, Equals):
+        return _equals(rule, own[0])
     return _exact(rule, own[0]) if isinstance(rule, Holds) else _shape(rule, own[0])
 
 
@@ -153,7 +145,7 @@ class _Named:
 
     def amount(self, value: float) -> str:
         """A value of it; the unit is left out where the quantity already says it."""
-        unit = "" if self.quantity.endswith(self.part.unit) else style.unit(self.part.unit)
+        unit = "" if self.quantity.endswith(self.part.unit) else unit_suffix(self.part.unit)
         return f"{_figure(value)}{unit[:-1] if abs(value) == 1 and _plural(unit) else unit}"
 
     def step(self, value: float) -> str:
@@ -163,8 +155,8 @@ class _Named:
         return f"{_figure(value)} percentage point{'' if abs(value) == 1 else 's'}"
 
 
-def _told(own: Sequence[_Named]) -> tuple[str, list[str]]:
-    """What samples share, their quantity or their arm, and what each is called beside the others."""
+def _labels(own: Sequence[_Named]) -> tuple[str, list[str]]:
+    """What samples share, their quantity or their arm, and what tells each of them apart."""
     if len({one.quantity for one in own}) == 1:
         return own[0].quantity, [one.arm for one in own]
     if len({one.name for one in own}) == 1:
@@ -213,11 +205,11 @@ def _how(a: _Named, b: _Named) -> str:
     return "paired t test" if seeds[0] == seeds[1] else "Welch's t test"
 
 
-def _pair(rule: Lower | Higher, a: _Named, b: _Named) -> Said:
+def _pair(rule: Lower | Higher, a: _Named, b: _Named) -> CriterionText:
     """One sample below or above another, or a multiple of it."""
     below = isinstance(rule, Lower)
     side, sign, reach, bound = ("below", "&lt;", "+", -rule.by) if below else ("above", "&gt;", "&minus;", rule.by)
-    shared, (first, second) = _told((a, b))
+    shared, (first, second) = _labels((a, b))
     factor = rule.times * (_factor(bound) if rule.log else 1.0)
     other = second if factor == 1 else f"{_figure(factor)} times {second}"
     if rule.log or not rule.by:
@@ -235,7 +227,9 @@ def _pair(rule: Lower | Higher, a: _Named, b: _Named) -> Said:
     compared = f"d{BAR} {reach} {REACH} {sign} {escape(limit)}"
     formula = _line(compared, "d", difference, rule, f"one-sided {_how(a, b)}")
     gap = _letters(rule) if rule.log or times else ""
-    return Said(words=_sentence(shared, f"{words}, {means}"), formula=formula, gap=gap, named=difference if gap else "")
+    return CriterionText(
+        words=_sentence(shared, f"{words}, {means}"), formula=formula, gap=gap, named=difference if gap else ""
+    )
 
 
 def _letters(rule: Lower | Higher) -> str:
@@ -244,9 +238,9 @@ def _letters(rule: Lower | Higher) -> str:
     return found[1] if found else ""
 
 
-def _equivalent(rule: Equivalent, a: _Named, b: _Named) -> Said:
+def _equivalent(rule: Equivalent, a: _Named, b: _Named) -> CriterionText:
     """Two samples closer than a margin."""
-    shared, (first, second) = _told((a, b))
+    shared, (first, second) = _labels((a, b))
     if rule.log:
         margin = f"a factor of less than {_figure(_factor(rule.within))}, in geometric means over seeds"
         difference, limit = f"log({first} / {second})", _figure(rule.within)
@@ -255,22 +249,22 @@ def _equivalent(rule: Equivalent, a: _Named, b: _Named) -> Said:
         difference, limit = f"{first} {MINUS} {second}", a.amount(rule.within)
     compared = f"|d{BAR}| + {REACH} &lt; {escape(limit)}"
     formula = _line(compared, "d", difference, rule, f"two one-sided {_how(a, b)}s")
-    return Said(words=_sentence(shared, f"{first} and {second} differ by {margin}"), formula=formula)
+    return CriterionText(words=_sentence(shared, f"{first} and {second} differ by {margin}"), formula=formula)
 
 
-def _ordered(rule: Ordered, own: Sequence[_Named]) -> Said:
+def _ordered(rule: Ordered, own: Sequence[_Named]) -> CriterionText:
     """Samples each below the next."""
-    shared, names = _told(own)
+    shared, names = _labels(own)
     by = f" by more than {own[0].step(rule.by)}" if rule.by > 0 else ""
     by = by or (f", or less than {own[0].step(-rule.by)} above it" if rule.by < 0 else "")
     words = f"{'; '.join(names)}: in this order each is below the next{by}, on average over seeds"
     compared = f"d{BAR} + {REACH} &lt; {escape(own[0].amount(-rule.by) if rule.by else '0')}"
     test = f"one-sided {_how(own[0], own[1])}s, of which all must hold"
     formula = _line(compared, "d", f"each {MINUS} the next", rule, test)
-    return Said(words=_sentence(shared, words), formula=formula)
+    return CriterionText(words=_sentence(shared, words), formula=formula)
 
 
-def _bounded(rule: AtMost | AtLeast, own: _Named) -> Said:
+def _bounded(rule: AtMost | AtLeast, own: _Named) -> CriterionText:
     """A mean that respects a bound, which is included."""
     if isinstance(rule, AtMost):
         side, sign, reach, joined, slack = "most", "&le;", "+", "plus", rule.plus
@@ -283,10 +277,10 @@ def _bounded(rule: AtMost | AtLeast, own: _Named) -> Said:
         words += f" {joined} a margin of {own.step(slack)}" if slack else ""
     compared = f"x{BAR} {reach} {REACH} {sign} {escape(limit)}"
     formula = _line(compared, "x", own.whole, rule, "one-sided t test")
-    return Said(words=_sentence(own.whole, words), formula=formula)
+    return CriterionText(words=_sentence(own.whole, words), formula=formula)
 
 
-def _matches(rule: Matches, own: _Named) -> Said:
+def _matches(rule: Matches, own: _Named) -> CriterionText:
     """A mean near a number."""
     value = own.amount(rule.value)
     centre = value if rule.reported is None else _published(rule.reported)
@@ -298,14 +292,23 @@ def _matches(rule: Matches, own: _Named) -> Said:
         what, limit = f"{own.quantity} of {own.arm} {MINUS} {value}", own.amount(rule.within)
     compared = f"|d{BAR}| + {REACH} &lt; {escape(limit)}"
     formula = _line(compared, "d", what, rule, "two one-sided t tests")
-    return Said(words=_sentence(own.whole, words), formula=formula)
+    return CriterionText(words=_sentence(own.whole, words), formula=formula)
 
 
 def _published(fact: Reported) -> str:
-    return f"the published {_figure(fact.value)}{style.unit(fact.unit)} ({fact.place})"
+    return f"the published {_figure(fact.value)}{unit_suffix(fact.unit)} ({fact.place})"
 
 
-def _exact(rule: Holds, own: _Named) -> Said:
+def _equals(rule: Equals, own: _Named) -> CriterionText:
+    """One number that is not drawn, and the published one."""
+    margin = _figure(rule.within)
+    words = f"{_published(rule.reported)}, to within {margin}" if rule.within else _published(rule.reported)
+    compared = f"|x &minus; {escape(_figure(rule.reported.value))}| &le; {escape(margin)}"
+    formula = f'<b class="num">{compared}</b>, where x is {escape(own.quantity)}; no test, so no level'
+    return CriterionText(words=_sentence(own.whole, f"the number is {words}"), formula=formula)
+
+
+def _exact(rule: Holds, own: _Named) -> CriterionText:
     """Cases that exact reasoning decides."""
     wanted = own.part.expected
     values = set(wanted) if isinstance(wanted, tuple) else {wanted}
@@ -324,10 +327,12 @@ def _exact(rule: Holds, own: _Named) -> Said:
     }[rule.relation]
     formula = f'<b class="num">{compared}</b> for every case x, of which e is demanded; no test, so no level'
     unit = "" if own.part.unit == "1" or own.quantity.endswith(own.part.unit) else f" ({own.part.unit})"
-    return Said(words=_sentence(f"{own.whole}{unit}", f"every case is {words}, without exception"), formula=formula)
+    return CriterionText(
+        words=_sentence(f"{own.whole}{unit}", f"every case is {words}, without exception"), formula=formula
+    )
 
 
-def _shape(rule: PowerLaw | InteriorPeak | Monotone, own: _Named) -> Said:
+def _shape(rule: PowerLaw | InteriorPeak | Monotone, own: _Named) -> CriterionText:
     """A curve of a certain shape."""
     over = own.part.x_unit or "its grid"
     if isinstance(rule, PowerLaw):
@@ -358,4 +363,4 @@ def _shape(rule: PowerLaw | InteriorPeak | Monotone, own: _Named) -> Said:
         compared = f"&tau;{BAR} &minus; {REACH} &ge; {_figure(rule.tau)}, reversal + {REACH} &lt; {share} of the way"
         test = "one-sided t tests over seeds"
     formula = f'<b class="num">{compared}</b>, {test}, &alpha; = {_figure(rule.level)}'
-    return Said(words=_sentence(f"{own.whole} over {over}", words), formula=formula)
+    return CriterionText(words=_sentence(f"{own.whole} over {over}", words), formula=formula)

@@ -1,15 +1,22 @@
-"""The page of a paper as HTML, part by part. Texts of records are escaped where they are put in."""
+"""The page of a paper. Texts of records are escaped where they are put in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
-from urllib.parse import urlencode
 
-from leaderboard import blocks, published, style
-from leaderboard.published import Pair, Scale
-from leaderboard.queries import TIERS, Line, Section, counts
-from repro.text import number
+from leaderboard.board import citation, curves, reported
+from leaderboard.board.citation import Addresses
+from leaderboard.board.lines import TIERS, Line, Section, counts
+from leaderboard.board.reported import Pair, Scale
+from leaderboard.charts import forest
+from leaderboard.render import components, samples, style
+from leaderboard.render.components import citations, footnote, heading
+from leaderboard.render.links import breadcrumbs, claim_link, line_link, page_link
+from leaderboard.render.parts import Control, Html, PagePart, Place
+from repro.numbers import number
+from repro.record.record import Record
 
 GROUPS = {
     "exact": ("Mechanism", "Exact claims: parameters, formulas, invariants; every case counts."),
@@ -17,64 +24,95 @@ GROUPS = {
     "original": ("Number", "A published number in the paper's own setting."),
 }
 MOST = 12  # implementations that the summary shows, and claims that a sentence names
-BESIDE = 3  # implementations that are compared at first
+COMPARED = 3  # implementations that are compared at first
 
 
-def address(page: str, paper: str, **asked: str | Sequence[str]) -> str:
-    """The address of a page on a paper, relative to the board, ready to stand in an attribute."""
-    given = {name: value for name, value in {"paper": paper, **asked}.items() if value}
-    return escape(f"{page}?{urlencode(given, doseq=True, safe='/:')}")
+@dataclass(frozen=True, kw_only=True)
+class PaperContent:
+    """What the page of a paper shows.
+
+    Attributes:
+        implementations: what all of its implementations are called.
+        aged: whether to say how long ago the newest record was made, which a file cannot.
+    """
+
+    section: Section
+    deviations: Sequence[str]
+    implementations: Sequence[str]
+    pairs: Sequence[Pair]
+    scale: Scale
+    curves: Sequence[Record]
+    where: Addresses
+    aged: bool = True
 
 
-def crumbs(*steps: tuple[str, str]) -> str:
-    """Where we are: addresses, ready to stand in attributes, and names of the pages above this one."""
-    links = [f'<a href="{link}">{escape(name)}</a>' for link, name in (("./", "Board"), *steps)]
-    between = ' <span class="soft" aria-hidden="true">/</span> '
-    return f'<nav class="crumbs" aria-label="Breadcrumb">{between.join(links)}</nav>'
+def page(content: PaperContent) -> list[PagePart]:
+    """The whole page."""
+    section, names = content.section, content.implementations
+    parts: list[PagePart] = [
+        Html(head(section, content.deviations, len(names), aged=content.aged)),
+        Place(_published(content)),
+        Place(_curves(content.curves)),
+    ]
+    if section.claims:
+        parts += [heading("Claims"), Html(claims(section.claims))]
+    if section.findings:
+        parts.append(heading("Findings", "What is known not to hold, and who showed it."))
+        parts.append(Html(findings(section)))
+    if section.lines:
+        parts += [heading("Implementations"), Html(implementations(section, names))]
+    parts += [heading("Not measured"), Html(unmeasured(section))]
+    return [*parts, citations(citation.of_paper(section.paper, content.where))]
+
+
+def _published(content: PaperContent) -> list[PagePart]:
+    """Published numbers and ours; nothing where no claim states a number."""
+    stating = [one for one in content.section.claims if one.reported]
+    if not stating:
+        return []
+    found, scale = content.pairs, content.scale
+    marks = reported.marks(found, scale)
+    without = len(stating) - len({pair.line.case for pair in found})
+    parts: list[PagePart] = [heading("Published and reproduced"), Control("scale")]
+    if marks:
+        parts.append(forest.picture(marks, scale))
+    parts.append(Html(forest_note(found, len(marks), scale, without)))
+    return [*parts, Html(forest_table(found))] if found else parts
+
+
+def _curves(records: Sequence[Record]) -> list[PagePart]:
+    if not records:
+        return []
+    parts: list[PagePart] = [
+        heading("Curves", "Every seed thin, their mean bold; over time, training or size."),
+        Control("curve"),
+    ]
+    for record in records:
+        parts += [Html(footnote(record.claim.says)), *samples.drawn(curves.only(record))]
+    return parts
 
 
 def head(section: Section, departures: Sequence[str], implementations: int, *, aged: bool = True) -> str:
-    """Title, facts and links, the story, the reference's deviations, and what the records add up to.
-
-    Args:
-        section: the paper with its lines.
-        departures: how its reference deviates from it.
-        implementations: how many answer its claims, the reference included.
-        aged: whether to say how long ago the newest record was made, which a file cannot.
-    """
+    """Title, facts and links, the story, the reference's deviations, and what the records add up to."""
     about, own = section.paper, section.claims
     facts = (style.authors(about, 20), str(about.year), escape(about.venue), style.source_link(about))
     story = f'<div class="story"><b>The story</b>{style.paragraphs(about.story)}</div>' if about.story.strip() else ""
     current = [one for one in own if not one.past]
-    rejected, controls = sum(x.rejected for x in current), sum(x.controls for x in current)
-    newest = max((x.created for x in own), default="")
-    old = style.age(newest) if aged else ""
     judged = (f"{section.judged} of {section.known}", "claims judged")
     figures = [
         judged if section.known else (str(len(own)), "verdict" if len(own) == 1 else "verdicts"),
-        (f"{rejected} of {controls}", "sabotages rejected"),
+        (" of ".join(map(str, components.sabotages(own))), "sabotages rejected"),
         (str(sum(x.controls == 0 for x in current)), "verdicts without a control"),
         (str(implementations), "implementation" if implementations == 1 else "implementations"),
-        (style.day(newest) or "never", f"last verified, {old}" if old else "last verified"),
+        components.last_verified(own, aged=aged),
     ]
-    drawn = "".join(f"<div><b>{escape(value)}</b><span>{name}</span></div>" for value, name in figures)
     shares = counts(current)
     tally = "".join(f"<span>{style.badge(name)}&ensp;{shares[name]}</span>" for name in style.BADGES if shares[name])
     tally += f"<span>{style.absent()}&ensp;{len(section.absent)}</span>" if section.absent else ""
     return style.wrap(
-        f'{crumbs()}<h1>{escape(about.title)}</h1><div class="soft">{" · ".join(part for part in facts if part)}</div>'
-        f'{story}<div class="figures">{drawn}</div><div class="marks">{tally}</div>{blocks.departures(departures)}'
+        f'{breadcrumbs()}<h1>{escape(about.title)}</h1><div class="soft">{" · ".join(filter(None, facts))}</div>'
+        f'{story}{style.figures(figures)}<div class="marks">{tally}</div>{components.departures(departures)}'
     )
-
-
-def heading(text: str, says: str = "") -> str:
-    """A heading of a part of a page, and what the part shows."""
-    return style.wrap(f"<h2>{escape(text)}</h2>" + (f'<p class="soft">{escape(says)}</p>' if says else ""))
-
-
-def empty(title: str, body: str) -> str:
-    """What stands below a page's title where the page has nothing to show, and what to do about it."""
-    return style.wrap(f'<div class="empty"><h2>{title}</h2><p class="soft">{body}</p></div>')
 
 
 def forest_note(found: Sequence[Pair], shown: int, scale: Scale, stating: int) -> str:
@@ -88,15 +126,15 @@ def forest_note(found: Sequence[Pair], shown: int, scale: Scale, stating: int) -
         "interval and the short tick the criterion's bound, where there are such. An exact value has no interval. "
         f"Differences are drawn {length}."
     ]
-    if shown > published.MOST:
-        notes.append(f"The first {published.MOST} of {shown} are drawn; the table has all.")
+    if shown > reported.MOST:
+        notes.append(f"The first {reported.MOST} of {shown} are drawn; the table has all.")
     if shown < len(found):
         without = "is 0" if scale == "published" else "has no margin, or none in its unit"
         notes.append(f"Not drawn: {len(found) - shown}, where the published number {without}.")
     if stating:
         notes.append(
-            f"{stating} {'claim states' if stating == 1 else 'claims state'} a number that no mean or exact value "
-            "here stands beside: what is judged is a difference, a shape, or in another unit."
+            f"{stating} {'claim states' if stating == 1 else 'claims state'} a number that cannot be shown here: "
+            "what is judged is a difference, a shape, or in another unit."
         )
     return style.wrap(f'<p class="soft small">{escape(" ".join(notes))}</p>')
 
@@ -106,12 +144,12 @@ def forest_table(found: Iterable[Pair]) -> str:
     heads = ("Claim", "Verdict", "Published", "Ours", "Difference", "In margins")
     rows = []
     for pair in found:
-        part, margin = published.mark(pair, "published"), published.mark(pair, "margin")
+        part, margin = reported.mark(pair, "published"), reported.mark(pair, "margin")
         one = pair.line
-        link = blocks.claim_link(one.claim, one.row, one.implementation)
+        link = line_link(one)
         rows.append(
             (
-                f'<a href="{link}">{escape(published.named(pair))}</a>',
+                f'<a href="{link}">{escape(reported.named(pair))}</a>',
                 style.badge(one.outcome),
                 style.reported(pair.fact),
                 f'<span class="value">{style.amount(pair.value, pair.fact.unit)}</span> '
@@ -133,27 +171,26 @@ def claims(lines: Sequence[Line]) -> str:
     for evidence, (name, says) in GROUPS.items():
         own = [one for one in lines if one.evidence == evidence]
         if own:
-            shares = counts(own)
-            tally = "".join(style.tally(found, shares[found]) for found in style.BADGES if shares[found])
+            tally = style.tallies(counts(own))
             parts.append(
                 f'<h3>{name}</h3><p class="soft small">{says}</p><div class="marks small">{tally}</div>'
-                f"{blocks.claims_table(own)}"
+                f"{components.claims_table(own)}"
             )
     return style.wrap("".join(parts)) if parts else ""
 
 
 def findings(section: Section) -> str:
     """What of the paper is known not to hold."""
-    return style.wrap("".join(blocks.finding(one, others) for one, others in section.findings))
+    return style.wrap("".join(components.finding(one, others) for one, others in section.findings))
 
 
 def unmeasured(section: Section) -> str:
     """What the records leave open: the claims that nobody has run, and what is not settled by those that were."""
     own = section.claims
     tiers = {tier: sum(one.tier == tier for one in own) for tier in TIERS}
-    said = ", ".join(f"{count} of the {tier} tier" for tier, count in tiers.items() if count) or "none"
+    judged = ", ".join(f"{count} of the {tier} tier" for tier, count in tiers.items() if count) or "none"
     missing = [tier for tier, count in tiers.items() if not count]
-    items = [f"Verdicts on the reference: {said}."]
+    items = [f"Verdicts on the reference: {judged}."]
     if section.known:
         items.append(_left(section))
     elif missing:
@@ -163,23 +200,21 @@ def unmeasured(section: Section) -> str:
         )
     if not any(one.evidence == "original" for one in own):
         items.append("No published number was judged in the paper's own setting.")
-    bare = [one for one in own if not one.controls]
-    if bare:
-        items.append(f"Without a control: {_links(bare)}.")
-    single = [one for one in own if not one.exact and one.estimate is not None and one.low is None]
-    if single:
-        items.append(f"An estimate without an interval: {_links(single)}.")
-    open_ = [one for one in own if one.outcome in ("inconclusive", "powerless")]
-    if open_:
-        items.append(f"Not settled: {_links(open_)}.")
-    unread = [one for one in own if any(not fact.verified for fact in one.reported)]
-    if unread:
-        items.append(f"Published numbers that were not read in the paper itself: {_links(unread)}.")
+    unread = "Published numbers that were not read in the paper itself"
+    lacking = {
+        "Without a control": [one for one in own if not one.controls],
+        "An estimate without an interval": [
+            one for one in own if not one.exact and one.estimate is not None and one.low is None
+        ],
+        "Not settled": [one for one in own if one.outcome.rank == 1],
+        unread: [one for one in own if any(not fact.verified for fact in one.reported)],
+    }
+    items += [f"{what}: {_links(of)}." for what, of in lacking.items() if of]
     items.append(
         f'What trials cost, and where energy was not measured, is on the page of <a href="'
-        f'{address("telemetry", section.paper.key)}">telemetry</a>.'
+        f'{page_link("telemetry", section.paper.key)}">telemetry</a>.'
     )
-    table = blocks.absent_table(section.absent) if section.absent else ""
+    table = components.absent_table(section.absent) if section.absent else ""
     return style.wrap("<ul>" + "".join(f"<li>{item}</li>" for item in items) + f"</ul>{table}")
 
 
@@ -188,32 +223,23 @@ def _left(section: Section) -> str:
     tiers = {tier: sum(one.tier == tier for one in section.absent) for tier in TIERS}
     needed = ", ".join(f"{count} of the {tier} tier" for tier, count in tiers.items() if count)
     past = [one for one in section.claims if one.past]
-    said = (
+    absent = (
         f"The reference has no record of {len(section.absent)} of {section.known} claims: {needed}; they stand below."
     )
     earlier = f" Not counted, for the claim has changed or is gone: {_links(past)}." if past else ""
-    return (said if section.absent else "The reference has a record of every claim.") + earlier
+    return (absent if section.absent else "The reference has a record of every claim.") + earlier
 
 
 def _links(lines: Sequence[Line]) -> str:
-    names = [
-        f'<a href="{blocks.claim_link(x.claim, x.row)}">{escape(f"{x.name}[{x.row}]" if x.row else x.name)}</a>'
-        for x in lines[:MOST]
-    ]
+    names = [f'<a href="{claim_link(x.claim, x.row)}">{escape(x.short)}</a>' for x in lines[:MOST]]
     return ", ".join(names) + (f" and {len(lines) - MOST} more" if len(lines) > MOST else "")
 
 
 def implementations(section: Section, names: Sequence[str]) -> str:
-    """The implementations with their verdicts in a few words, and the way to their page.
-
-    Args:
-        section: the paper with the lines of the first of them.
-        names: of all.
-    """
+    """The implementations with their verdicts in a few words, and the way to their page."""
     rows = []
     for one in section.standings:
-        tally = counts(one.lines)
-        verdicts = "".join(style.tally(name, tally[name]) for name in style.BADGES if tally[name])
+        verdicts = style.tallies(counts(one.lines))
         who = "" if one.newest.is_reference else style.division(one.newest.division) + style.runner(one.runner)
         answered = sum(not x.past for x in (*one.lines, *one.outdated))
         missing, every = len(one.unanswered), len(section.reference)
@@ -221,30 +247,24 @@ def implementations(section: Section, names: Sequence[str]) -> str:
             missing, every = section.known - answered, section.known
         left = f"{missing} of {every}" if missing else "none"
         cells = (f'<div class="marks">{cell}</div>' if cell else "&ndash;" for cell in (who, verdicts))
-        rows.append((blocks.name(one.newest), *cells, left))
+        rows.append((components.name(one.newest), *cells, left))
     key, more = section.paper.key, len(names) - len(section.standings)
     says = f"{more} more, with costs and sources" if more > 0 else "Costs and sources"
-    links = [f'<a href="{address("implementations", key)}">{says}</a>']
+    links = [f'<a href="{page_link("implementations", key)}">{says}</a>']
     if len(names) > 1:
-        beside = {"with": [one.newest.implementation for one in section.standings[:BESIDE]]}
-        links.append(f'<a href="{address("compare", key, **beside)}">Side by side</a>')
-    heads = ("Implementation", "Division and who vouches", "Verdicts", "Claims not answered")
+        compared = {"with": [one.newest.implementation for one in section.standings[:COMPARED]]}
+        links.append(f'<a href="{page_link("compare", key, **compared)}">Side by side</a>')
+    heads = ("Implementation", "Division and who ran it", "Verdicts", "Claims not answered")
     return style.wrap(f"{style.table(heads, rows)}<p>{' · '.join(links)}</p>")
 
 
 def unknown(paper: str, known: Iterable[tuple[str, str]], page: str = "paper") -> str:
-    """No such paper among the records, and those that there are.
-
-    Args:
-        paper: what was asked for.
-        known: keys and titles of the papers that have records.
-        page: where their links lead.
-    """
+    """No such paper among the records, and those that there are, with links to a page of theirs."""
     title = f"There is no record of a paper {escape(paper)}" if paper else "No paper is named in this address"
-    links = "".join(f'<li><a href="{address(page, key)}">{escape(title)}</a></li>' for key, title in known)
+    links = "".join(f'<li><a href="{page_link(page, key)}">{escape(title)}</a></li>' for key, title in known)
     body = (
         f"<p>These have records:</p><ul>{links}</ul>"
         if links
         else "<p>There are no records yet. Run <code>make claims</code>; its records appear here.</p>"
     )
-    return style.wrap(f"{crumbs()}<h1>{title}</h1>{body}")
+    return style.wrap(f"{breadcrumbs()}<h1>{title}</h1>{body}")

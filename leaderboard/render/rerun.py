@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-from leaderboard import style
-from leaderboard.queries import stated, unjailed
-from repro.record import Record
+from leaderboard.board.lines import submission_part, unjailed
+from leaderboard.board.units import several
+from leaderboard.render import style
+from leaderboard.render.parts import Code, Html, PagePart
+from repro.record.record import Record
 
 COMMIT = re.compile(r"[0-9a-f]{7,64}")
 OURS = re.compile(r"repro run '[a-z0-9]+/[\w-]+@\d+(\[[^'\n]*\])?'( --?[a-z][a-z-]*( (?!-)[\w./-]+)?)*")
@@ -16,8 +18,8 @@ INSTALL = "pip install -c constraints.txt -e ."
 
 
 @dataclass(frozen=True)
-class Around:
-    """What is known of a claim beside one record of it.
+class ClaimContext:
+    """What is known about a claim apart from one record of it.
 
     Attributes:
         records: how many there are of it, of every version and implementation.
@@ -30,20 +32,25 @@ class Around:
     commit: str = ""
 
 
-def commands(record: Record, around: Around) -> str:
-    """The lines of a shell, in a clone of the project, that run what this record is of."""
+def parts(record: Record, around: ClaimContext) -> list[PagePart]:
+    """What reruns a record, to copy, and what to know about it."""
+    return [Code(commands(record, around)), Html(notes(record, around))]
+
+
+def commands(record: Record, around: ClaimContext) -> str:
+    """The shell commands that run this record again, in a clone of the project."""
     commit = _commit(record)
     lines = [f"git checkout {commit}"] if commit and commit != around.commit else []
     return "\n".join([*lines, INSTALL, record.command])
 
 
-def notes(record: Record, around: Around) -> str:
+def notes(record: Record, around: ClaimContext) -> str:
     """What the lines rest on, as HTML."""
     return style.wrap(f"<ul>{''.join(f'<li>{note}</li>' for note in _notes(record, around))}</ul>")
 
 
-def _notes(record: Record, around: Around) -> list[str]:
-    own, part = record.implementation, stated(record)
+def _notes(record: Record, around: ClaimContext) -> list[str]:
+    own, part = record.implementation, submission_part(record)
     found = [_source(record, around)]
     if not OURS.fullmatch(record.command):
         found.append("<b>The last line is not one that this software writes.</b> Read it before you run it.")
@@ -65,8 +72,8 @@ def _notes(record: Record, around: Around) -> list[str]:
     elif part is not None:
         found.append(f"It ran in a jail, which your machine must have as well: {style.theirs(part.isolation)}.")
     found.append(
-        "Trials that your cache has from the same sources are not computed again; <code>--no-cache</code> has all "
-        "of them computed."
+        "Trials of the same sources that are in your cache are not computed again; <code>--no-cache</code> computes "
+        "all of them."
     )
     return found
 
@@ -77,24 +84,24 @@ def _commit(record: Record) -> str:
     return commit if COMMIT.fullmatch(commit) else ""
 
 
-def _source(record: Record, around: Around) -> str:
+def _source(record: Record, around: ClaimContext) -> str:
     """Which source the lines check out, and whether it is all that ran."""
     digest = f'<span class="mono">{escape(record.implementation.source)}</span>'
     if not _commit(record):
         return (
-            "The record was not made in a git checkout and names no commit, so that no line here leads to its source: "
+            "The record was not made in a git checkout and names no commit, so its source cannot be checked out: "
             f"the implementation's hashes to {digest}."
         )
     here = "This board runs from the commit of the record" if _commit(record) == around.commit else ""
-    here = here or "The first line goes to the commit of the record, where the claim and the code are what they were"
+    here = here or "The first line goes to the commit of the record, with the claim and the code as they were"
     if record.source.dirty:
         return (
-            f"{here}; but <b>there were changes that were not committed</b>, so what ran may differ from it. The "
+            f"{here}; but <b>there were uncommitted changes</b>, so what ran may differ from it. The "
             f"implementation that ran hashes to {digest}."
         )
     if record.source.dirty is None:
-        return f"{here}; whether there were changes that were not committed, the record does not say."
-    return f"{here}; there were no changes that were not committed."
+        return f"{here}; the record does not say whether there were uncommitted changes."
+    return f"{here}; there were no uncommitted changes."
 
 
 def _software(record: Record) -> str:
@@ -104,7 +111,7 @@ def _software(record: Record) -> str:
     names = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     where = f"{record.machine.gpus} x {record.machine.gpu}" if record.machine.gpu else record.machine.cpu
     return escape(
-        f"It ran on Python {found.python} with {names or 'no library that is named'}, on {where}. With other versions "
+        f"It ran on Python {found.python} with {names or 'no library named'}, on {where}. With other versions "
         "or hardware, numbers that come from training can differ."
     )
 
@@ -118,5 +125,5 @@ def _seeds(record: Record) -> str:
         return "It used one seed, 0."
     run = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
     shown = f"{seeds[0]} to {seeds[-1]}" if run else ", ".join(map(str, seeds[:20])) + " …" * (len(seeds) > 20)
-    by = "the command says how many" if "--seeds" in record.command else "as many as the claim has"
-    return f"It used {len(seeds)} seed{'s' * (len(seeds) != 1)}: {shown}; {by}."
+    by = "the command states how many" if "--seeds" in record.command else "the claim's own number"
+    return f"It used {several(len(seeds), 'seed')}: {shown}; {by}."

@@ -1,17 +1,22 @@
-"""The samples of a record as numbers: arm by seed, as a folded table and as CSV. Texts are escaped."""
+"""The samples of a record: drawn, arm by seed as a folded table, and as CSV. Texts are escaped."""
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from leaderboard import style
-from leaderboard.queries import cell
-from repro.record import Record, SamplePart
+import numpy as np
+
+from leaderboard.board.downloads import sheet
+from leaderboard.board.units import unit_suffix
+from leaderboard.charts import samples as charts
+from leaderboard.render import style
+from leaderboard.render.components import footnote
+from leaderboard.render.parts import Download, Html, PagePart
+from repro.criterion.measurement import Sample
+from repro.record.record import Record, SamplePart, file_name
 
 MOST = 50  # values that the table shows
 HEADS = ("arm", "measurement", "unit", "seed", "point", "x", "x_unit", "value", "expected")
@@ -36,19 +41,78 @@ class Value:
     expected: float | None
 
 
-def parts(record: Record) -> list[SamplePart]:
+def parts(record: Record) -> list[PagePart]:
+    """The samples as charts, exact cases as a table; then as numbers, and all of them as CSV."""
+    if not record.samples:
+        return []
+    return [*drawn(record), *_numbers(record)]
+
+
+def drawn(record: Record) -> list[PagePart]:
+    """The samples as charts, and as a table what exact reasoning decides."""
+    try:
+        exact, pictures = charts.exact_samples(record), charts.pictures(record)
+        cases = [Html(found_cases(exact, charts.FEW))] if exact else []
+    except (ValueError, IndexError):  # a valid record may hold rows of unequal length
+        return [Html(footnote("These samples have no common shape and cannot be drawn; the record has them."))]
+    return [*cases, *pictures]
+
+
+def _numbers(record: Record) -> list[PagePart]:
+    folded = table(record)
+    if not folded:
+        return []
+    file = Download(
+        label="Download the samples (CSV)",
+        name=file_name(record).replace(".json", ".csv"),
+        mime="text/csv",
+        content=lambda: as_csv(record),  # it may be long, and few ask for it
+    )
+    return [Html(folded), file]
+
+
+def found_cases(samples: Iterable[Sample], few: int) -> str:
+    """Exact samples: found against demanded, case by case where there are at most `few`, else by their extremes."""
+    rows: list[tuple[str, ...]] = []
+    for sample in samples:
+        found = sample.values.ravel()
+        wanted = np.broadcast_to(np.asarray(sample.expected, dtype=float), sample.values.shape).ravel()
+        name = escape(f"{sample.arm}, {sample.measurement.replace('_', ' ')}")
+        if found.size <= few:
+            cases = enumerate(zip(found, wanted, strict=True), start=1)
+            rows += [(name, str(i), _amount(f, sample), _amount(w, sample), _amount(f - w)) for i, (f, w) in cases]
+        else:
+            worst = np.abs(np.where(found == wanted, 0.0, found - wanted)).max()
+            rows.append(
+                (name, f"all {found.size:,}", _extremes(found, sample), _extremes(wanted, sample), _amount(worst))
+            )
+    return style.wrap(style.table(("Measurement", "Case", "Found", "Demanded", "Difference"), rows))
+
+
+def _amount(value: float, sample: Sample | None = None) -> str:
+    if not np.isfinite(value):
+        return "diverged"
+    return f'<span class="value">{style.amount(float(value), sample.unit if sample else "1")}</span>'
+
+
+def _extremes(values: np.ndarray, sample: Sample) -> str:
+    low, high = values.min(), values.max()
+    return _amount(low, sample) if low == high else f"{_amount(low)} to {_amount(high, sample)}"
+
+
+def distinct(record: Record) -> list[SamplePart]:
     """The samples, each once: parts of a compound criterion often judge the same one."""
     return list({(s.arm, s.measurement, s.unit, s.x_unit, s.seeds): s for s in record.samples}.values())
 
 
 def count(record: Record) -> int:
     """How many numbers there are."""
-    return sum(len(row) if isinstance(row, tuple) else 1 for part in parts(record) for row in part.values)
+    return sum(len(row) if isinstance(row, tuple) else 1 for part in distinct(record) for row in part.values)
 
 
 def values(record: Record) -> Iterator[Value]:
     """Every number, in the record's order."""
-    for part in parts(record):
+    for part in distinct(record):
         for i, (seed, row) in enumerate(zip(part.seeds, part.values, strict=True)):
             if not isinstance(row, tuple):
                 yield Value(part, seed, 0, None, row, _at(part.expected, i))
@@ -103,19 +167,14 @@ def _value(one: Value) -> str:
 
 def _number(value: float, unit: str) -> str:
     shown = f"{int(value):,}" if abs(value) < 1e15 and value == int(value) else f"{value:.8g}"
-    return f'<span class="value">{escape(shown + style.unit(unit))}</span>'
+    return f'<span class="value">{escape(shown + unit_suffix(unit))}</span>'
 
 
 def as_csv(record: Record) -> str:
-    """Every number with all its digits; a text that a spreadsheet would run as a formula gets an apostrophe."""
-    sheet = io.StringIO()
-    writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(HEADS)
-    for one in values(record):
-        part = one.part
-        where = (one.point or "", "" if one.x is None else one.x, cell(part.x_unit))
-        value = "not finite" if one.value is None else one.value
-        expected = "" if one.expected is None else one.expected
-        texts = (cell(part.arm), cell(part.measurement), cell(part.unit))
-        writer.writerow((*texts, one.seed, *where, value, expected))
-    return sheet.getvalue()
+    """Every number with all its digits."""
+    return sheet(HEADS, map(_csv_row, values(record)))
+
+
+def _csv_row(one: Value) -> tuple[object, ...]:
+    part, value = one.part, "not finite" if one.value is None else one.value
+    return (part.arm, part.measurement, part.unit, one.seed, one.point or "", one.x, part.x_unit, value, one.expected)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from html import escape
 from pathlib import Path
 
+from leaderboard.board.units import unit_suffix
+from repro.criterion.verdict import Outcome
+from repro.numbers import interval, number
 from repro.paper import Paper, Reported
-from repro.record import Ratio
-from repro.text import interval, number
+from repro.record.record import Ratio
 
 SHEET = Path(__file__).with_name("style.css")
 
@@ -26,16 +28,8 @@ class Badge:
     hollow: bool = False
 
 
-BADGES = {
-    "reproduced": Badge("R", "reproduced", "holds, exactly or at the paper's own scale"),
-    "supported": Badge("S", "supported", "holds at reduced scale", hollow=True),
-    "refuted": Badge("X", "refuted", "does not hold here"),
-    "inconclusive": Badge("I", "inconclusive", "too few seeds to tell", hollow=True),
-    "finding": Badge("F", "finding", "known not to hold, and refuted here"),
-    "powerless": Badge("P", "powerless", "a sabotage got through, so the check proves nothing", hollow=True),
-    "unexpected": Badge("U", "unexpected", "known not to hold, yet it held here"),
-}
-ALWAYS = ("reproduced", "supported", "refuted", "inconclusive", "finding", "powerless")
+HOLLOW = (Outcome.SUPPORTED, Outcome.INCONCLUSIVE, Outcome.POWERLESS)
+BADGES = {one: Badge(one.letter, one, one.meaning, hollow=one in HOLLOW) for one in Outcome}
 
 ABSENT = Badge("&ndash;", "not measured", "nobody has run it yet: no number, no verdict", hollow=True)
 
@@ -58,13 +52,13 @@ def wrap(body: str) -> str:
     return f'<div class="r">{body}</div>'
 
 
-def badge(outcome: str, *, large: bool = False) -> str:
+def badge(outcome: Outcome, *, large: bool = False) -> str:
     """The badge of an outcome; its letter carries the meaning where colour cannot."""
     return _badge(BADGES[outcome], outcome, large=large)
 
 
-def chip(outcome: str, name: str, link: str, past: str = "") -> str:
-    """An outcome's letter that leads somewhere; what it is of is said by its name, for screen readers and on hovering.
+def chip(outcome: Outcome, name: str, link: str, past: str = "") -> str:
+    """An outcome's letter that leads somewhere; its name says what it is of, for screen readers and on hovering.
 
     Args:
         outcome: of the verdict.
@@ -89,8 +83,8 @@ def absent_chip(name: str, tier: str, link: str) -> str:
 
 
 def _chip(look: Badge, classes: str, says: str, link: str) -> str:
-    told = escape(says)  # once: there may be hundreds of these
-    return f'<a class="badge {classes}" href="{link}" title="{told}"><i aria-hidden="true">{look.letter}</i></a>'
+    title = escape(says)  # once: there may be hundreds of these
+    return f'<a class="badge {classes}" href="{link}" title="{title}"><i aria-hidden="true">{look.letter}</i></a>'
 
 
 def absent(*, large: bool = False) -> str:
@@ -103,9 +97,19 @@ def past(why: str) -> str:
     return f'<span class="tag past" title="not counted: {escape(why)}">{escape(why)}</span>' if why else ""
 
 
-def tally(outcome: str, count: int) -> str:
+def row_tag(row: str | None) -> str:
+    """Which row of a table a claim is, for rows of one claim make the same statement; "" where it is no table."""
+    return f'<span class="tag">{escape(row)}</span> ' if row else ""
+
+
+def tally(outcome: Outcome, count: int) -> str:
     """How many verdicts have an outcome: its letter and the number."""
-    return _badge(BADGES[outcome], outcome, text=str(count), title=f"{count} {BADGES[outcome].word}")
+    return _badge(BADGES[outcome], outcome, text=str(count), title=f"{count} {outcome}")
+
+
+def tallies(counted: Mapping[Outcome, int]) -> str:
+    """How many verdicts have each outcome that occurs."""
+    return "".join(tally(outcome, counted[outcome]) for outcome in Outcome if counted.get(outcome))
 
 
 def division(name: str | None) -> str:
@@ -114,7 +118,7 @@ def division(name: str | None) -> str:
 
 
 def runner(name: str) -> str:
-    """The badge of who vouches for records."""
+    """The badge of who ran records."""
     return _badge(RUNNERS[name], "reproduced" if name == "verified" else "powerless")
 
 
@@ -135,22 +139,17 @@ def mark(text: str, *, good: bool) -> str:
     return f'<span class="badge {look}"><i aria-hidden="true">{sign}</i>{text}</span>'
 
 
-def legend(present: Iterable[str] = ()) -> str:
-    """What the letters mean; "unexpected" only where it occurs."""
-    shown = [*ALWAYS, *(o for o in BADGES if o not in ALWAYS and o in set(present))]
-    items = [f'<li>{badge(o)}<span class="soft">{BADGES[o].meaning}</span></li>' for o in shown]
+def legend(present: Iterable[Outcome] = ()) -> str:
+    """What the letters mean; that of an unexpected verdict only where it occurs."""
+    shown = [one for one in Outcome if one is not Outcome.UNEXPECTED or one in set(present)]
+    items = [f'<li>{badge(one)}<span class="soft">{one.meaning}</span></li>' for one in shown]
     items.append(f'<li>{absent()}<span class="soft">{ABSENT.meaning}</span></li>')
     return f'<ul class="legend" aria-label="What the badges mean">{"".join(items)}</ul>'
 
 
-def unit(name: str) -> str:
-    """A unit as it follows a number: nothing for a pure number, no space before a percent sign."""
-    return "" if name in ("1", "") else name if name == "%" else f" {name}"
-
-
 def amount(value: float | None, name: str = "1") -> str:
     """A number with its unit, as HTML."""
-    return escape(f"{number(value)}{unit(name)}")
+    return escape(f"{number(value)}{unit_suffix(name)}")
 
 
 def span(low: float | None, high: float | None) -> str:
@@ -164,7 +163,7 @@ def theirs(text: str, *, mono: bool = False) -> str:
 
 
 def ratio(cost: Ratio) -> str:
-    """A cost beside the reference's, with its 95 % interval, as HTML."""
+    """A cost as a ratio to the reference's, with its 95 % interval, as HTML."""
     ends = f"[{_times(cost.low)}, {_times(cost.high)}]" if cost.low is not None and cost.high is not None else ""
     return (
         f'<span class="value"><b>{escape(_times(cost.ratio))}&times;</b></span>'
@@ -182,7 +181,7 @@ def reported(fact: Reported) -> str:
     return f'<span class="value">{amount(fact.value, fact.unit)}</span><span class="sub">{escape(place)}</span>'
 
 
-def forest(estimate: float | None, low: float | None, high: float | None, bound: float | None, outcome: str) -> str:
+def forest(estimate: float | None, low: float | None, high: float | None, bound: float | None, outcome: Outcome) -> str:
     """An interval against its bound, drawn to its own scale; "" unless there is an interval and a bound."""
     if estimate is None or low is None or high is None or bound is None:
         return ""
@@ -250,6 +249,11 @@ def day(created: str) -> str:
     return created[:10]
 
 
+def moment(created: str) -> str:
+    """Day and time of a record, as HTML."""
+    return escape(f"{day(created)} {created[11:19]} UTC")
+
+
 def age(created: str, now: datetime | None = None) -> str:
     """How long ago the day of a record's time was; "" for a time that is to come, or no date."""
     try:
@@ -263,6 +267,12 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """A list of named facts; the values are HTML, and empty ones are left out."""
     items = [f"<dt>{escape(name)}</dt><dd>{value}</dd>" for name, value in pairs if value]
     return f'<dl class="facts">{"".join(items)}</dl>'
+
+
+def figures(pairs: Iterable[tuple[str, str]]) -> str:
+    """Large numbers, each above what it counts; texts, of which those without a number are left out."""
+    items = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for value, name in pairs if value)
+    return f'<div class="figures">{items}</div>'
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]], *, stack: bool = True) -> str:

@@ -1,4 +1,4 @@
-"""The page of trust as HTML. Texts of records are escaped where they are put in."""
+"""The page of trust. Texts of records are escaped where they are put in."""
 
 from __future__ import annotations
 
@@ -6,13 +6,28 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
-from leaderboard import style
-from leaderboard.blocks import claim_link, name, notice
-from leaderboard.catalogue import Catalogue
-from leaderboard.queries import Line, Section
-from leaderboard.repository import Calibration, Rate
-from leaderboard.trust import Checked, History, Noted, Slip, checked, current, missed, noted, pooled
-from repro.store import Row
+from leaderboard.board.catalogue import BoardCatalogue
+from leaderboard.board.lines import Line, Section
+from leaderboard.board.mutants import MutationReport, read
+from leaderboard.board.repository import CalibratedRate, CalibrationSummary
+from leaderboard.board.suite_score import (
+    Checked,
+    EscapedControl,
+    EscapeNote,
+    History,
+    checked,
+    current,
+    escape_notes,
+    missed,
+    pooled,
+)
+from leaderboard.board.units import several
+from leaderboard.render import style
+from leaderboard.render.components import name, notice
+from leaderboard.render.links import claim_link, line_link, page_link
+from leaderboard.render.parts import Html, PagePart
+from repro.criterion.verdict import Outcome
+from repro.record.store import Row
 
 NONE = '<span class="soft">&ndash;</span>'
 
@@ -20,11 +35,11 @@ NONE = '<span class="soft">&ndash;</span>'
 def page(
     sections: Sequence[Section],
     past: History,
-    kept: Mapping[str, tuple[Mapping[str, Calibration], str]],
+    kept: Mapping[str, tuple[Mapping[str, CalibrationSummary], str]],
     everyone: Sequence[Line],
-    catalogue: Catalogue,
-) -> list[str]:
-    """All parts of the page.
+    catalogue: BoardCatalogue,
+) -> list[PagePart]:
+    """The whole page.
 
     Args:
         sections: papers with the reference's lines.
@@ -35,63 +50,110 @@ def page(
     """
     found = {one.paper.key: checked(one.claims, kept[one.paper.key][0]) for one in sections}
     troubles = {key: trouble for key, (_, trouble) in kept.items()}
+    reports = {one.paper.key: report for one in sections if (report := read(one.paper.key)) is not None}
     if not everyone:
-        return [head(sections, past, found, everyone), empty()]
-    return [
-        head(sections, past, found, everyone),
+        return [Html(head(sections, past, found, everyone, reports)), Html(empty())]
+    parts = (
+        head(sections, past, found, everyone, reports),
         sabotages(sections, len(catalogue.missing((x.paper.key, *x.case) for x in everyone if x.is_reference))),
-        slipped(past.slips, noted()),
+        mutants(sections, reports),
+        escaped(past.escaped, escape_notes()),
         false_rejections(sections, found, troubles),
         runners(everyone, past.published),
         flagged(past),
-    ]
+    )
+    return [Html(part) for part in parts if part]
 
 
 def head(
-    sections: Sequence[Section], past: History, found: Mapping[str, Sequence[Checked]], every: Sequence[Line]
+    sections: Sequence[Section],
+    past: History,
+    found: Mapping[str, Sequence[Checked]],
+    every: Sequence[Line],
+    reports: Mapping[str, MutationReport],
 ) -> str:
-    """The title, what the page is for, and the score in figures.
-
-    Args:
-        sections: papers with the reference's lines.
-        past: what the history of the records shows.
-        found: calibrations by paper.
-        every: the lines of all implementations.
-    """
+    """The title, what the page is for, and the score in figures."""
     own = [one for section in sections for one in section.claims]
     rejected, controls = sum(one.rejected for one in own), sum(one.controls for one in own)
     wrong = pooled(missed(one.passed) for of in found.values() for one in current(of))
-    gone = sum(not slip.open for slip in past.slips)
+    fixed = sum(not one.open for one in past.escaped)
     figures = [
         (f"{rejected:,} of {controls:,}", "sabotages rejected"),
+        *_tried(reports.values()),
         (f"{wrong.hits:,} of {wrong.of:,}", "fresh repeats rejected the reference") if wrong.of else ("", ""),
-        (f"{len(past.slips) - gone}", f"getting through now, {gone} mended since"),
+        (f"{len(past.escaped) - fixed}", f"escaped controls, {fixed} more fixed since"),
         _run_again([one for one in every if not one.is_reference]),
         (f"{past.flags:,}", "record for review" if past.flags == 1 else "records for review"),
     ]
-    numbers = "".join(f"<div><b>{value}</b><span>{text}</span></div>" for value, text in figures if value)
     return style.wrap(
         "<h1>Trust</h1>"
-        '<p class="lead">A check that accepts everything proves nothing, and one that rejects everything neither. '
-        "Here the suite is judged itself: by implementations that were broken on purpose, and by repeats of the "
-        "reference on seeds that no claim uses.</p>" + (f'<div class="figures">{numbers}</div>' if every else "")
+        '<p class="lead">A check that accepts everything proves nothing; neither does one that rejects everything. '
+        "Here the suite itself is judged: by implementations that were broken on purpose, and by repeats of the "
+        "reference on seeds that no claim uses.</p>" + (style.figures(figures) if every else "")
+    )
+
+
+def _tried(reports: Collection[MutationReport]) -> list[tuple[str, str]]:
+    """Mutants caught and alternatives accepted, over all papers that have been tried."""
+    others = [other for report in reports for other in report.alternatives]
+    accepted = sum(other.accepted == other.of for other in others)
+    caught, differing = sum(report.caught for report in reports), sum(report.differing for report in reports)
+    figures = [
+        (f"{caught:,} of {differing:,}", "mutants caught"),
+        (f"{accepted} of {len(others)}", "alternatives accepted"),
+    ]
+    return figures if reports else []
+
+
+def mutants(sections: Sequence[Section], reports: Mapping[str, MutationReport]) -> str:
+    """How many one-line mutations of a reference the exact claims notice, and which alternatives they accept.
+
+    Args:
+        sections: papers with the reference's lines.
+        reports: mutants and alternatives by paper.
+    """
+    heads = ("Paper", "Mutants caught", "Equivalent", "Alternatives", "Exact claims that accept them")
+    rows, folded = [], []
+    for section in sections:
+        report = reports.get(section.paper.key)
+        if report is None:
+            continue
+        accepted, judged = sum(x.accepted for x in report.alternatives), sum(x.of for x in report.alternatives)
+        equivalent = f"{len(report.mutants) - report.differing}"
+        counts = (
+            _of(report.caught, report.differing),
+            equivalent,
+            f"{len(report.alternatives)}",
+            _of(accepted, judged),
+        )
+        rows.append((_paper(section), *counts))
+        lines = [
+            (f'<span class="mono">{escape(m.change)}</span>', escape(m.equivalent or "no claim notices"))
+            for m in report.survivors
+        ]
+        if lines:
+            summary = f"<summary>{escape(section.paper.key)}: survivors, one by one</summary>"
+            folded.append(f"<details>{summary}{style.table(('Mutation', 'Why it survives'), lines)}</details>")
+    if not rows:
+        return ""
+    return style.wrap(
+        style.part("Mutants and alternatives")
+        + "<p>Sabotages are mistakes that somebody thought of. These nobody chose: one line of the reference changed "
+        "by a program (a term dropped, a constant changed, a statement skipped), drawn at random from all lines that "
+        "run. A survivor may be equivalent: it computes the same. Alternatives are correct implementations that share "
+        "no code with the reference, and must be accepted.</p>" + style.table(heads, rows) + "".join(folded)
     )
 
 
 def _run_again(submitted: Sequence[Line]) -> tuple[str, str]:
-    """How many verdicts on submissions the project has found again; "" where there are none."""
+    """How many verdicts on submissions the project has confirmed by a rerun; "" where there are none."""
     found = sum(one.runner == "verified" for one in submitted)
-    says = "verdicts on submissions run again by the project"
+    says = "verdicts on submissions rerun by the project"
     return (f"{found:,} of {len(submitted):,}", says) if submitted else ("", "")
 
 
 def sabotages(sections: Sequence[Section], untried: int = 0) -> str:
-    """How many sabotages the newest records of the reference reject, by paper, and by claim where it is unfolded.
-
-    Args:
-        sections: papers with the reference's lines.
-        untried: how many claims have no record of the reference, so that nothing is known of their sabotages.
-    """
+    """How many sabotages the newest records of the reference reject, by paper, and by claim where it is unfolded."""
     heads = ("Paper", "Sabotages rejected", "Claims with sabotages", "Powerless")
     rows, folded = [], []
     for section in sections:
@@ -101,7 +163,7 @@ def sabotages(sections: Sequence[Section], untried: int = 0) -> str:
                 _paper(section),
                 _of(sum(one.rejected for one in tried), sum(one.controls for one in tried)),
                 _of(len(tried), len(section.claims)),
-                str(sum(one.outcome == "powerless" for one in section.claims)),
+                str(sum(one.outcome is Outcome.POWERLESS for one in section.claims)),
             )
         )
         lines = [(_claim(one), _of(one.rejected, one.controls), style.badge(one.outcome)) for one in section.claims]
@@ -121,60 +183,54 @@ def _untried(count: int) -> str:
     return f' <a href="./">{claims}</a> no record yet: their sabotages have not been tried, and are not counted.'
 
 
-def slipped(found: Sequence[Slip], known: Sequence[Noted] = ()) -> str:
-    """What got through, when it was seen and when it was mended.
-
-    Args:
-        found: sabotages that records show to have got through.
-        known: what else went wrong, kept by hand.
-    """
-    says = "No record that is kept shows a sabotage that got through." if not found else ""
-    rows = [(_slip(one), _pierced(one), _seen(one.since, one), _mended(one)) for one in found]
-    by_hand = [(_day(one.date.isoformat()), _about(one), _told(one), _settled(one)) for one in known]
+def escaped(found: Sequence[EscapedControl], known: Sequence[EscapeNote] = ()) -> str:
+    """The controls that escaped, when that was seen and when it was fixed."""
+    says = "No record shows a sabotage that was not rejected." if not found else ""
+    rows = [(_control(one), _accepting(one), _seen(one.since, one), _fixed(one)) for one in found]
+    by_hand = [(_day(one.date.isoformat()), _about(one), _happened(one), _fix(one)) for one in known]
     return style.wrap(
-        style.part("What slipped through")
-        + f"<p>{says} If you find one, it is the most welcome contribution: it becomes a sabotage that the claim must "
-        "reject from then on.</p>"
-        + (style.table(("Sabotage", "Claim", "Got through", "Mended"), rows) if rows else "")
+        style.part("Escaped controls")
+        + f"<p>Sabotaged implementations that a claim accepted. {says} If you find one, it is the most welcome "
+        "contribution: it becomes a control that the claim must reject from then on.</p>"
+        + (style.table(("Sabotage", "Claim", "Accepted since", "Fixed"), rows) if rows else "")
         + (
-            "<h3>Written down by hand</h3><p>What went wrong with a claim and is in none of the records, with where it "
-            "is known from.</p>" + style.table(("Mended on", "Claim", "What happened", "What mended it"), by_hand)
+            "<h3>Noted by hand</h3><p>What went wrong with a claim and is in no record, with the source of "
+            "each note.</p>" + style.table(("Fixed on", "Claim", "What happened", "What fixed it"), by_hand)
             if by_hand
             else ""
         )
     )
 
 
-def _about(one: Noted) -> str:
+def _about(one: EscapeNote) -> str:
     key, _, own = one.claim.partition("/")
-    link = claim_link(one.claim) if own else f"paper?paper={escape(key)}"
+    link = claim_link(one.claim) if own else page_link("paper", key)
     return f'<a href="{link}">{escape(one.claim)}</a><span class="sub">@{one.version}</span>'
 
 
-def _told(one: Noted) -> str:
+def _happened(one: EscapeNote) -> str:
     found = f'<span class="sub">found by {escape(one.found)}</span>' if one.found else ""
-    return f'{escape(one.what)}{found}<span class="sub">known from {escape(one.source)}</span>'
+    return f'{escape(one.what)}{found}<span class="sub">source: {escape(one.source)}</span>'
 
 
-def _settled(one: Noted) -> str:
-    return f'{escape(one.mended)}<span class="sub">commit <span class="mono">{escape(one.commit)}</span></span>'
+def _fix(one: EscapeNote) -> str:
+    return f'{escape(one.fix)}<span class="sub">commit <span class="mono">{escape(one.commit)}</span></span>'
 
 
-def _slip(one: Slip) -> str:
+def _control(one: EscapedControl) -> str:
     return f'<span class="mono">{escape(one.control)}</span><span class="sub">{escape(one.says)}</span>'
 
 
-def _pierced(one: Slip) -> str:
-    tag = f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
+def _accepting(one: EscapedControl) -> str:
     link = claim_link(one.claim, one.row)
-    return f'<a href="{link}">{tag}{escape(one.claim)}</a><span class="sub">@{one.version}</span>'
+    return f'<a href="{link}">{style.row_tag(one.row)}{escape(one.claim)}</a><span class="sub">@{one.version}</span>'
 
 
-def _seen(created: str, one: Slip) -> str:
+def _seen(created: str, one: EscapedControl) -> str:
     return f'<a href="{claim_link(one.claim, one.row, record=one.record)}">{style.day(created)}</a>'
 
 
-def _mended(one: Slip) -> str:
+def _fixed(one: EscapedControl) -> str:
     if one.fixed:
         link = claim_link(one.claim, one.row, record=one.fixed)
         changed = f"by version @{one.fixed_version}" if one.fixed_version != one.version else "without a new version"
@@ -183,20 +239,14 @@ def _mended(one: Slip) -> str:
             f"{changed}</span>"
         )
     if one.dropped:
-        return '<span class="soft">no longer tried: the sabotage was taken out</span>'
-    return style.mark("gets through", good=False)
+        return '<span class="soft">no longer tried: the sabotage was removed</span>'
+    return style.mark("not rejected", good=False)
 
 
 def false_rejections(
     sections: Sequence[Section], found: Mapping[str, Sequence[Checked]], troubles: Mapping[str, str]
 ) -> str:
-    """How often the reference was rejected on fresh seeds, pooled by paper, and by claim where it is unfolded.
-
-    Args:
-        sections: papers with the reference's lines.
-        found: calibrations by paper.
-        troubles: what is wrong with the files of calibrations, by paper.
-    """
+    """How often the reference was rejected on fresh seeds, pooled by paper, and by claim where it is unfolded."""
     heads = ("Paper", "Reference wrongly rejected", "Sabotages rejected", "Calibrated", "Without calibration")
     rows, folded = [], []
     for section in sections:
@@ -218,7 +268,7 @@ def false_rejections(
     return style.wrap(
         style.part("False rejections")
         + "<p>Each statistical claim of the default tier was repeated as a whole on fresh seeds. How often the "
-        "reference did <em>not</em> get the verdict that it should is the claim's false-rejection rate; how often "
+        "reference did <em>not</em> get the expected verdict is the claim's false-rejection rate; how often "
         "each sabotage was rejected is its power. Intervals are Clopper-Pearson at 95 %: 20 repeats without a failure "
         "still admit a rate of 16.8 %. Pooled intervals take all repeats as independent; claims that share trials are "
         "not, so they are a little too narrow.</p>" + style.table(heads, rows) + "".join(folded)
@@ -234,14 +284,14 @@ def _rates(one: Checked) -> tuple[str, str, str]:
     if one.found is None:
         return NONE, NONE, f'<span class="soft">{escape(one.why)}</span>'
     changed = '<span class="sub">the claim has changed since: not counted</span>' if one.stale else ""
-    told = "".join(
+    rates = "".join(
         f'<div><span class="mono">{escape(control)}</span> {share(rate)}</div>'
         for control, rate in one.found.rejected.items()
     )
-    return share(missed(one.found.passed)), told or NONE, escape(style.day(one.found.created)) + changed
+    return share(missed(one.found.passed)), rates or NONE, escape(style.day(one.found.created)) + changed
 
 
-def share(rate: Rate) -> str:
+def share(rate: CalibratedRate) -> str:
     """A rate with its interval; a dash where nothing was repeated."""
     if not rate.of:
         return NONE
@@ -250,12 +300,7 @@ def share(rate: Rate) -> str:
 
 
 def runners(lines: Sequence[Line], published: Collection[str] = ()) -> str:
-    """Who vouches for how many verdicts, of the reference and of submissions.
-
-    Args:
-        lines: of all implementations.
-        published: ids of the reference's records that lie in the repository.
-    """
+    """Who ran how many verdicts, of the reference and of submissions."""
     kinds = [("The reference", [one for one in lines if one.is_reference])]
     kinds += [("Submissions", [one for one in lines if not one.is_reference])]
     heads = ("Of", "Verdicts", "Published", "Verified", "Self-reported")
@@ -268,10 +313,10 @@ def runners(lines: Sequence[Line], published: Collection[str] = ()) -> str:
             rows.append((kind, f"{len(of):,}", *counted))
     return style.wrap(
         style.part("Who ran it")
-        + "<p>The reference is the project's own. Its records are <em>published</em> by pull request, and vouched for "
-        "by being in the repository; others of it were run on this machine or sent in. A submission is "
-        "<em>self-reported</em> by whoever made it, until the project runs the same claims again under seeds drawn at "
-        "that moment and finds the same verdicts: then it is <em>verified</em>.</p>" + style.table(heads, rows)
+        + "<p>The reference is the project's own. Its records are <em>published</em> by pull request; others were "
+        "run on this machine or sent in. A submission is <em>self-reported</em> by whoever made it, until the project "
+        "reruns the same claims with fresh seeds and finds the same verdicts: then it is <em>verified</em>.</p>"
+        + style.table(heads, rows)
     )
 
 
@@ -307,14 +352,13 @@ def _day(created: str) -> str:
 
 
 def _paper(section: Section) -> str:
-    key = escape(section.paper.key)
-    return f'<a href="paper?paper={key}">{escape(section.paper.title)}</a><span class="sub mono">{key}</span>'
+    link, key = page_link("paper", section.paper.key), escape(section.paper.key)
+    return f'<a href="{link}">{escape(section.paper.title)}</a><span class="sub mono">{key}</span>'
 
 
 def _claim(one: Line) -> str:
-    tag = f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
     own = "" if one.is_reference else f'<span class="sub">{name(one)}</span>'
-    return f'<a href="{claim_link(one.claim, one.row, one.implementation)}">{tag}{escape(one.name)}</a>{own}'
+    return f'<a href="{line_link(one)}">{style.row_tag(one.row)}{escape(one.name)}</a>{own}'
 
 
 def _of(part: int, whole: int) -> str:
@@ -322,8 +366,8 @@ def _of(part: int, whole: int) -> str:
 
 
 def _fold(section: Section, count: int, body: str) -> str:
-    many = "1 claim" if count == 1 else f"{count} claims"
-    return f"<details><summary>{escape(section.paper.key)}: {many}, one by one</summary>{body}</details>"
+    key, many = escape(section.paper.key), several(count, "claim")
+    return f"<details><summary>{key}: {many}, one by one</summary>{body}</details>"
 
 
 def _trouble(text: str) -> str:

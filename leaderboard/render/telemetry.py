@@ -1,28 +1,87 @@
-"""Time, memory and energy as HTML. Texts of records are escaped where they are put in."""
+"""The page of telemetry: time, memory and energy. Texts of records are escaped where they are put in."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
-from urllib.parse import urlencode
 
-from leaderboard import style
-from leaderboard.blocks import claim_link, notice
-from leaderboard.queries import label
-from leaderboard.usage import Cost, Traces
-from repro.record import Record, TrialPart
-from repro.text import duration, number
+from leaderboard.board.catalogue import with_row
+from leaderboard.board.lines import label
+from leaderboard.board.telemetry import DRAWN, RecordCost, Traces, cost
+from leaderboard.board.units import several, short_time
+from leaderboard.charts import telemetry as charts
+from leaderboard.render import style
+from leaderboard.render.components import footnote, notice
+from leaderboard.render.links import breadcrumbs, claim_link, telemetry_link
+from leaderboard.render.parts import Control, Html, PagePart, Place
+from repro.numbers import duration, number
+from repro.record.record import Record, TrialPart
 
 TRIALS = 100  # rows of the table of trials
-NONE = "not measured: "  # how `Cost.energy_says` begins where no trial was
+NONE = "not measured: "  # how `RecordCost.energy_says` begins where no trial was
 DASH = '<span class="soft">&ndash;</span>'
 
 
-def link(paper: str = "", claim: str = "", record: str = "") -> str:
-    """The address of the page of telemetry, ready to stand in an attribute; `claim` is "key/name[row]"."""
-    asked = {"paper": paper, "claim": claim, "record": record.removeprefix("sha256:")[:16]}
-    return escape("telemetry?" + urlencode({name: value for name, value in asked.items() if value}, safe="/:"))
+def paper_page(titles: Mapping[str, str], paper: str, costs: Sequence[RecordCost], on: str = "") -> list[PagePart]:
+    """The page of a paper: the costs of its claims, drawn and as a table."""
+    top = [Html(head()), Control("filters", [Html(papers(titles))])]
+    if not costs:
+        return [*top, Html(nothing("Nothing of this paper was measured here"))]
+    return [
+        *top,
+        Html(overview(titles[paper], costs, on)),
+        subheading("Seconds by claim, stacked by arm"),
+        Place(_seconds(costs)),
+        subheading("Time, memory and energy by claim"),
+        Html(claims(costs)),
+    ]
+
+
+def _seconds(costs: Sequence[RecordCost]) -> list[PagePart]:
+    parts: list[PagePart] = []
+    for machine in dict.fromkeys(one.machine for one in costs):
+        there = [one for one in costs if one.machine == machine and one.arms]
+        if there:
+            more = f", the longest {charts.BARS} of {len(there)} claims" if len(there) > charts.BARS else ""
+            parts += [Html(footnote(f"{machine}{more}")), charts.seconds(there)]
+    return parts
+
+
+def record_page(
+    record: Record, records: Sequence[Record], found: Traces, chosen: Collection[str] = ()
+) -> list[PagePart]:
+    """What one record used: its arms, its series over time, its trials."""
+    used = cost(record)
+    parts: list[PagePart] = [Html(record_head(record, used))]
+    if used.arms:
+        parts += [subheading("By arm"), Html(arms(used))]
+    parts += [subheading("Over time"), Place(_series(found, chosen)), subheading("Trials"), Html(trials(record))]
+    earlier = others(record.id, records)
+    return [*parts, Html(earlier)] if earlier else parts
+
+
+def _series(found: Traces, chosen: Collection[str]) -> list[PagePart]:
+    if not found.found:
+        return [Html(unmeasured(found) + left_out(found, 0) * bool(found.unreadable))]
+    rest = (trace for trace in found.found[DRAWN:] if trace.name in chosen)
+    drawn = [*found.found[:DRAWN], *rest]
+    key, note = arms_key(charts.looks(drawn)), left_out(found, len(drawn))
+    parts: list[PagePart] = [Control("trials"), *([Html(key)] if key else [])]
+    for gauge, picture in charts.pictures(drawn, chosen):
+        parts += [Html(style.wrap(f"<h4>{gauge.name[0].upper()}{gauge.name[1:]}</h4>")), picture]
+    return [*parts, Html(note)] if note else parts
+
+
+def subheading(text: str) -> Html:
+    """A heading below that of a paper or a record."""
+    return Html(style.wrap(f"<h3>{escape(text)}</h3>"))
+
+
+def papers(titles: Mapping[str, str]) -> str:
+    """The papers to choose from, by key."""
+    items = "".join(f'<li><a href="{telemetry_link(key)}">{escape(title)}</a></li>' for key, title in titles.items())
+    return style.wrap(f'<p class="soft">By paper:</p><ul>{items}</ul>')
 
 
 def head() -> str:
@@ -34,14 +93,8 @@ def head() -> str:
     )
 
 
-def overview(title: str, costs: Sequence[Cost], on: str) -> str:
-    """A paper's costs in figures.
-
-    Args:
-        title: of the paper.
-        costs: one for each claim.
-        on: the machine that was asked for; "" for any.
-    """
+def overview(title: str, costs: Sequence[RecordCost], on: str) -> str:
+    """A paper's costs in figures."""
     machines = list(dict.fromkeys(one.machine for one in costs))
     where = f"on {on}" if on else f"on {machines[0]}" if len(machines) == 1 else f"on {len(machines)} kinds of machine"
     measured = sum(one.energy_j is not None for one in costs)
@@ -51,24 +104,23 @@ def overview(title: str, costs: Sequence[Cost], on: str) -> str:
         (f"{measured} of {len(costs)}", "claims with measured energy"),
         (f"{sum(one.sampled for one in costs):,}", "trials with a series over time"),
     ]
-    numbers = "".join(f"<div><b>{escape(value)}</b><span>{text}</span></div>" for value, text in figures)
     return style.wrap(
         f'<h2>{escape(title)}</h2><p class="soft">The newest record of each claim of the reference, {escape(where)}. '
         "Claims that share trials count them once each: a run of all claims takes less than the sum.</p>"
-        f'<div class="figures">{numbers}</div>'
+        + style.figures(figures)
     )
 
 
-def claims(costs: Sequence[Cost]) -> str:
-    """Time, memory and energy by claim; why some energy was not measured is said once, above the table."""
+def claims(costs: Sequence[RecordCost]) -> str:
+    """Time, memory and energy by claim; why some energy was not measured stands once, above the table."""
     heads = ("Claim", "Trials", "Wall", "CPU", "Memory", "Energy", "Machine")
     rows = [
         (
-            f'<a href="{link(claim=one.case)}">{escape(one.short)}</a>'
+            f'<a href="{telemetry_link(claim=one.full)}">{escape(one.short)}</a>'
             f'<div class="soft">@{one.version}, {style.day(one.created)}{_arms(one)}</div>',
             f"{one.trials:,}" + _sub(f"{one.sampled} with a series" if one.sampled else ""),
-            _value(time_of(one.wall_s)),
-            _value(time_of(one.cpu_s)),
+            _value(short_time(one.wall_s)),
+            _value(short_time(one.cpu_s)),
             _memory(one.peak_bytes, one.gpu_peak_bytes),
             '<span class="soft unbroken">not measured</span>' if one.energy_says.startswith(NONE) else energy(one),
             escape(one.machine) + _sub("" if one.tier == "cpu" else f"tier {one.tier}"),
@@ -76,21 +128,17 @@ def claims(costs: Sequence[Cost]) -> str:
         for one in costs
     ]
     reasons = Counter(one.energy_says.removeprefix(NONE) for one in costs if one.energy_says.startswith(NONE))
-    notes = [f"of {_claims(count)}: {reason}" for reason, count in reasons.items()]
+    notes = [f"of {several(count, 'claim')}: {reason}" for reason, count in reasons.items()]
     note = f'<p class="soft">No energy was measured {escape("; ".join(notes))}.</p>' if notes else ""
     return style.wrap(note + style.table(heads, rows))
 
 
-def _arms(one: Cost) -> str:
+def _arms(one: RecordCost) -> str:
     """The names of a claim's arms in the order of their colours, where it has several."""
     return f"; arms: {escape(', '.join(arm.name for arm in one.arms))}" if len(one.arms) > 1 else ""
 
 
-def _claims(count: int) -> str:
-    return "1 claim" if count == 1 else f"{count} claims"
-
-
-def energy(one: Cost) -> str:
+def energy(one: RecordCost) -> str:
     """Joules with the method, or why they were not measured."""
     if one.energy_j is None:
         return f'<span class="soft">{escape(one.energy_says)}</span>'
@@ -100,28 +148,24 @@ def energy(one: Cost) -> str:
 def back(record: Record) -> str:
     """The way from one record to its paper and its claim."""
     about, claim = record.paper, record.claim
-    case = f"{about.key}/{claim.name}" + (f"[{claim.row}]" if claim.row is not None else "")
-    return style.wrap(
-        f'<div class="crumbs"><a href="{link(about.key)}">{escape(about.title)}</a> <span class="soft">/</span> '
-        f'<a href="{link(claim=case)}">{escape(case)}</a></div>'
-    )
+    case = with_row(f"{about.key}/{claim.name}", claim.row)
+    return style.wrap(breadcrumbs((telemetry_link(about.key), about.title), (telemetry_link(claim=case), case)))
 
 
 def rows(claim: str, cases: Sequence[str]) -> str:
     """The rows of a claim that is a table, to choose from."""
-    items = "".join(f'<li><a href="{link(claim=case)}">{escape(case)}</a></li>' for case in cases)
+    items = "".join(f'<li><a href="{telemetry_link(claim=case)}">{escape(case)}</a></li>' for case in cases)
     return style.wrap(f"<p>{escape(claim)} is a table. Choose a row:</p><ul>{items}</ul>")
 
 
-def record_head(record: Record, one: Cost) -> str:
+def record_head(record: Record, one: RecordCost) -> str:
     """Which record is shown, with a link to it, its machine and its energy."""
     made = claim_link(one.claim, one.row, one.implementation, one.record)
     machine = record.machine
     gpu = f"{machine.gpus} x {machine.gpu}, driver {machine.driver or 'unknown'}" if machine.gpu else ""
-    tag = f'<span class="tag">{escape(one.row)}</span> ' if one.row else ""
     facts = (
-        ("claim", f'<a href="{made}">{tag}{escape(one.claim)}@{one.version}</a>'),
-        ("made", f"{style.day(one.created)} {escape(one.created[11:19])} UTC"),
+        ("claim", f'<a href="{made}">{style.row_tag(one.row)}{escape(one.claim)}@{one.version}</a>'),
+        ("made", style.moment(one.created)),
         ("implementation", style.theirs(label(record))),
         ("processor", escape(f"{machine.cpu}, {machine.cores} cores, {style.memory(machine.memory_bytes)}")),
         ("GPU", escape(gpu)),
@@ -130,16 +174,16 @@ def record_head(record: Record, one: Cost) -> str:
     return style.wrap(f"<h2>{escape(record.claim.says)}</h2>{style.facts(facts)}")
 
 
-def arms(one: Cost) -> str:
+def arms(one: RecordCost) -> str:
     """Time and memory by arm."""
     heads = ("Arm", "Trials", "Wall", "Mean wall", "CPU", "Memory")
     rows = [
         (
             escape(arm.name),
             f"{arm.trials:,}" + _sub(f"{arm.cached} measured earlier" if arm.cached else ""),
-            _value(time_of(arm.wall_s)),
-            _value(time_of(arm.wall_s / arm.trials)),
-            _value(time_of(arm.cpu_s)),
+            _value(short_time(arm.wall_s)),
+            _value(short_time(arm.wall_s / arm.trials)),
+            _value(short_time(arm.cpu_s)),
             _memory(arm.peak_bytes, arm.gpu_peak_bytes),
         )
         for arm in one.arms
@@ -148,11 +192,7 @@ def arms(one: Cost) -> str:
 
 
 def arms_key(looks: Mapping[str, tuple[str, str]]) -> str:
-    """Which line is of which arm, for all charts below it; "" for one arm.
-
-    Args:
-        looks: colour and kind of line by arm.
-    """
+    """Which line is of which arm, by colour and kind of line, for all charts below it; "" for one arm."""
     if len(looks) < 2:
         return ""
     items = "".join(
@@ -167,8 +207,11 @@ def left_out(found: Traces, drawn: int) -> str:
     """What the charts do not show; "" where they show all."""
     notes = []
     if found.without:
-        few = "1 trial keeps" if found.without == 1 else f"{found.without} trials keep"
-        notes.append(f"{few} no series: only what takes a second or longer is sampled, twice a second")
+        keep = "keeps" if found.without == 1 else "keep"
+        notes.append(
+            f"{several(found.without, 'trial')} {keep} no series: only what takes a second or longer is sampled, "
+            "twice a second"
+        )
     if drawn < len(found.found):
         notes.append(f"{drawn} of {len(found.found)} series are drawn; choose trials to see others")
     if found.unreadable:
@@ -185,8 +228,8 @@ def trials(record: Record) -> str:
             escape(one.arm),
             str(one.seed),
             escape(one.preset) + _sub(one.data or "generated"),
-            _value(time_of(one.usage.wall_s)) + _sub("measured earlier" if one.cached else ""),
-            _value(time_of(one.usage.cpu_s)),
+            _value(short_time(one.usage.wall_s)) + _sub("measured earlier" if one.cached else ""),
+            _value(short_time(one.usage.cpu_s)),
             _memory(one.usage.peak_rss_bytes, one.usage.gpu_peak_bytes),
             _joules(one),
         )
@@ -222,10 +265,11 @@ def others(current: str, found: Sequence[Record]) -> str:
     """Other records of the same claim, to be seen instead."""
     rows = [
         (
-            f'<a href="{link(record=one.id)}">{style.day(one.created)}</a>' + _sub(f"{one.created[11:19]} UTC"),
+            f'<a href="{telemetry_link(record=one.id)}">{style.day(one.created)}</a>'
+            + _sub(f"{one.created[11:19]} UTC"),
             style.theirs(label(one)),
             escape(one.machine.gpu or one.machine.cpu),
-            _value(time_of(sum({t.key: t.usage.wall_s for t in one.trials}.values()))),
+            _value(short_time(sum({t.key: t.usage.wall_s for t in one.trials}.values()))),
         )
         for one in found
         if one.id != current
@@ -233,13 +277,8 @@ def others(current: str, found: Sequence[Record]) -> str:
     if not rows:
         return ""
     table = style.table(("Made", "Implementation", "Machine", "Wall"), rows)
-    many = "1 other record" if len(rows) == 1 else f"{len(rows)} other records"
+    many = several(len(rows), "other record")
     return style.wrap(f"<details><summary>{many} of this claim</summary>{table}</details>")
-
-
-def time_of(seconds: float) -> str:
-    """Seconds as people read them, down to a millisecond."""
-    return duration(seconds) if seconds >= 1 or seconds == 0 else f"{number(round(1000 * seconds, 1))} ms"
 
 
 def _joules(one: TrialPart) -> str:

@@ -1,4 +1,4 @@
-"""The leaderboard: `repro leaderboard`, or `streamlit run leaderboard/app.py`.
+"""The leaderboard: `repro leaderboard`, or `streamlit run leaderboard/web/app.py`.
 
 The pages lie in `views/`: of a folder called `pages`, Streamlit runs a file by itself, without this one, when the first
 visit to a server is to that page.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard import style
+from leaderboard.render import style
 
 st.set_page_config(page_title="Repro", page_icon="☑️", layout="wide", menu_items={"Get help": None, "About": None})
 st.html(style.SHEET)

@@ -1,19 +1,27 @@
-"""Queries that Streamlit keeps: each is answered once for each version of the stores, whoever asks."""
+"""Queries whose answers Streamlit keeps for each version of the stores, whoever asks."""
 
 from __future__ import annotations
 
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from leaderboard import blocks, queries, repository
-from leaderboard import catalogue as catalogues
-from leaderboard.catalogue import Catalogue
-from leaderboard.queries import REFERENCE, Asked, Line
+from leaderboard.board import catalogue as catalogues
+from leaderboard.board import queries, repository, suite_score, telemetry
+from leaderboard.board.catalogue import BoardCatalogue, FileStamp
+from leaderboard.board.curves import Curve
+from leaderboard.board.lines import REFERENCE, Line, Section
+from leaderboard.board.pareto import Aim, aim
+from leaderboard.board.queries import RecordFilter
+from leaderboard.board.reported import Pair
+from leaderboard.board.telemetry import RecordCost, Traces
+from leaderboard.render import components
+from leaderboard.render.rerun import ClaimContext
 from repro.errors import ReproError
-from repro.record import Record
-from repro.store import Store, Union
+from repro.record.record import Record
+from repro.record.store import MergedStore, Store
 
 
 def version() -> str:
@@ -22,41 +30,34 @@ def version() -> str:
     A store that cannot be read at all ends the page with the reason.
     """
     try:
-        return _watched(_places()).version()
+        return _watched(_addresses()).version()
     except ReproError as error:
-        st.html(blocks.notice(escape(error.problem), escape(error.remedy)))
+        st.html(components.notice(escape(error.problem), escape(error.remedy)))
     st.stop()
 
 
-def stores(version: str) -> Union:
+def stores(version: str) -> MergedStore:
     """The stores as they are in this version, each opened once for all who ask."""
-    return Union(_opened(place, own) for place, own in zip(_places(), version.split("-"), strict=True))
+    return MergedStore(_opened(address, own) for address, own in zip(_addresses(), version.split("-"), strict=True))
 
 
-def board(version: str, asked: Asked | None = None) -> tuple[Line, ...]:
+def board(version: str, asked: RecordFilter | None = None) -> tuple[Line, ...]:
     """The lines of the board: all, or those asked for; kept as they are, for there may be thousands of them."""
-    if asked is None:
-        return _whole(version, catalogues.stamp())
-    return _part(version, asked, catalogues.stamp())
-
-
-@st.cache_resource(show_spinner="Reading the records …", max_entries=2)
-def _whole(version: str, stamp: catalogues.Stamp) -> tuple[Line, ...]:
-    return queries.marked(queries.board(stores(version)), _catalogue(stamp))
+    return _board(version, asked or RecordFilter(), catalogues.stamp())
 
 
 @st.cache_resource(show_spinner="Reading the records …", max_entries=64)  # a paper's page alone asks for a dozen
-def _part(version: str, asked: Asked, stamp: catalogues.Stamp) -> tuple[Line, ...]:
+def _board(version: str, asked: RecordFilter, stamp: FileStamp) -> tuple[Line, ...]:
     return queries.marked(queries.board(stores(version), asked), _catalogue(stamp))
 
 
-def catalogue() -> Catalogue:
+def catalogue() -> BoardCatalogue:
     """The claims of today, those that nobody has run too."""
     return _catalogue(catalogues.stamp())
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _catalogue(stamp: catalogues.Stamp) -> Catalogue:
+def _catalogue(stamp: FileStamp) -> BoardCatalogue:
     return catalogues.read()
 
 
@@ -92,26 +93,103 @@ def history(
     return queries.history(stores(version), claim, row, implementation, digits)
 
 
+def titles(version: str) -> dict[str, str]:
+    """The titles of the papers whose references have records, by key."""
+    lines = board(version, RecordFilter(implementation=REFERENCE))
+    return {one.paper.key: one.paper.title for one in queries.sections(lines)}
+
+
+def section(version: str, paper: str) -> Section | None:
+    """A paper with the lines of all its implementations; None where it has no records."""
+    found = queries.sections(board(version, RecordFilter(paper=paper)))
+    return found[0] if found else None
+
+
+@st.cache_data(show_spinner="Reading the records …", max_entries=32)
+def pairs(version: str, paper: str, _lines: tuple[Line, ...]) -> list[Pair]:
+    """Published numbers and ours, of those of a paper's lines that have both."""
+    return queries.pairs(stores(version), _lines)
+
+
+@st.cache_data(show_spinner="Reading the records …", max_entries=32)
+def curve_list(version: str, paper: str, _lines: tuple[Line, ...]) -> list[Curve]:
+    """The most telling curves of a paper."""
+    return queries.curve_list(stores(version), _lines)
+
+
+@st.cache_data(show_spinner="Reading the records …", max_entries=32)
+def aims(version: str, paper: str, _lines: tuple[Line, ...]) -> dict[tuple[str, str], Aim]:
+    """Of a paper's lines those whose estimate is better the lower, the higher or the nearer to a number it is."""
+    found = {}
+    for one in _lines:
+        record = None if one.exact else queries.record_of(stores(version), one)
+        if record is not None and (wanted := aim(record.claim.criterion)) is not None:
+            found[one.case] = wanted
+    return found
+
+
+@st.cache_data(show_spinner="Reading the record …", max_entries=64)
+def record(version: str, record_id: str) -> Record:
+    """A record by its id or the first digits of it.
+
+    Raises:
+        ReproError: if there is none, or more than one.
+    """
+    return stores(version).get(record_id)
+
+
+@st.cache_data(show_spinner="Reading the record …", max_entries=16)
+def traces(version: str, record_id: str) -> Traces:
+    """The sampled series of a record's trials."""
+    return telemetry.traces(stores(version).get(record_id))
+
+
+@st.cache_data(show_spinner="Reading the records …", max_entries=32)
+def costs(version: str, paper: str) -> tuple[RecordCost, ...]:
+    """What a paper's claims cost on each machine."""
+    return telemetry.costs(stores(version), paper)
+
+
+@st.cache_data(show_spinner="Reading the records …", max_entries=8)
+def suite_history(version: str) -> suite_score.History:
+    """What only the history of the records shows."""
+    return suite_score.history(stores(version))
+
+
 @st.cache_data(show_spinner=False, max_entries=64)
-def rows(version: str, claim: str) -> list[str]:
-    """The rows of a claim that is a table."""
-    return queries.rows_of(stores(version), claim)
+def successors(version: str, paper: str, record_id: str) -> list[str]:
+    """The ids of the records that say that they replace this one, the oldest first."""
+    return [row.id for row in stores(version).rows(paper=paper) if row.supersedes == record_id]
 
 
-Place = tuple[Path, str | None]
+@st.cache_data(show_spinner=False, ttl=60)
+def _commit() -> str:
+    return repository.commit()
+
+
+def around_record(version: str, record: Record) -> dict[str, Any]:
+    """A record, its calibration and what is known about its claim, as fields of `ShownRecord`."""
+    known, trouble = repository.calibration(record)
+    claim = f"{record.paper.key}/{record.claim.name}"
+    many, highest = queries.extent(stores(version), claim, record.claim.row)
+    around = ClaimContext(records=many, version=highest, commit=_commit())
+    return {"record": record, "calibration": known, "trouble": trouble, "around": around}
+
+
+StoreAddress = tuple[Path, str | None]
 """A store's folder, and the URL of its index."""
 
 
-def _places() -> tuple[Place, ...]:
+def _addresses() -> tuple[StoreAddress, ...]:
     """Where the stores are; it tells one board from another within a process."""
     return tuple((store.root, store.url) for store in queries.open_stores().stores)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _watched(places: tuple[Place, ...]) -> Union:
+def _watched(addresses: tuple[StoreAddress, ...]) -> MergedStore:
     return queries.open_stores()
 
 
 @st.cache_resource(show_spinner="Reading the records …", max_entries=8)
-def _opened(place: Place, version: str) -> Store:
-    return Store(*place, read_only=True)
+def _opened(address: StoreAddress, version: str) -> Store:
+    return Store(*address, read_only=True)

@@ -1,4 +1,4 @@
-"""What `repro leaderboard` serves: the pages, and beside them badges, records and the board's lines as JSON."""
+"""What `repro leaderboard` serves: the pages, badges, records, and the board's lines as JSON."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from importlib import import_module
 import streamlit as st
 from starlette.middleware import Middleware
 
-from leaderboard import queries
-from leaderboard.kept_files import KeptFiles
-from leaderboard.service.answers import Problem, refused, unavailable
-from leaderboard.service.board import Board
-from leaderboard.service.reading import Reading
+from leaderboard.api.answers import RefusedRequest, refused, unavailable
+from leaderboard.api.board import Board
+from leaderboard.api.reading import Reading
+from leaderboard.board import queries
+from leaderboard.web.static_cache import CachedFiles
 from repro.errors import ReproError
 
-USED = ("charts", "kept", "trust_sheet", "usage_sheet", "verification")  # by pages, with all that they import
+USED = (
+    "board.verification",
+    "charts.samples",
+    "render.suite_score",
+    "render.telemetry",
+    "web.cache",
+)
+"""What pages use, with all that these import."""
 
 
 @asynccontextmanager
@@ -37,6 +44,6 @@ app = st.App(
     "app.py",
     lifespan=ready,
     routes=Reading(Board(queries.open_stores())).routes(),
-    middleware=[Middleware(KeptFiles)],
-    exception_handlers={Problem: refused, ReproError: unavailable},
+    middleware=[Middleware(CachedFiles)],
+    exception_handlers={RefusedRequest: refused, ReproError: unavailable},
 )

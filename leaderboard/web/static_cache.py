@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class KeptFiles:
+class CachedFiles:
     """Keeps the files that never change, named by a hash of their content, as they were first sent.
 
     Streamlit reads each of them in threads and in pieces for each visitor, a hundred files for a first visit. They are

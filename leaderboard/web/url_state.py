@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Self
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from leaderboard import style
+from leaderboard.render import style
 
 LONGEST = 60  # letters of a part of an address that are shown
 _KEPT = "address"  # in the session: the address as it was last read or written, without what names nothing
 
 
 class Address:
-    """One run of a page: the parts of its address, and what of them names nothing.
+    """One run of a page: the parts of its address, and what of them names nothing, which is shown on leaving.
 
     Args:
         names: of the parts that the page knows.
@@ -81,21 +81,19 @@ class Address:
         self._wrong.append(f"There is no {what or name} {_quoted(value)} here. Shown instead: {shown}.")
         self._kept[name] = [one for one in self._kept[name] if one != value]
 
-    def say(self, text: str) -> None:
-        """Remember something else that is to be said of the address."""
+    def add_problem(self, text: str) -> None:
+        """Remember something else that is wrong with the address."""
         self._wrong.append(text)
 
-    def tell(self) -> None:
-        """Say at the top of the page what of the address could not be shown; nothing if all of it was."""
-        if self._wrong:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Show at the top of the page what of the address could not be followed; nothing if all of it was."""
+        if self._wrong and kind is None:
             items = "".join(f"<li>{escape(text)}</li>" for text in self._wrong)
             note = f"<b>Not all of this address could be followed.</b><ul>{items}</ul>"
             self._top.html(style.wrap(f'<div class="note address" role="status">{note}</div>'))
-
-
-def place() -> DeltaGenerator:
-    """A place for parts whose number depends on the address: what follows would move, and be shown twice meanwhile."""
-    return st.container()
 
 
 def search(label: str, name: str, value: str, placeholder: str) -> None:

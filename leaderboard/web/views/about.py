@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
-from leaderboard import about, cached
+from leaderboard.render import about
+from leaderboard.web import cache
+from leaderboard.web.panels import show_page
 
 
 def show() -> None:
     """The page."""
-    st.set_page_config(page_title="About · Repro")
-    lines = cached.board(cached.version())
+    lines = cache.board(cache.version())
     newest = max((one.created for one in lines), default="")
-    st.html(about.page(about.counted(len(lines), len({one.paper.key for one in lines}), newest)))
+    show_page("About", about.page(about.counted(len(lines), len({one.paper.key for one in lines}), newest)))
 
 
 show()

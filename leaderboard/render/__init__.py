@@ -1,0 +1,1 @@
+"""Parts of pages, shared by the board and the static export."""

@@ -1,0 +1,71 @@
+"""A paper: ?paper=key, with &scale= of the chart of published numbers and &curve= of the claim whose curves show."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from leaderboard.board import citation, queries, reported
+from leaderboard.board.lines import Section
+from leaderboard.board.queries import RecordFilter
+from leaderboard.board.reported import Scale
+from leaderboard.render import paper as paper_page
+from leaderboard.render.paper import PaperContent
+from leaderboard.render.parts import Html
+from leaderboard.web import cache, url_state
+from leaderboard.web.panels import show_page
+from leaderboard.web.url_state import Address
+from repro.errors import ReproError
+from repro.record.record import Record
+
+SCALES: dict[str, Scale] = {"of the published value": "published", "in margins": "margin"}
+
+
+def show() -> None:
+    """The page."""
+    version = cache.version()
+    with Address("paper", "scale", "curve") as asked:
+        key = asked.text("paper")
+        names = cache.implementations(version, key) if key else []
+        few = names[: paper_page.MOST]
+        lines = [one for name in few for one in cache.board(version, RecordFilter(paper=key, implementation=name))]
+        catalogue = cache.catalogue()
+        sections = queries.complete(queries.sections(lines), lines, catalogue, lambda one: one.paper.key == key)
+        if not sections:
+            known = {own: one.title for own, one in catalogue.papers.items()} | cache.titles(version)
+            show_page("Papers", [Html(paper_page.unknown(key, known.items()))])
+            return
+        _draw(version, asked, sections[0], names)
+
+
+def _draw(version: str, asked: Address, section: Section, names: list[str]) -> None:
+    key = section.paper.key
+    pairs = cache.pairs(version, key, section.claims)
+    scales = list(SCALES)[: 2 if any(reported.mark(pair, "margin") for pair in pairs) else 1]
+    scale = asked.one("scale", scales) if any(one.reported for one in section.claims) else scales[0]
+    curves = {one.name: one.record for one in cache.curve_list(version, key, section.claims)}
+    curve = asked.one("curve", list(curves)) if curves else ""
+    content = PaperContent(
+        section=section,
+        deviations=cache.deviations(key),
+        implementations=names,
+        pairs=pairs,
+        scale=SCALES[scale],
+        curves=_record(version, curves[curve]) if curve else (),
+        where=citation.served_paper(citation.base_of(st.context.url, "paper"), key),
+    )
+    controls = {
+        "scale": lambda: url_state.segments("Differences", "scale", scales, scale) if len(scales) > 1 else None,
+        "curve": lambda: url_state.select("Claim", "curve", list(curves), curve),
+    }
+    show_page(section.paper.title, paper_page.page(content), controls)
+
+
+def _record(version: str, name: str) -> tuple[Record, ...]:
+    """The record of this id; none where it is no longer there, which the next version of the stores will show."""
+    try:
+        return (cache.record(version, name),)
+    except ReproError:
+        return ()
+
+
+show()

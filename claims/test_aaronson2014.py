@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from claims.experiments.aaronson2014 import (
     SIZES,
-    AdjustedPeaks,
     AgainstShuffled,
     CoffeeAutomaton,
     ComplexityCurve,
     EntropyCurve,
     LargestEntropy,
     Peaks,
+)
+from claims.experiments.aaronson2014_exact import (
     bad_blocks,
     block_bounds,
     expected_counts,
+    expected_peak,
     good_rows,
-    small_cup,
-    swaps,
+    picture_from_size_and_time,
+    pictures,
+    stated_bounds,
+    stated_chances,
+    swap_choices,
+    swap_means,
+    walk_moments,
     window_means,
 )
 from repro import (
@@ -54,10 +61,15 @@ PAPER = Paper(
         "the interacting cup is no example of large complexity either, and the remaining bump was put down to "
         "border pixels that the adjustment had not removed. A replacement was announced and has not appeared.\n\n"
         "Here the models, the entropy curve, the rise and fall of the crude measure and the quadratic time to the "
-        "peak stand. What was withdrawn is kept as findings: the adjusted measure does not separate the two "
-        "models, and shuffling every row of the picture leaves as much complexity as there was, so nothing "
-        "comparable to the width of the cup remains. A cup that is stirred does have such complexity, and the "
-        "same measure sees it.\n\n"
+        "peak stand. What was withdrawn is kept as a finding: shuffling every row of the picture leaves as much "
+        "complexity as there was, so nothing comparable to the width of the cup remains. A cup that is stirred does "
+        "have such complexity, and the same measure sees it. That the adjusted measure separates the two models "
+        "(Figure 10) we could not reproduce with grains of 5, 10 and 20 cells; the correction calls the bump small "
+        "but unmistakable, and the paper prints neither grain nor cuts, so this is no finding.\n\n"
+        "Figure 8's quadratic time to the peak holds in the interacting model if time is counted in sweeps of n**2 "
+        "swaps; its unit is not printed, and in the single swaps of Section 3.1 the exponent is 4. Without interaction "
+        "sampled cups are too uncertain to tell; by exact propagation, with the entropy of the picture's cells for a "
+        "compressed size, the time is quadratic there too.\n\n"
         "The linear growth of the peak (Figure 7) is printed as the r2 of a straight line, which tells little: with "
         "one window for all cups the exponent is 1.6 and r2 still above 0.95. With a window of a fifth of the cup it "
         "is about 0.9, near enough to 1 by a margin that is ours.\n\n"
@@ -93,25 +105,63 @@ CORRECTION = (
 ENTROPY_SIZES = {"interacting": SIZES, "non-interacting": (60, 80, 100, 120, 140, 160)}
 
 
-# Mechanism
+# Mechanism: against exact propagation first. Six standard errors are allowed to each of at most 21,000 counts.
 
 
 @claim(
-    "swap-kernel",
-    all_of(holds(), holds(), holds(), holds(1e-12), holds(1e-12), holds(0.03)),
-    controls=["overwrites", "simultaneous_swaps", "counts_choices"],
+    "swap-choices",
+    all_of(holds(6.0), holds(6.0), holds(6.0), holds(6.0)),
+    version=2,
+    controls=["walls_favoured", "still_bottom_row", "overwrites", "simultaneous_swaps", "painted_pictures"],
 )
-def test_swap_kernel(run: Run):
-    """Section 3.1: a swap exchanges one adjacent differing pair, chosen evenly, so cream is conserved."""
-    cup, small = run(swaps, "interacting"), run(small_cup, "interacting")
-    return (
-        cup["changed"],
-        cup["gained"],
-        cup["moved"],
-        small["asymmetry"],
-        small["drift"],
-        small["visits_off"],
-    )
+def test_swap_choices(run: Run):
+    """Section 3.1: a swap exchanges one adjacent differing pair, each as probable, at walls and inside."""
+    cup = run(swap_choices, "interacting")
+    return cup["pairs"], cup["kinds"], cup["large"], cup["sunk"]
+
+
+@claim("swap-means", holds(6.0), controls=["counts_choices", "walls_favoured"])
+def test_swap_means(run: Run):
+    """Section 3.1: after up to 30 swaps a small cup is in each state as often as exact propagation says."""
+    return run(swap_means, "interacting")["cells"]
+
+
+@claim(
+    "walk-moments",
+    all_of(holds(6.0), holds(6.0), holds()),
+    version=2,
+    controls=["diagonal_steps", "mirrored_at_the_cell", "rows_share_a_walk", "drawn_anew", "large_cups_drawn_anew"],
+)
+def test_walk_moments(run: Run):
+    """Section 3.2: particles take independent steps, one cell up, down, left or right (a wall stops them: our rule)."""
+    cup = run(walk_moments, "non-interacting")
+    return cup["means"], cup["covariances"], cup["out_of_reach"]
+
+
+@claim("stated-chances", all_of(holds(1e-12), holds()), controls=["walls_push_back", "all_neighbours"])
+def test_stated_chances(run: Run):
+    """Section 3: the expectation of the next step and the pairs to choose from are those of the two models."""
+    arm = run(stated_chances, "interacting")
+    return arm["expectation"], arm["pairs"]
+
+
+@claim("pictures", all_of(holds(), holds(0.1)), controls=["unadjusted", "histogram_only"])
+def test_pictures(run: Run):
+    """Sections 5 and 6: given averages fall into the stated buckets, adjusted by row, and are compressed by gzip."""
+    arm = run(pictures, "interacting")
+    return arm["buckets"], arm["size"]
+
+
+@claim("block-bound", holds(1e-9), controls=["half_the_bound", "chernoff_for_any_deviation"])
+def test_block_bound(run: Run):
+    """Appendix 9, Eq. 15: the stated bound on a block's deviation is 2 exp(-L^4 / (3 G^2 E))."""
+    return run(stated_bounds, "non-interacting")["ratio"]
+
+
+@claim("picture-from-size-and-time", holds(relation="at_most"), controls=["rows_share_a_walk"])
+def test_picture_from_size_and_time(run: Run):
+    """Appendix 9: without interaction size and time give the picture up to one bucket, in O(log n + log t) bits."""
+    return run(picture_from_size_and_time, "non-interacting")["off"]
 
 
 @claim("window-means", holds(1e-12), controls=["block_averages", "zero_padding"])
@@ -149,7 +199,24 @@ def test_block_counts_concentrate(run: Run):
     controls=["chernoff_for_any_deviation"],
     expected=refuted(
         source="arithmetic: Eq. 15 is Chernoff's bound for deviations up to the mean, used beyond it; for L = 8, "
-        "G = 4 and E = 4 the exact Poisson tail is 1.9e-9, the bound 1.1e-9. Eq. 16 is not touched"
+        "G = 4 and E = 4 the exact Poisson tail is 1.9e-9, the bound 1.1e-9. Eq. 16 is not touched",
+        words={
+            "Appendix 9, before Eq. 14": "By a Chernoff bound, since a_t(B) is just a sum of independent, 0/1 random "
+            "variables, Pr[|a_t(B) - E[a_t(B)]| > δ E[a_t(B)]] < 2 exp(-E[a_t(B)] δ² / 3).",
+            "Appendix 9, before Eq. 15": "Plugging in L²/G = δ E[a_t(B)], we get "
+            "Pr[|a_t(B) - E[a_t(B)]| > L²/G] < 2 exp(-L⁴ / (3 G² E[a_t(B)])).",
+        },
+        settings=(
+            "any square of L x L cells, anywhere in a cup of n x n cells without walls, at any time; G is a constant",
+            "L = 8, G = 4, and E = 4 particles expected, in a cup so large that the count is Poisson",
+        ),
+        calculation=[
+            ("a count is off if it differs from E by more than L²/G", "off = 8**2 / 4", "particles"),
+            ("δ: the bound of Eq. 14 is Chernoff's for δ up to 1", "delta = off / 4"),
+            ("Eq. 15", "bound = 2 * exp(-8**4 / (3 * 4**2 * 4))", "probability"),
+            ("Poisson chance of 21 particles, the least count off", "chance = exp(-4) * 4**21 / factorial(21)"),
+            ("chance of this count alone over the bound on all that are off", "chance / bound"),
+        ],
     ),
 )
 def test_block_bound_at_any_density(run: Run):
@@ -168,11 +235,6 @@ def test_adjustment_flattens_rows(run: Run):
 RISING = {"interacting": EntropyCurve(last=0.01), "non-interacting": EntropyCurve(last=0.1)}
 MIXING = {"interacting": ComplexityCurve(last=1.0), "non-interacting": ComplexityCurve(last=3.0)}
 PEAKS = {"interacting": Peaks(last=0.125), "non-interacting": Peaks(last=1.0)}
-LARGER_CUPS = Peaks(last=0.125, sizes=(30, 40, 50, 60, 70, 80))
-ADJUSTED = {
-    "interacting": AdjustedPeaks(last=0.2, grains=(5, 10, 20)),
-    "non-interacting": AdjustedPeaks(last=3.0, grains=(5, 10, 20)),
-}
 SHUFFLED = AgainstShuffled(last=0.1)
 
 
@@ -226,23 +288,21 @@ def test_peak_complexity_linear(run: Run, row: str):
 )
 def test_peak_time_quadratic(run: Run):
     """Figure 8: the time to the largest complexity is quadratic in n, if time is counted in sweeps of n**2 swaps."""
+    # The figure does not say its unit. Counted in single swaps, the steps of Section 3.1, the exponent would be 4.
     return run(PEAKS["interacting"], "interacting")["sweeps"]
 
 
 @claim(
-    "peak-time-quadratic-in-swaps",
-    power_law(1.8, 2.3),
-    seeds=6,
-    controls=["ticks_are_sweeps"],
-    expected=refuted(
-        source="arithmetic: a cup of n**2 cells mixes by diffusion in about n**2 sweeps, and a sweep is n**2 of the "
-        "swaps that Section 3.1 calls a step, so the exponent in steps is 4"
-    ),
-    reported=(TIME_FIT["interacting"],),
+    "expected-peak-time-quadratic",
+    holds(0.25),
+    evidence="reduced",  # our surrogate of complexity, and a margin that is ours: nearer to 2 than to 3/2 or 5/2
+    controls=["jumps_anywhere"],
+    reported=(TIME_FIT["non-interacting"],),
 )
-def test_peak_time_quadratic_in_swaps(run: Run):
-    """Figure 8: the time to the largest complexity is quadratic in n, if a time step is one swap as in Section 3.1."""
-    return run(LARGER_CUPS, "interacting")["ticks"]
+def test_expected_peak_time_quadratic(run: Run):
+    """Figure 8: without interaction, the time to the largest complexity is quadratic in n, by exact propagation."""
+    # Of sampled cups it is too uncertain to tell: six in twenty calibrations found an exponent between 1.8 and 2.3.
+    return run(expected_peak, "non-interacting")["exponent"]
 
 
 @claim(
@@ -262,19 +322,6 @@ def test_nothing_beyond_the_row_profile(run: Run):
 
 
 @claim(
-    "adjustment-separates-the-models",
-    rows={f"grain {grain}": all_of(higher(), higher(times=1.5)) for grain in (5, 10, 20)},
-    seeds=5,
-    controls=["adjusts_one_model_only"],
-    expected=refuted(source=CORRECTION),
-)
-def test_adjustment_separates_the_models(run: Run, row: str):
-    """Figure 10: adjusted, the interacting cup keeps its bump and the non-interacting one loses it."""
-    cup, free = (run(experiment, model) for model, experiment in ADJUSTED.items())
-    return (cup[f"peak, {row}"], free[f"peak, {row}"]), (cup[f"peak, {row}"], cup[f"start, {row}"])
-
-
-@claim(
     "compressors-agree",
     all_of(at_least(0.9), at_most(1.0)),
     seeds=8,
@@ -286,16 +333,36 @@ def test_compressors_agree(run: Run):
     return arm["agreement"], arm["peaks_apart"]
 
 
-# Number
-
-
 @claim(
     "complexity-comparable-to-the-width",
     rows={"3 buckets": higher(by=25.0), "7 buckets, adjusted": higher(by=25.0)},
     seeds=8,
+    version=2,
     controls=["stirred"],
-    evidence="original",
-    expected=refuted(source=CORRECTION),
+    expected=refuted(
+        source=CORRECTION,
+        words={
+            "Abstract": "By contrast, when the particles do interact, we give numerical evidence that the complexity "
+            'reaches a maximum comparable to the "coffee cup\'s" horizontal dimension.',
+            "scottaaronson.blog/?p=1818, update of 3 June 2014": "the “interacting coffee automaton” that we study in "
+            "the paper is not an example where the apparent complexity becomes large at intermediate times.",
+        },
+        settings=(
+            "interacting cup, n = 100 in its pictures; 3 buckets, or 7 and rows adjusted; the grain is not printed",
+            "n = 100 and grain 10, up to 0.1 n⁴ swaps; complexity counts as far as it exceeds that of the same cup "
+            "with the cells of every row shuffled, which keeps the profile of densities and nothing else",
+        ),
+        calculation=[
+            (
+                "log2(n) + log2(t), the appendix's bound but for a constant, which the correction extends to this cup",
+                "bits = log2(100) + log2(100**4 / 10)",
+                "bit",
+            ),
+            ("in bytes", "bound = bits / 8", "B"),
+            ("what is asked for: a quarter of a byte for each cell of the width", "asked = 100 / 4", "B"),
+            ("asked over bound", "asked / bound"),
+        ],
+    ),
 )
 def test_complexity_comparable_to_the_width(run: Run, row: str):
     """Abstract: beyond its row profile (every row shuffled: our surrogate) a cup's complexity reaches n / 4 bytes."""

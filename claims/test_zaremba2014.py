@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from math import prod
-from typing import Any, ClassVar, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from claims.experiments.zaremba2014 import (
+    Averaging,
+    Conventions,
+    Crossings,
+    Memory,
+    RecurrentRegularization,
+    Regularized,
+    parameters,
+)
+from claims.experiments.zaremba2014_equations import DropoutMasks, RecurrentScores, RecurrentUpdates, UniformStart
 from repro import (
     Contract,
     LanguageModelling,
-    Measurements,
     Paper,
     Reported,
     Run,
-    Setting,
     all_of,
     at_most,
-    cases,
     claim,
     higher,
     holds,
     lower,
-    scalar,
 )
-from repro.language_modelling import first, loss, perplexity, trained
-from repro.task import LanguageModel, Reader
 
 PAPER = Paper(
     key="zaremba2014",
@@ -84,39 +82,17 @@ PYDOC: dict[str, Any] = {
 }
 """The small network's recipe at reduced size: 4,000 words of Python's help text, 39 updates an epoch."""
 
-READ = LanguageModelling(tokens=4_000, checkpoints=(234, 312, 390, 468), evaluated=2_000)
+READ = Regularized(tokens=4_000, eval_steps=(234, 312, 390, 468), evaluated=2_000)
 """Looked at after epochs 6, 8, 10 and 12, around which networks without dropout are at their best, and after 16."""
 
 SHORT = {**PYDOC, "epochs": 13, "constant_epochs": 13, "clip": 5.0}
 """Fewer epochs at the rate that they begin with, for averages of many models: of 2,500 words, 24 updates each."""
 
+KNOWS = lower(times=0.85, log=True)
+"""What a network asserts that has learnt more than how frequent words are: the guard of arms that do worse."""
 
-class RecurrentRegularization(LanguageModel, Protocol):
-    """What an implementation of this paper offers beside training and reading."""
-
-    def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
-        """The shape of everything that is learnt, by name, without allocating it."""
-        ...
-
-    def influence(self, config: Any, factor: float, lag: int) -> float:
-        """The sum of all |d y_t / d x_(t - lag)| in float64; x are embedded words, y what enters the softmax function.
-
-        Of the network whose dropout operator D multiplies by `factor`, wherever the config puts it, and whose cells
-        are linearised; at random weights, the same for every factor and lag.
-        """
-        ...
-
-    def cell_jacobian(self, config: Any, *, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """For one draw of D's masks: d c_t / d c_(t-1) of one layer at fixed h_(t-1), [H, H], and its forget gate [H].
-
-        At random weights, input and states, in float64.
-        """
-        ...
-
-    def ensemble(self, readers: Sequence[Reader]) -> Reader:
-        """The reader whose probabilities are the means of some readers' probabilities."""
-        ...
-
+READ_BY_WEIGHTS = holds(tolerance=1e-3)
+"""What is read by is a network of the paper's equations with the weights that `state` gives, and nothing else."""
 
 CONTRACT = Contract(
     protocol=RecurrentRegularization,
@@ -126,131 +102,78 @@ CONTRACT = Contract(
 )
 
 
-def parameters(implementation: RecurrentRegularization, setting: Setting) -> Measurements:
-    """How far the number of parameters is from the nearer of two: cells with one bias vector, or with two."""
-    config, found = setting.config, implementation.shapes(setting.config)
-    count = sum(prod(shape) for shape in found.values())
-    exact = 2 * config.vocabulary * config.hidden + config.vocabulary + 8 * config.layers * config.hidden**2
-    gates = 4 * config.layers * config.hidden
-    return {"missing": cases([min((count - exact - biases * gates for biases in (1, 2)), key=abs)], 0, "1")}
+# Mechanism: exact. First what the paper's equations say of tiny networks, whose weights are the implementation's own.
+
+TINY: dict[str, Any] = {"layers": 2, "hidden": 2, "vocabulary": 4, "init": 0.5, "batch": 2, "unroll": 3}
+EXACT: dict[str, Any] = {**TINY, "constant_epochs": 1, "decay": 4.0, "clip": 0.4, "precision": "float64"}
+READER: dict[str, Any] = {**TINY, "hidden": 3, "vocabulary": 5, "dropout": 0.5, "precision": "float64"}
 
 
-@dataclass(frozen=True)
-class Crossings:
-    """How often what was read some steps ago has crossed D: the power of D's factor in its influence."""
-
-    lags: tuple[int, ...] = (1, 5, 20)
-
-    def __call__(self, implementation: RecurrentRegularization, setting: Setting) -> Measurements:
-        """The power by which halving D's factor from 1 lowers the influence, for each lag."""
-        powers: list[float] = []
-        for lag in self.lags:
-            half, whole = (implementation.influence(setting.config, factor, lag) for factor in (0.5, 1.0))
-            with np.errstate(all="ignore"):
-                powers.append(float(np.log2(np.divide(whole, half))))
-        return {"crossings": cases(powers, setting.config.layers + 1, "1")}
+@claim(
+    "equations",
+    holds(tolerance=1e-4),
+    controls=["last_word_alone", "without_output_tanh", "dropout_at_evaluation"],
+)
+def test_equations(run: Run):
+    """Section 3.1: a network that reads predicts what the equations of its cells, with its weights, predict."""
+    return run(RecurrentScores(), "small", **READER)["alone"]
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What dropout does to a cell's memory, and to a network that is read: nothing."""
-
-    draws: int = 20
-
-    def __call__(self, implementation: RecurrentRegularization, setting: Setting) -> Measurements:
-        """Cell-to-cell derivatives over draws of masks, and a network that has hardly been trained read twice."""
-        gaps: list[float] = []
-        for seed in range(setting.seed * self.draws, (setting.seed + 1) * self.draws):
-            slope, forget = implementation.cell_jacobian(setting.config, seed=seed)
-            gaps.append(float(np.abs(slope - np.diag(forget)).max()))
-        text = setting.dataset.train
-        given = first(text, 2 * setting.config.batch * (setting.config.unroll + 1))
-        *_, (_, reader) = trained(implementation, replace(setting, config=replace(setting.config, epochs=1)), given)
-        once, again = (read(reader, given.tokens[:200].reshape(4, 50)) for _ in range(2))
-        return {"gap": cases(gaps, 0, "1"), "change": cases(np.abs(once - again).max((0, 2)), 0, "nats")}
+@claim(
+    "averages-are-of-probabilities",
+    holds(tolerance=1e-4),
+    controls=["log_probabilities_averaged", "copies_of_one_model"],
+)
+def test_averages_are_of_probabilities(run: Run):
+    """Table 1: an average of models predicts the mean of their probabilities."""
+    return run(RecurrentScores(), "small", **READER)["averaged"]
 
 
-@dataclass(frozen=True)
-class Conventions:
-    """Training on losses summed over steps against training on their mean, at other settings that undo it."""
-
-    updates: int = 20
-
-    def __call__(self, implementation: RecurrentRegularization, setting: Setting) -> Measurements:
-        """The largest change of a score by lane, between two networks trained from the same seed."""
-        summed = setting.config
-        steps = summed.unroll
-        mean = replace(summed, reduction="mean", lr=summed.lr * steps, clip=summed.clip / steps)
-        text = setting.dataset.train
-        given = first(text, summed.batch * (steps * self.updates + 1))
-        scores: list[NDArray[np.float64]] = []
-        for config in (summed, mean):
-            *_, (_, reader) = trained(implementation, replace(setting, config=config), given)
-            scores.append(read(reader, text.validation[:200].reshape(4, 50)))
-        return {"change": cases(np.abs(scores[0] - scores[1]).max((0, 2)), 0, "nats")}
+@claim(
+    "updates",
+    all_of(holds(tolerance=0.002), holds(tolerance=0.002)),
+    controls=[
+        "states_reset_at_each_segment",
+        "arrays_clipped_one_by_one",
+        "averaged_over_steps",
+        "constant_rate",
+        "words_dealt_out",
+    ],
+)
+def test_updates(run: Run):
+    """Section 4.1: every update is that of the clipped gradient, with states carried on and a rate that falls."""
+    arm = run(RecurrentUpdates(), "small", **EXACT)
+    return arm["clipped"], arm["free"]
 
 
-def read(reader: Reader, texts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Scores [T, B, V] while texts [B, T] are read."""
-    stream = reader.start(len(texts))
-    return np.stack([stream.step(column).astype(np.float64) for column in np.ascontiguousarray(texts.T)])
+@claim(
+    "uniform-start",
+    all_of(holds(relation="at_least"), holds(relation="at_most")),
+    controls=["normal_weights", "open_forget_gates"],
+)
+def test_uniform_start(run: Run):
+    """Section 4.1: all parameters start uniformly between bounds, each drawn by itself."""
+    arm = run(UniformStart(), "small", **{**TINY, "hidden": 8, "vocabulary": 30, "init": 0.1})
+    return arm["likely"], arm["related"]
 
 
-@dataclass(frozen=True)
-class Averaging:
-    """Train several models and read the test text with averages of them.
-
-    Attributes:
-        sizes: how many models are averaged, ascending; the last says how many are trained, and is a multiple of all.
-        tokens: how many tokens of the training text are given; None for all.
-        evaluated: how many tokens of the test text are read; None for all.
-        lanes: how many lanes it is read in.
-        alone: whether each model is read by itself too.
-
-    Measures:
-        perplexity_of_K: of averages of K models, for each of the sizes; where the trained ones make several groups of
-            K, each in one of them, their geometric mean.
-        gain: log of the members' geometric mean perplexity over that of the largest average; with `alone`.
-        unordered_perplexity: of the training words' frequencies, half a word added to each kind's count; with `alone`.
-        above_parts: by what the log perplexity of each average exceeds the mean over its parts, which are single models
-            or averages of the next smaller size; with `alone`.
-    """
-
-    sizes: tuple[int, ...]
-    tokens: int | None = None
-    evaluated: int | None = None
-    lanes: int = 1
-    alone: bool = False
-    passes_config_on: ClassVar[bool] = True
-
-    def __call__(self, implementation: RecurrentRegularization, setting: Setting) -> Measurements:
-        """Train members at seeds that never coincide between trials, each to its end."""
-        members = self.sizes[-1]
-        given, text = first(setting.dataset.train, self.tokens), setting.dataset.test.tokens[: self.evaluated]
-        readers: list[Reader] = []
-        for seed in range(setting.seed * members, (setting.seed + 1) * members):
-            *_, (_, reader) = trained(implementation, setting, given, seed=seed)
-            readers.append(reader)
-        losses: dict[int, NDArray[np.float64]] = {}
-        for size in self.sizes:
-            groups = [implementation.ensemble(readers[at : at + size]) for at in range(0, members, size)]
-            losses[size] = np.array([loss(group, text, given.vocabulary, self.lanes) for group in groups])
-        found = {f"perplexity_of_{size}": perplexity(nats.mean()) for size, nats in losses.items()}
-        if not self.alone:
-            return found
-        alone = np.array([loss(reader, text, given.vocabulary, self.lanes) for reader in readers])
-        steps = pairwise([alone, *losses.values()])
-        above = [larger - smaller.reshape(len(larger), -1).mean(1) for smaller, larger in steps]
-        gain = alone.mean() - losses[members].mean()
-        counts = np.bincount(given.tokens, minlength=given.vocabulary) + 0.5
-        return found | {
-            "gain": scalar(gain, "nats"),
-            "unordered_perplexity": perplexity(-np.log(counts / counts.sum())[text[1:]].mean()),
-            "above_parts": cases(np.concatenate(above), 0, "nats"),
-        }
-
-
-# Mechanism: exact.
+@claim(
+    "masks",
+    all_of(holds(tolerance=0.002), holds(relation="at_most"), holds(relation="at_most")),
+    version=2,
+    controls=[
+        "dropout_on_all_connections",
+        "dropout_on_recurrence",
+        "one_mask_for_a_segment",
+        "one_mask_for_all_streams",
+        "unscaled_dropout",
+    ],
+)
+def test_masks(run: Run):
+    """Section 3.2: D sets entries to zero at random, each by itself and anew at each step, on its way up alone."""
+    tiny = {"init": 0.5, "vocabulary": 3, "epochs": 1, "clip": 1e9, "precision": "float64"}
+    arm = run(DropoutMasks(), "small", dropout=0.4, **tiny)
+    return arm["unexplained"], arm["kept"], arm["together"]
 
 
 @claim("parameters", rows={name: holds() for name in PERPLEXITY}, controls=["tied_embeddings"])
@@ -283,10 +206,10 @@ def test_normalized_by_minibatch_size(run: Run):
     return run(Conventions(), "small", data="pydoc", **small)["change"]
 
 
-@claim("averages-beat-their-parts", holds(relation="at_most"), controls=["copies_of_one_model"])
+@claim("averages-beat-their-parts", holds(relation="at_most"), version=2, controls=["copies_of_one_model"])
 def test_averages_beat_their_parts(run: Run):
     """Table 1: averages of 2, 4 and 8 models are better than the mean of their halves, as log is concave."""
-    average = Averaging(sizes=(2, 4, 8), tokens=2_500, evaluated=1_000, lanes=20, alone=True)
+    average = Averaging(sizes=(2, 4, 8), tokens=2_500, evaluated=1_000, streams=20, alone=True)
     return run(average, "small", data="pydoc", **{**SHORT, "epochs": 2})["above_parts"]
 
 
@@ -295,38 +218,49 @@ def test_averages_beat_their_parts(run: Run):
 
 @claim(
     "dropout-helps",
-    all_of(lower(times=0.9, log=True), higher(times=2.0, log=True)),
+    all_of(lower(times=0.9, log=True), higher(times=2.0, log=True), KNOWS, READ_BY_WEIGHTS, READ_BY_WEIGHTS),
     seeds=9,
-    controls=["without_dropout", "dropout_at_evaluation"],
+    version=2,
+    controls=["without_dropout", "dropout_at_evaluation", "table_of_pairs"],
 )
 def test_dropout_helps(run: Run):
     """Table 1: dropout lowers the perplexity of other text, though it raises that of the training text."""
-    with_it = run(READ, "small", data="pydoc", arm="dropout", dropout=0.7, **PYDOC)
-    without = run(READ, "small", data="pydoc", arm="no dropout", **PYDOC)
-    validation, training = ((with_it[name], without[name]) for name in ("validation_perplexity", "train_perplexity"))
-    return validation, training
+    dropped = run(READ, "small", data="pydoc", arm="dropout", dropout=0.7, **PYDOC)
+    plain = run(READ, "small", data="pydoc", arm="no dropout", **PYDOC)
+    validation, training = ((dropped[name], plain[name]) for name in ("validation_perplexity", "train_perplexity"))
+    worse = plain["validation_perplexity"], plain["unordered_perplexity"]
+    return validation, training, worse, dropped["astray"], plain["astray"]
 
 
-@claim("recurrent-dropout-is-worse", lower(times=0.93, log=True), seeds=8, controls=["dropout_on_recurrence"])
+@claim(
+    "recurrent-dropout-is-worse",
+    all_of(lower(times=0.93, log=True), KNOWS, READ_BY_WEIGHTS, READ_BY_WEIGHTS),
+    seeds=8,
+    version=2,
+    controls=["dropout_on_recurrence", "untrained_with_recurrent_dropout"],
+)
 def test_recurrent_dropout_is_worse(run: Run):
     """Section 3.2: dropout helps less on the connections from one step to the next than on all others."""
     others = run(READ, "small", data="pydoc", arm="dropout", dropout=0.7, **PYDOC)
-    recurrent = run(READ, "small", data="pydoc", arm="recurrent dropout", dropout=0.7, where="recurrent", **PYDOC)
-    return others["validation_perplexity"], recurrent["validation_perplexity"]
+    along = run(READ, "small", data="pydoc", arm="recurrent dropout", dropout=0.7, where="recurrent", **PYDOC)
+    worse = along["validation_perplexity"], along["unordered_perplexity"]
+    return (others["validation_perplexity"], worse[0]), worse, others["astray"], along["astray"]
 
 
 @claim(
     "averaging-helps-more-without-dropout",
-    all_of(higher(), lower(times=0.85, log=True)),  # the second part: they know more than how frequent words are
+    all_of(higher(), KNOWS, KNOWS, READ_BY_WEIGHTS, READ_BY_WEIGHTS),
     seeds=8,
-    controls=["without_dropout"],
+    version=2,
+    controls=["without_dropout", "nearly_everything_dropped"],
 )
 def test_averaging_helps_more_without_dropout(run: Run):
     """Table 1: averaging models lowers perplexity by a larger factor where they were trained without dropout."""
-    average = Averaging(sizes=(4,), tokens=2_500, evaluated=2_000, lanes=20, alone=True)
+    average = Averaging(sizes=(4,), tokens=2_500, evaluated=2_000, streams=20, alone=True)
     plain = run(average, "small", data="pydoc", arm="no dropout", **SHORT)
-    regular = run(average, "small", data="pydoc", arm="dropout", dropout=0.65, **SHORT)
-    return (plain["gain"], regular["gain"]), (plain["perplexity_of_4"], plain["unordered_perplexity"])
+    dropped = run(average, "small", data="pydoc", arm="dropout", dropout=0.65, **SHORT)
+    known = ((arm["perplexity_of_4"], arm["unordered_perplexity"]) for arm in (plain, dropped))
+    return (plain["gain"], dropped["gain"]), *known, plain["astray"], dropped["astray"]
 
 
 # Number: the Penn Treebank and the paper's schedules. Costs are estimates.
@@ -341,7 +275,7 @@ def within(figures: Mapping[str, Reported]) -> dict[str, Any]:
 
 def published(run: Run, row: str):
     """The test perplexity of a network of Table 1 at the epoch that the validation text chooses."""
-    return run(LanguageModelling(checkpoints=tuple(EPOCHS[row]), test=True), row, data="ptb")["test_perplexity"]
+    return run(LanguageModelling(eval_steps=tuple(EPOCHS[row]), test=True), row, data="ptb")["test_perplexity"]
 
 
 @claim(

@@ -10,13 +10,13 @@ Units       losses are nats; learning rates are per update; images are bytes 0..
 Deviations
   1. The batch normalization statistics used for prediction are computed over the training images after training.
      The paper does not say; the authors' released models have averaged rather than moving statistics.
-  2. Section 3.4 divides the ImageNet learning rate by 10 "when the error plateaus". Here that is at 150k, 300k
-     and 450k updates.
+  2. Section 3.4 divides ImageNet's learning rate by 10 "when the error plateaus": here at 150k, 300k and 450k updates.
   3. The rule of Section 4.2 that ends the warm-up of the 110-layer network (training error below 80 %) looks at
      an exponential average of the error on training batches, with weight 0.05 on the newest.
   4. A pass over the data leaves out the images that do not fill a batch; they are others in each pass.
-  5. ImageNet's mean image and colour covariance come from 4,096 training images, and the statistics of
-     deviation 1 from 50,000, rather than from all 1.28 million.
+  5. ImageNet's mean image and colour covariance come from 4,096 training images, and the statistics of deviation 1
+     from 50,000, rather than from all 1.28 million. Colour shifts are eigenvalues, as in the paper's [21], of colours
+     in 0..1: in 0..255 a tenth of one would be hundreds of grey levels.
   6. Inputs are divided by 255 after the mean is subtracted; the first normalization cancels the factor.
   7. A batch is normalized as a whole (under torchrun, each process's share of it), where the authors trained on
      two GPUs, so on halves of 128 on CIFAR-10.
@@ -25,10 +25,10 @@ Deviations
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -38,12 +38,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 
+from reference.common.cuda_graphs import GraphedUpdate
+from reference.common.images import resized, standard_crops, standardise, to_tensor
+from reference.common.loaders import InMemoryLoader, StreamingLoader, decoded, in_chunks
+from reference.common.networks import learnt, recalibrate_batchnorm, trace, with_learnt
+from reference.common.training import check_images, processes, run, stepped
 from repro.task import Device, Images, Layer, Signal
 
 TABLE_1 = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-MEAN_IMAGES, STATISTICS_IMAGES, CHUNK = 4096, 50_000, 1024
+CALIBRATION_IMAGES, CHUNK = 50_000, 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,36 +193,23 @@ def initialise(net: nn.Module, seed: int) -> None:
                 nn.init.zeros_(module.bias)
 
 
+def seeds(seed: int, count: int) -> list[int]:
+    """Seeds of independent generators; the first is that of the weights."""
+    return [int(word) for word in np.random.SeedSequence(seed).generate_state(count)]
+
+
 def layers(config: Config) -> tuple[Layer, ...]:
     """Every layer with weights, in the order of execution, without allocating any."""
     with torch.device("meta"):
-        return trace(Net(config), config)
+        return trace(Net(config), config.channels, config.image)
 
 
-def trace(net: nn.Module, config: Config) -> tuple[Layer, ...]:
-    """The layers of a network that lives on the meta device."""
-    kinds: dict[type, Any] = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm", nn.Linear: "linear"}
-    found: list[Layer] = []
-
-    def note(name: str, module: nn.Module, output: Tensor) -> None:
-        kind, shapes = kinds[type(module)], tuple(tuple(p.shape) for p in module.parameters())
-        where = ".shortcut." in name
-        found.append(Layer(name=name, kind=kind, weights=shapes, output=tuple(output.shape[1:]), shortcut=where))
-
-    for name, module in net.named_modules():
-        if type(module) in kinds:
-            module.register_forward_hook(lambda module, _, output, name=name: note(name, module, output))
-    net.eval()(torch.empty(1, config.channels, config.image, config.image, device="meta"))
-    return tuple(found)
-
-
-class Memory:
-    """Training images that fit on the device: batches are gathered and augmented there."""
+class CifarLoader(InMemoryLoader):
+    """Section 4.2: batches are gathered and augmented on the device."""
 
     def __init__(self, config: Config, data: Images, device: Device) -> None:
+        super().__init__(data, device)
         self.config = config
-        self.images_NHWC, self.labels_N = _tensor(data.images).to(device), _tensor(data.labels).to(device)
-        self.mean_HWC = self.images_NHWC.sum(0, dtype=torch.int64) / len(self.images_NHWC)  # per pixel
 
     def batches(self, generator: torch.Generator, rank: int, world: int) -> Iterator[tuple[Tensor, ...]]:
         """For ever: index, shifts down and right and mirroring of each image of a batch, [B, 4]."""
@@ -253,36 +244,24 @@ class Memory:
             yield standardise(images_BHWC, self.mean_HWC)
 
 
-class Stream:
-    """Training images that are decoded on access, by worker processes: an indexable sequence of [H, W, C] bytes."""
+class ImageNetLoader(StreamingLoader):
+    """Section 3.4: random crops of scaled images are decoded by other processes, and augmented on the device."""
 
     def __init__(self, config: Config, data: Images, device: Device, seed: int) -> None:
-        self.config, self.data = config, data
-        self.device: Device = device
-        self.some = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(seed)).tolist()
-        total_HWC, products_CC, pixels = 0.0, 0.0, 0
-        for crops_BHWC in self._middles(MEAN_IMAGES):
-            x_BHWC = crops_BHWC.double()
-            total_HWC = total_HWC + x_BHWC.sum(0)
-            flat = x_BHWC.flatten(0, 2)
-            products_CC, pixels = products_CC + flat.T @ flat, pixels + len(flat)
-        self.mean_HWC = torch.as_tensor(total_HWC / min(MEAN_IMAGES, len(self.some))).float().to(device)
-        mean_C = self.mean_HWC.double().mean((0, 1)).cpu()
-        values_C, vectors_CC = torch.linalg.eigh(torch.as_tensor(products_CC) / pixels - torch.outer(mean_C, mean_C))
-        self.colour_CC = (vectors_CC * values_C.clamp(min=0).sqrt()).float().to(device)  # columns: sqrt(l_i) p_i
+        super().__init__(data, device, lambda x_HWC: crops_of(x_HWC, config.image, 1)[0], config.batch, seed)
+        self.config = config
 
     def batches(self, generator: torch.Generator, rank: int, world: int) -> Iterator[tuple[Tensor, ...]]:
         """For ever: crops [B, H, W, C] in bytes, labels [B], mirroring [B] and colour weights [B, C]."""
-        count, batch = len(self.data.labels), self.config.batch
-        labels_N = _tensor(self.data.labels)
+        count, batch = len(self.labels_N), self.config.batch
         while True:
             order_N = torch.randperm(count, generator=generator)
             draws_N4 = torch.rand(count, 4, generator=generator)
             alpha_N3 = 0.1 * torch.randn(count, 3, generator=generator)
             rows = [slice(s + rank, s + batch, world) for s in range(0, count - batch + 1, batch)]
             tasks = [list(zip(order_N[r].tolist(), draws_N4[r, :3].tolist(), strict=True)) for r in rows]
-            for row, crops_BHWC in zip(rows, _loader(self._scaled, tasks, self.device), strict=True):
-                yield crops_BHWC, labels_N[order_N[row]], draws_N4[row, 3] < 0.5, alpha_N3[row]
+            for row, crops_BHWC in zip(rows, decoded(self._scaled, tasks, self.device), strict=True):
+                yield crops_BHWC, self.labels_N[order_N[row]], draws_N4[row, 3] < 0.5, alpha_N3[row]
 
     def prepare(self, crops_BHWC: Tensor, labels_B: Tensor, flip_B: Tensor, alpha_B3: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs [B, C, H, W] and labels [B]: mirrored, mean subtracted, colours shifted as in the paper's [21]."""
@@ -293,13 +272,8 @@ class Stream:
 
     def sweep(self) -> Iterator[Tensor]:
         """Inputs of up to 50,000 training images, central crops without augmentation."""
-        for crops_BHWC in self._middles(STATISTICS_IMAGES):
+        for crops_BHWC in self.framed(self.some[:CALIBRATION_IMAGES]):
             yield standardise(crops_BHWC.to(self.device), self.mean_HWC)
-
-    def _middles(self, count: int) -> Iterable[Tensor]:
-        chosen = self.some[:count]
-        tasks = [chosen[s : s + self.config.batch] for s in range(0, len(chosen), self.config.batch)]
-        return _loader(lambda index: views_of(self.data.images[index], self.config.image, 1)[0], tasks, self.device)
 
     def _scaled(self, task: tuple[int, list[float]]) -> Tensor:
         """A random crop of the image scaled so that its shorter side is 256 to 480 (Section 3.4)."""
@@ -308,49 +282,17 @@ class Stream:
         height, width = picture_HWC.shape[:2]
         side = round(224 * min(height, width) / (256 + int(225 * scale)))
         top, left = int(down * (height - side + 1)), int(right * (width - side + 1))
-        return _resized(picture_HWC[top : top + side, left : left + side], self.config.image, self.config.image)
+        return resized(picture_HWC[top : top + side, left : left + side], self.config.image, self.config.image)
 
 
-def standardise(images_BHWC: Tensor, mean_HWC: Tensor) -> Tensor:
-    """Inputs [B, C, H, W] from bytes, channels last in memory."""
-    return (images_BHWC.float() - mean_HWC).permute(0, 3, 1, 2) / 255
-
-
-def views_of(picture_HWC: NDArray[np.uint8], size: int, views: int) -> Tensor:
+def crops_of(picture_HWC: NDArray[np.uint8], size: int, crops: int) -> Tensor:
     """The central crop, or the standard ten: corners, centre and their mirror images [V, size, size, C]."""
     height, width = picture_HWC.shape[:2]
-    if views == 1 and height == width == size:
-        return _tensor(picture_HWC)[None]
+    if crops == 1 and height == width == size:
+        return to_tensor(picture_HWC)[None]
     short = round(256 * size / 224)
     height, width = (max(short, round(side * short / min(height, width))) for side in (height, width))
-    scaled_HWC = _resized(picture_HWC, height, width)
-    down, right = height - size, width - size
-    corners = [(0, 0), (0, right), (down, 0), (down, right)] if views == 10 else []
-    crops = [scaled_HWC[y : y + size, x : x + size] for y, x in [*corners, (down // 2, right // 2)]]
-    return torch.stack([*crops, *(crop.flip(1) for crop in crops)] if views == 10 else crops)
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.array(array, order="C"))  # a copy: the original may be read-only
-
-
-def _resized(picture_HWC: NDArray[np.uint8], height: int, width: int) -> Tensor:
-    picture_1CHW = _tensor(picture_HWC).permute(2, 0, 1)[None]
-    return F.interpolate(picture_1CHW, (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
-
-
-def _loader(decode: Callable[[Any], Tensor], tasks: Sequence[list[Any]], device: Device) -> Iterable[Tensor]:
-    """One tensor of stacked images for each list of tasks, in order; beside a GPU, decoded by other processes."""
-    workers = min(16, os.cpu_count() or 1) if device == "cuda" else 0
-    return DataLoader(
-        tasks,  # pyright: ignore[reportArgumentType] -- a list is all that the loader needs
-        batch_size=None,
-        collate_fn=lambda task: torch.stack([decode(item) for item in task]),
-        num_workers=workers,
-        pin_memory=device == "cuda",
-        prefetch_factor=4 if workers else None,
-        generator=torch.Generator(),
-    )
+    return standard_crops(resized(picture_HWC, height, width), size, crops)
 
 
 class Network:
@@ -359,25 +301,20 @@ class Network:
     def __init__(self, net: Net, config: Config, mean_HWC: Tensor, engine: str) -> None:
         self.net, self.config, self.mean_HWC, self.engine = net, config, mean_HWC, engine
 
-    def predict(self, images: Any, *, views: int = 1) -> NDArray[np.float32]:
+    def predict(self, images: Any, *, crops: int = 1) -> NDArray[np.float32]:
         """Logits [N, K], or for ten crops the logarithm of their mean softmax.
 
         Raises:
             ValueError: for a number of crops other than 1, or 10 on ImageNet.
         """
-        if views not in ((1, 10) if self.config.stem == "imagenet" else (1,)):
-            raise ValueError(f"{views} crops of an image: {self.config.stem} networks do not predict from that many")
+        if crops not in ((1, 10) if self.config.stem == "imagenet" else (1,)):
+            raise ValueError(f"{crops} crops of an image: {self.config.stem} networks do not predict from that many")
+        side, device = self.config.image, "cuda" if self.mean_HWC.is_cuda else "cpu"
+        alone = side if crops == 1 else 0
+        batches = in_chunks(images, alone, CHUNK, lambda x_HWC: crops_of(x_HWC, side, crops), device)
         with torch.no_grad():
-            chunks = [self._scores(crops_BVHWC).cpu() for crops_BVHWC in self._crops(images, views)]
+            chunks = [self._scores(crops_BVHWC).cpu() for crops_BVHWC in batches]
         return torch.cat([torch.empty(0, self.config.classes), *chunks]).numpy()
-
-    def _crops(self, images: Any, views: int) -> Iterable[Tensor]:
-        size = self.config.image
-        if isinstance(images, np.ndarray) and images.shape[1:3] == (size, size) and views == 1:
-            return (_tensor(images[s : s + CHUNK])[:, None] for s in range(0, len(images), CHUNK))
-        tasks = [list(range(s, min(s + 64, len(images)))) for s in range(0, len(images), 64)]
-        device: Device = "cuda" if self.mean_HWC.is_cuda else "cpu"
-        return _loader(lambda index: views_of(images[index], size, views), tasks, device)
 
     def _scores(self, crops_BVHWC: Tensor) -> Tensor:
         crops_NHWC = crops_BVHWC.to(self.mean_HWC.device, non_blocking=True).flatten(0, 1)
@@ -385,32 +322,23 @@ class Network:
         return logits_BVK[:, 0] if logits_BVK.shape[1] == 1 else logits_BVK.softmax(2).mean(1).log()
 
 
-class Update:
-    """One update of all parameters by SGD; on a GPU, a replayed CUDA graph.
+class Update(GraphedUpdate):
+    """One update of all parameters by SGD. Learning rate and the warm-up's state live on the device as inputs do."""
 
-    Inputs, learning rate and the warm-up's state live at fixed places on the device, and nothing is read back. The
-    first three updates on a GPU run kernel by kernel on a side stream; the fourth is captured and from then on
-    replayed. Several processes are not captured; where capturing fails, `engine` says so.
-    """
-
-    def __init__(self, net: Net, config: Config, feed: Memory | Stream, device: Device, world: int) -> None:
-        self.config, self.feed, self.device, self.world = config, feed, device, world
+    def __init__(
+        self, net: Net, config: Config, feed: CifarLoader | ImageNetLoader, device: Device, world: int
+    ) -> None:
+        super().__init__(device, world)
+        self.config, self.feed, self.world = config, feed, world
         self.model = DistributedDataParallel(net, broadcast_buffers=False) if world > 1 else net
         self.base, self.rate = torch.zeros((), device=device), torch.zeros((), device=device)
-        self.warming = torch.full((), float(config.warmup), device=device)
-        self.error = torch.ones((), device=device)
+        self.warming, self.error = (torch.full((), float(n), device=device) for n in (config.warmup, True))
         rule = {"momentum": config.momentum, "weight_decay": config.weight_decay, "fused": device != "mps"}
         self.optimizer = torch.optim.SGD(net.parameters(), self.rate, **rule)
-        self.inputs: tuple[Tensor, ...] = ()
-        self.engine, self.left = "eager", 3
-        self.run = self._beside if device == "cuda" and world == 1 else self._update
 
     def __call__(self, inputs: tuple[Tensor, ...], rate: float) -> None:
         """Update once, on the given batch."""
-        if not self.inputs:
-            self.inputs = tuple(torch.empty_like(value, device=self.device) for value in inputs)
-        for place, value in zip(self.inputs, inputs, strict=True):
-            place.copy_(value, non_blocking=True)
+        self.place(inputs)
         self.base.fill_(rate)
         self.run()
 
@@ -434,103 +362,53 @@ class Update:
         self.error.lerp_(wrong / self.world, 0.05)
         self.warming *= self.error >= 0.8
 
-    def _beside(self) -> None:
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            self._update()
-        torch.cuda.current_stream().wait_stream(stream)
-        self.left -= 1
-        if not self.left:
-            self.run = self._capture
-
-    def _capture(self) -> None:
-        graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # a loader's thread may pin memory
-                self._update()
-        except RuntimeError as error:
-            self.engine, self.run = f"eager; not captured: {error}", self._update
-        else:
-            self.engine, self.run = "CUDA graph", graph.replay
-        self.run()
-
-
-def settle(net: nn.Module, inputs: Iterable[Tensor]) -> None:
-    """Set every normalization's statistics to their averages over chunks of inputs, and the net to evaluation."""
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain average over chunks
-    net.train()
-    with torch.no_grad():
-        for x_BCHW in inputs:
-            net(x_BCHW)
-    for norm in norms:
-        norm.momentum = 0.1
-    net.eval()
-
 
 def train(
-    config: Config, data: Images, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    config: Config, data: Images, *, seed: int, device: Device, eval_steps: Sequence[int] = ()
 ) -> Iterator[tuple[int, Network]]:
     """Train as the paper does; see `repro.task.Classifier`."""
-    return fit(Net(config), config, data, seed=seed, device=device, checkpoints=checkpoints)
+    return fit(Net(config), config, data, seed=seed, device=device, eval_steps=eval_steps)
 
 
 def fit(
-    net: Net, config: Config, data: Images, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    net: Net, config: Config, data: Images, *, seed: int, device: Device, eval_steps: Sequence[int] = ()
 ) -> Iterator[tuple[int, Network]]:
     """Train a network in place, data-parallel where `torch.distributed` has been initialised.
 
     Raises:
         ValueError: if the data do not have the config's sizes.
     """
-    _check(config, data)
-    weights_seed, order_seed = (int(word) for word in np.random.SeedSequence(seed).generate_state(2))
-    world, rank = (dist.get_world_size(), dist.get_rank()) if dist.is_initialized() else (1, 0)
-    if config.batch % world:
-        raise ValueError(f"a batch of {config.batch} cannot be shared by {world} processes")
+    check_images(data, (config.image, config.image, config.channels), config.classes, config.batch)
+    weights_seed, order_seed = seeds(seed, 2)
+    world, rank = processes(config.batch)
     initialise(net, weights_seed)
     net.to(torch.device(device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    in_memory = isinstance(data.images, np.ndarray)
-    feed = Memory(config, data, device) if in_memory else Stream(config, data, device, order_seed)
+    feed = loader(config, data, device, order_seed)
     update = Update(net, config, feed, device, world)
     batches = feed.batches(torch.Generator().manual_seed(order_seed), rank, world)
-    step = 0
-    for stop in sorted({min(stop, config.iterations) for stop in (*checkpoints, config.iterations)}):
-        net.train()
-        while step < stop:
-            update(next(batches), config.lr * 0.1 ** sum(step >= milestone for milestone in config.milestones))
-            step += 1
-        settle(net, feed.sweep())
+    net.train()
+    rate = partial(stepped, config.lr, config.milestones)
+    for step in run(lambda step: update(next(batches), rate(step)), eval_steps, config.iterations):
+        recalibrate_batchnorm(net, feed.sweep())
         yield step, Network(net, config, feed.mean_HWC, update.engine)
+        net.train(step < config.iterations)
 
 
-def _check(config: Config, data: Images) -> None:
-    wanted = (config.image, config.image, config.channels)
-    if isinstance(data.images, np.ndarray) and data.images.shape[1:] != wanted:
-        raise ValueError(f"images are {data.images.shape[1:]}, but the config says {wanted}")
-    if data.classes != config.classes:
-        raise ValueError(f"there are {data.classes} classes, but the config says {config.classes}")
-    if len(data.labels) < config.batch:
-        raise ValueError(f"{len(data.labels)} images do not fill a batch of {config.batch}")
+def loader(config: Config, data: Images, device: Device, seed: int) -> CifarLoader | ImageNetLoader:
+    """What feeds training, by whether images are in memory; `seed` chooses those that statistics come from."""
+    in_memory = isinstance(data.images, np.ndarray)
+    return CifarLoader(config, data, device) if in_memory else ImageNetLoader(config, data, device, seed)
 
 
 def state(predictor: Network) -> dict[str, NDArray[Any]]:
     """Weights, the normalizations' statistics and the mean image, by name."""
-    learnt = {name: value for name, value in predictor.net.state_dict().items() if value.is_floating_point()}
-    return {name: value.cpu().numpy() for name, value in {**learnt, "mean": predictor.mean_HWC}.items()}
+    return {**learnt(predictor.net), "mean": predictor.mean_HWC.cpu().numpy()}
 
 
 def restore(config: Config, state: dict[str, NDArray[Any]], *, device: Device) -> Network:
     """The network with that state."""
-    net = Net(config)
-    tensors = {name: _tensor(value) for name, value in state.items()}
-    mean_HWC = tensors.pop("mean").to(device)
-    net.load_state_dict(tensors, strict=False)  # it counts batches as well, and prediction does not need the count
-    net.to(torch.device(device), memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
-    return Network(net, config, mean_HWC, "restored")
+    net = with_learnt(Net(config), state, device)
+    return Network(net, config, to_tensor(state["mean"]).to(device), "restored")
 
 
 def deepen(predictor: Network, config: Config, *, seed: int) -> Network:
@@ -555,20 +433,20 @@ def deepen(predictor: Network, config: Config, *, seed: int) -> Network:
 
 
 def probe(config: Config, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int) -> tuple[Signal, ...]:
-    """What each block of the untrained network shows on one batch of images [N, H, W, C] with labels [N]."""
+    """What each block shows on one batch of images [N, H, W, C] with labels [N], before training at that seed."""
     return observe(Net(config), images, labels, seed=seed)
 
 
 def observe(net: Net, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int) -> tuple[Signal, ...]:
     """Outputs of the blocks, and the gradient of the loss by the first kernel of each, at initialisation."""
-    initialise(net, seed)
-    images_NHWC = _tensor(images)
+    initialise(net, *seeds(seed, 1))
+    images_NHWC = to_tensor(images)
     blocks = {name: module for name, module in net.named_modules() if isinstance(module, Block)}
     outputs: dict[str, Tensor] = {}
     for name, block in blocks.items():
         block.register_forward_hook(lambda _, __, y_NCHW, name=name: outputs.update({name: y_NCHW.detach().clone()}))  # pyright: ignore
     logits_NK = net.train()(standardise(images_NHWC, images_NHWC.float().mean(0)))
-    F.cross_entropy(logits_NK, _tensor(labels)).backward()
+    F.cross_entropy(logits_NK, to_tensor(labels)).backward()
     return tuple(
         Signal(name=name, response=outputs[name].numpy(), gradient=block.body[0].weight.grad.numpy())  # pyright: ignore
         for name, block in blocks.items()

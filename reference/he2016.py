@@ -18,6 +18,8 @@ Deviations
   4. The appendix gives ImageNet's learning rates but no end; training ends after 90 passes over 1,281,167 images.
   5. For test crops of another size than the training crops, the mean image is replaced by its mean colour.
   6. The first unit's activation, which stands before the split into two paths, is a part of the stem.
+  7. With pre-activation, a projection is not normalized itself: the appendix says that it is pre-activated too, which
+     is to read what the branch reads, and no more; the authors' released code has it so.
 """
 
 from __future__ import annotations
@@ -28,12 +30,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reference import he2015
+from reference.common.networks import recalibrate_batchnorm, trace, with_learnt
+from reference.common.training import check_images, processes, run, stepped
 from repro.task import Device, Images, Layer
 
 IMAGENET_UNITS = {**he2015.TABLE_1, 200: (3, 24, 36, 3)}
@@ -261,7 +264,7 @@ def initialise(net: nn.Module, seed: int) -> None:
 def layers(config: Config) -> tuple[Layer, ...]:
     """Every layer with weights, in the order of execution, without allocating any."""
     with torch.device("meta"):
-        return he2015.trace(Net(config), config)
+        return trace(Net(config), config.channels, config.image)
 
 
 class Crops:
@@ -291,15 +294,15 @@ class Network(he2015.Network):
             seen, mean_HWC = replace(config, image=self.side), mean_HWC.mean((0, 1), keepdim=True)
         super().__init__(net, seen, mean_HWC, engine)
 
-    def predict(self, images: Any, *, views: int = 1) -> NDArray[np.float32]:
+    def predict(self, images: Any, *, crops: int = 1) -> NDArray[np.float32]:
         """Logits [N, K], or for ten crops the logarithm of their mean softmax.
 
         Raises:
             ValueError: for a number of crops other than 1, or 10 on ImageNet where test crops are as in training.
         """
-        if self.side and views != 1:
-            raise ValueError(f"{views} crops of {self.side} pixels: only one is defined")
-        return super().predict(Crops(images, self.side) if self.side else images, views=views)
+        if self.side and crops != 1:
+            raise ValueError(f"{crops} crops of {self.side} pixels: only one is defined")
+        return super().predict(Crops(images, self.side) if self.side else images, crops=crops)
 
 
 class Update(he2015.Update):
@@ -314,46 +317,39 @@ class Update(he2015.Update):
 
 
 def train(
-    config: Config, data: Images, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    config: Config, data: Images, *, seed: int, device: Device, eval_steps: Sequence[int] = ()
 ) -> Iterator[tuple[int, Network]]:
     """Train as the appendix does; see `repro.task.Classifier`."""
-    return fit(Net(config), config, data, seed=seed, device=device, checkpoints=checkpoints)
+    return fit(Net(config), config, data, seed=seed, device=device, eval_steps=eval_steps)
 
 
 def fit(
-    net: Net, config: Config, data: Images, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    net: Net, config: Config, data: Images, *, seed: int, device: Device, eval_steps: Sequence[int] = ()
 ) -> Iterator[tuple[int, Network]]:
     """Train a network in place, data-parallel where `torch.distributed` has been initialised.
 
     Raises:
         ValueError: if the data do not have the config's sizes, or processes cannot share a batch.
     """
-    he2015._check(config, data)
-    weights_seed, order_seed, masks_seed = (int(word) for word in np.random.SeedSequence(seed).generate_state(3))
-    world, rank = (dist.get_world_size(), dist.get_rank()) if dist.is_initialized() else (1, 0)
-    if config.batch % world:
-        raise ValueError(f"a batch of {config.batch} cannot be shared by {world} processes")
+    check_images(data, (config.image, config.image, config.channels), config.classes, config.batch)
+    weights_seed, order_seed, masks_seed = he2015.seeds(seed, 3)
+    world, rank = processes(config.batch)
     initialise(net, weights_seed)
     net.to(torch.device(device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     _draw_masks_from(net, torch.Generator(device).manual_seed(masks_seed + rank))
-    in_memory = isinstance(data.images, np.ndarray)
-    feed = he2015.Memory(config, data, device) if in_memory else he2015.Stream(config, data, device, order_seed)
+    feed = he2015.loader(config, data, device, order_seed)
     update = Update(net, config, feed, device, world)
     batches = feed.batches(torch.Generator().manual_seed(order_seed), rank, world)
-    step = 0
-    for stop in sorted({min(stop, config.iterations) for stop in (*checkpoints, config.iterations)}):
-        net.train()
-        while step < stop:
-            update(next(batches), rate(config, step))
-            step += 1
-        he2015.settle(net, feed.sweep())
+    net.train()
+    for step in run(lambda step: update(next(batches), rate(config, step)), eval_steps, config.iterations):
+        recalibrate_batchnorm(net, feed.sweep())
         yield step, Network(net, config, feed.mean_HWC, update.engine)
+        net.train(step < config.iterations)
 
 
 def rate(config: Config, step: int) -> float:
     """The learning rate of the update after `step` others: a tenth at first, and a tenth again at each milestone."""
-    tenths = sum(step >= milestone for milestone in config.milestones)
-    return config.lr * 0.1 ** (1 if step < config.slow_updates else tenths)
+    return config.lr * 0.1 if step < config.slow_updates else stepped(config.lr, config.milestones, step)
 
 
 def _draw_masks_from(net: nn.Module, generator: torch.Generator) -> None:
@@ -369,12 +365,8 @@ def state(predictor: Network) -> dict[str, NDArray[Any]]:
 
 def restore(config: Config, state: dict[str, NDArray[Any]], *, device: Device) -> Network:
     """The network with that state."""
-    net = Net(config)
-    tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
-    mean_HWC = tensors.pop("mean").to(device)
-    net.load_state_dict(tensors, strict=False)  # it counts batches as well, and prediction does not need the count
-    net.to(torch.device(device), memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
-    return Network(net, config, mean_HWC, "restored")
+    net = with_learnt(Net(config), state, device)
+    return Network(net, config, torch.from_numpy(np.array(state["mean"])).to(device), "restored")
 
 
 def repartition(predictor: Network, config: Config) -> Network:
@@ -407,13 +399,15 @@ Signals = dict[str, tuple[NDArray[np.float64], ...]]
 def unroll(
     config: Config, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int, branch: float = 1.0
 ) -> Signals:
-    """Signals of the untrained network on one batch of images [N, H, W, C] with labels [N], in double precision.
+    """Signals, on one batch of images [N, H, W, C] with labels [N], of the network that training at a seed starts from.
+
+    They are computed in double precision.
 
     Args:
         config: of a network whose units pass on x alone.
         images: by whose statistics activations are normalized.
         labels: their classes.
-        seed: of the weights.
+        seed: of training.
         branch: the last weights of every F are multiplied by it; at 0 every branch is dead.
 
     Returns:
@@ -427,7 +421,7 @@ def observe(
     net: Net, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int, branch: float = 1.0
 ) -> Signals:
     """See `unroll`."""
-    initialise(net, seed)
+    initialise(net, *he2015.seeds(seed, 1))
     net.double().train()
     units = units_of(net)
     x: list[Tensor] = []

@@ -24,32 +24,23 @@ Deviations
 
 from __future__ import annotations
 
-import math
-import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from tempfile import TemporaryDirectory
-from threading import Event
-from types import SimpleNamespace
 from typing import Any, Literal
-from weakref import finalize
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
+from reference.common.live_bytes import LiveBytes
+from reference.common.pipelined_layers import Embedding, Residual, TransformerLayer, Waiting, draw
+from reference.common.process_chain import Neighbours, ProcessChain, join_neighbours
 from repro.task import Device
-
-SMALL = 1024  # bytes of a message that needs no thread; all messages to one neighbour are of one size
-LINGER_S = 2.0  # in which other partitions may say what went wrong, once one has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +57,7 @@ class Config:
     deferred: bool = True  # moving averages follow the mini-batch (Section 2.2), not each micro-batch
     costs: tuple[float, ...] = ()  # of waiting layers: seconds of a forward pass; a backward pass takes twice that
     partitions: int = 1  # K
+    cut: tuple[int, ...] = ()  # layers of each partition, where a user chooses them; else they follow from costs
     micro_batches: int = 1  # M
     rematerialize: Literal["partition", "layer", "none"] = "partition"
     optimizer: Literal["descent", "rmsprop"] = "descent"
@@ -125,6 +117,8 @@ class DeferredNorm(nn.Module):
 
     def forward(self, x_ND: Tensor) -> Tensor:
         """Normalize a micro-batch by its own moments, and remember them; a recomputation only normalizes."""
+        if not self.training:
+            return (x_ND - self.running_mean) / (self.running_var + 1e-5).sqrt() * self.weight + self.bias
         mean_D, var_D = x_ND.mean(0), x_ND.var(0, correction=0)
         if not self.recomputing:
             self.seen.append((len(x_ND), mean_D.detach(), var_D.detach()))
@@ -146,109 +140,16 @@ class DeferredNorm(nn.Module):
         self.seen.clear()
 
 
-class Residual(nn.Module):
-    """A layer of the small network: x + V relu(U norm(x))."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.norm = DeferredNorm(config) if config.batch_norm else nn.Identity()
-        self.up, self.down = nn.Linear(config.width, config.hidden), nn.Linear(config.hidden, config.width)
-
-    def forward(self, x_ND: Tensor) -> Tensor:
-        """The next layer's input."""
-        return x_ND + self.down(F.relu(self.up(self.norm(x_ND))))
-
-
-class Embedding(nn.Module):
-    """Vectors of tokens, with sinusoids of their positions added."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.tokens = nn.Embedding(config.vocabulary, config.width)
-
-    def forward(self, tokens_NT: Tensor) -> Tensor:
-        """The first layer's input, [N, T, D]."""
-        x_NTD = self.tokens(tokens_NT)
-        length, width = x_NTD.shape[1:]
-        rate_D = 10_000 ** -(torch.arange(0, width, 2, device=x_NTD.device) / width)
-        angle_TD = torch.arange(length, device=x_NTD.device)[:, None] * rate_D
-        return x_NTD + torch.cat([angle_TD.sin(), angle_TD.cos()], 1).to(x_NTD.dtype)
-
-
-class TransformerLayer(nn.Module):
-    """Masked self-attention and two linear maps, each on normalized inputs and with a shortcut."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.norm_1, self.norm_2 = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
-        self.qkv, self.out = nn.Linear(config.width, 3 * config.width), nn.Linear(config.width, config.width)
-        self.up, self.down = nn.Linear(config.width, config.hidden), nn.Linear(config.hidden, config.width)
-
-    def forward(self, x_NTD: Tensor) -> Tensor:
-        """The next layer's input; attention keeps all its [N, heads, T, T] weights, as it did in 2018."""
-        length = x_NTD.shape[1]
-        parts_NTD = self.qkv(self.norm_1(x_NTD)).chunk(3, 2)
-        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts_NTD)
-        later_TT = torch.ones(length, length, dtype=torch.bool, device=x_NTD.device).triu(1)
-        score_NHTT = (q @ k.transpose(2, 3) / math.sqrt(q.shape[3])).masked_fill(later_TT, -math.inf)
-        x_NTD = x_NTD + self.out((score_NHTT.softmax(3) @ v).transpose(1, 2).flatten(2))
-        return x_NTD + self.down(F.relu(self.up(self.norm_2(x_NTD))))
-
-
-class Wait(torch.autograd.Function):
-    """Times a weight, which takes some seconds forward and twice as many backward, and no processor."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, seconds: float) -> Tensor:
-        """The product, later."""
-        ctx.save_for_backward(x, weight)
-        ctx.seconds = seconds
-        Event().wait(seconds)
-        return x * weight
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        """Gradients, twice as much later."""
-        x, weight = ctx.saved_tensors
-        Event().wait(2 * ctx.seconds)
-        return grads[0] * weight, (grads[0] * x).sum().reshape(1), None
-
-
-class Waiting(nn.Module):
-    """A layer that takes time and nothing else."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self.weight, self.seconds = nn.Parameter(torch.ones(1)), seconds
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The input times a weight."""
-        return Wait.apply(x, self.weight, self.seconds)
-
-
 def block(config: Config, index: int) -> nn.Module:
     """Layer number `index`, its weights not yet drawn."""
     if config.network == "residual":
-        return Residual(config)
+        norm = DeferredNorm(config) if config.batch_norm else nn.Identity()
+        return Residual(config.width, config.hidden, norm)
     if config.network == "waiting":
         return Waiting(config.costs[index])
     if 0 < index <= config.layers:
-        return TransformerLayer(config)
-    return Embedding(config) if index == 0 else nn.Linear(config.width, config.vocabulary)
-
-
-def initialize(layer: nn.Module, config: Config, index: int, seed: int, device: torch.device) -> nn.Module:
-    """Draw a layer's weights on a device: the same whichever partition it is in."""
-    layer.to_empty(device=device)
-    word = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
-    generator = torch.Generator().manual_seed(word)
-    for name, value in layer.state_dict().items():
-        if value.dim() > 1:
-            value.copy_(torch.randn(value.shape, generator=generator) * 0.5 * value.shape[-1] ** -0.5)
-        else:
-            value.fill_(name.endswith(("weight", "var")))  # of normalizations, and what waiting layers multiply by
-    return layer.to(getattr(torch, config.precision))
+        return TransformerLayer(config.width, config.hidden, config.heads)
+    return Embedding(config.vocabulary, config.width) if index == 0 else nn.Linear(config.width, config.vocabulary)
 
 
 def loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -297,7 +198,7 @@ def partition(costs: NDArray[Any], partitions: int) -> NDArray[np.int64]:
 
 def spread(config: Config) -> list[list[int]]:
     """The layers of each partition."""
-    sizes = partition(costs(config), config.partitions)
+    sizes = config.cut or partition(costs(config), config.partitions)
     return [part.tolist() for part in np.split(np.arange(config.blocks), np.cumsum(sizes)[:-1])]
 
 
@@ -322,7 +223,7 @@ class Partition(nn.Module):
             self.layers = nn.ModuleDict({str(i): block(config, i) for i in own})
         if device.type != "meta":
             for i in own:
-                initialize(self.layers[str(i)], config, i, seed, device)
+                draw(self.layers[str(i)], i, seed, device).to(getattr(torch, config.precision))
         self.rematerialize = config.rematerialize
         self.norms = [layer for layer in self.modules() if isinstance(layer, DeferredNorm)]
 
@@ -353,32 +254,6 @@ class Partition(nn.Module):
 # One process for each partition
 
 
-class Links(dist.ProcessGroup):
-    """A group whose neighbours are connected by sockets; torch's schedule sends, receives, and waits for both.
-
-    Waiting raises EOFError or OSError once the neighbour has gone.
-    """
-
-    def __init__(self, rank: int, size: int, neighbours: dict[int, Connection]) -> None:
-        super().__init__(rank, size)  # pyright: ignore -- of two constructors only the other is declared
-        self._neighbours, self._outgoing = neighbours, ThreadPoolExecutor(1)
-
-    def send(self, tensors: list[Tensor], rank: int, tag: int) -> Any:  # pyright: ignore -- torch has other names
-        """Send a tensor while computation goes on, or at once where the socket holds it."""
-        send, contents = self._neighbours[rank].send_bytes, _bytes(tensors[0].detach().contiguous())
-        if len(contents) > SMALL:
-            return SimpleNamespace(wait=self._outgoing.submit(send, contents).result)
-        return SimpleNamespace(wait=lambda: None, sent=send(contents))
-
-    def recv(self, tensors: list[Tensor], rank: int, tag: int) -> Any:  # pyright: ignore
-        """Receive into a tensor."""
-        return SimpleNamespace(wait=lambda: self._neighbours[rank].recv_bytes_into(_bytes(tensors[0].detach())))
-
-
-def _bytes(tensor: Tensor) -> Any:
-    return tensor.view(-1).view(torch.uint8).numpy()
-
-
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What a process is started with; the first partition gets the inputs, the last one the targets."""
@@ -396,20 +271,13 @@ class Task:
 class Worker:
     """One partition in its process."""
 
-    def __init__(self, task: Task, neighbours: dict[int, Connection]) -> None:
+    def __init__(self, task: Task, neighbours: Neighbours) -> None:
         config, k = task.config, task.config.partitions
         self.config, self.task = config, task
         self.device = torch.device("cuda", task.index) if task.device == "cuda" else torch.device("cpu")
-        if task.device == "cuda":
-            torch.cuda.set_device(self.device)
-            if config.memory:
-                torch.cuda.set_per_process_memory_fraction(min(1.0, config.memory / torch.cuda.mem_get_info()[1]))
-            store = dist.FileStore(f"{task.rendezvous}/store", k)
-            dist.init_process_group("nccl", store=store, rank=task.index, world_size=k)
-        else:
-            make = lambda store, rank, size, timeout: Links(rank, size, neighbours)  # noqa: E731
-            dist.Backend.register_backend("links", make, devices=["cpu"])
-            dist.init_process_group("links", store=dist.HashStore(), rank=task.index, world_size=k)
+        join_neighbours(task.index, k, neighbours, self.device, task.rendezvous)
+        if config.memory:
+            torch.cuda.set_per_process_memory_fraction(min(1.0, config.memory / torch.cuda.mem_get_info()[1]))
         self.part = Partition(config, task.index, task.seed, self.device)
         update = torch.optim.RMSprop if config.optimizer == "rmsprop" else torch.optim.SGD
         self.optimizer = update(self.part.parameters(), lr=config.lr, foreach=False)  # at once would need more memory
@@ -434,7 +302,8 @@ class Worker:
     def gradients(self) -> dict[str, NDArray[Any]]:
         """The gradient of the mean loss."""
         self.run()
-        return {name: p.grad.cpu().numpy() for name, p in self.part.layers.named_parameters() if p.grad is not None}
+        found = self.part.layers.named_parameters()
+        return {symbol(name): p.grad.cpu().numpy() for name, p in found if p.grad is not None}
 
     def step(self) -> float:
         """Update once; the loss before it, in the last partition."""
@@ -442,10 +311,9 @@ class Worker:
         self.optimizer.step()  # the same synchronous update everywhere
         return found
 
-    def moments(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        """Moving averages of mean and variance after one update, by normalization."""
-        self.step()
-        return [(norm.running_mean.cpu().numpy(), norm.running_var.cpu().numpy()) for norm in self.part.norms]
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that this partition has learnt."""
+        return state(self.part)
 
     def run(self) -> float:
         """Run all micro-batches forward and backward; the mean loss, in the last partition."""
@@ -460,142 +328,91 @@ class Worker:
         return float(torch.stack(losses).detach().double().mean()) if losses else 0.0
 
 
-def _serve(task: Task, control: Connection, neighbours: dict[int, Connection]) -> None:
-    """Answer what the parent asks, until it goes. An answer is whether it went well, and the value or the reason."""
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore -- a property of the module
-    try:
-        worker = Worker(task, neighbours)
-        while True:
-            control.send((True, getattr(worker, control.recv())()))
-    except Exception as error:
-        with suppress(OSError):
-            cause = error.__cause__ or error  # torch says which stage failed, and why only behind it
-            lost = isinstance(error, EOFError | ConnectionError)
-            control.send((False, "" if lost else f"{type(cause).__name__}: {cause}"))
+@contextmanager
+def pipeline(
+    config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int, device: Device = "cpu"
+) -> Iterator[ProcessChain]:
+    """The processes of all partitions; what they are asked for is a method of `Worker`.
 
-
-class PipelineBroken(RuntimeError):
-    """A partition raised, was lost, or did not answer."""
-
-
-class Pipeline:
-    """The processes of all partitions. Leaving it ends them, whatever they are at."""
-
-    def __init__(
-        self, config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int, device: Device = "cpu"
-    ) -> None:
-        if config.memory and device != "cuda":
-            raise ValueError("memory can be limited on GPUs only")
-        if len(inputs) % config.micro_batches:
-            raise ValueError(f"{len(inputs)} examples do not make {config.micro_batches} equal micro-batches")
-        self.config, self.seed = config, seed
-        self.device: Device = device
-        self.inputs, self.targets = np.ascontiguousarray(inputs), np.ascontiguousarray(targets)
-
-    def __enter__(self) -> Pipeline:
-        self.processes: list[Any] = []
-        with ExitStack() as ends:  # what has been started ends, too, if the rest cannot be
-            self._folder = ends.enter_context(TemporaryDirectory(prefix="pipeline-"))
-            ends.callback(self._kill)
-            self._start(ends)
-            self._ends = ends.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.close()
-
-    def _start(self, ends: ExitStack) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["torch.distributed.pipelining", "repro.task"])  # once, not in each process
-        k = self.config.partitions
-        controls = [multiprocessing.Pipe() for _ in range(k)]
-        self.controls = [ends.enter_context(ours) for ours, _ in controls]
-        with ExitStack() as theirs:  # only neighbours hold these, so that each notices when the other is lost
-            pairs = [[theirs.enter_context(end) for end in multiprocessing.Pipe()] for _ in range(k - 1)]
-            for index, (_, control) in enumerate(controls):
-                neighbours = {index + 1: pairs[index][0]} if index < k - 1 else {}
-                neighbours |= {index - 1: pairs[index - 1][1]} if index else {}
-                args = self._task(index), theirs.enter_context(control), neighbours
-                self.processes.append(context.Process(target=_serve, args=args, daemon=True))
-                self.processes[-1].start()
-
-    def _kill(self) -> None:
-        started = [process for process in self.processes if process.pid is not None]
-        for process in started:
-            process.kill()
-        for process in started:
-            process.join()
-            process.close()
-
-    def _task(self, index: int) -> Task:
-        config, last = self.config, self.config.partitions - 1
-        return Task(
-            config=config, index=index, seed=self.seed, device=self.device, inputs=self.inputs if index == 0 else None,
-            targets=self.targets if index == last else None, rendezvous=self._folder,
-            micro_batch=(len(self.inputs) // config.micro_batches, *self.inputs.shape[1:]),
-        )  # fmt: skip
-
-    def ask(self, what: str) -> list[Any]:
-        """Have every partition do something, and wait for all answers, in the order of partitions.
-
-        Raises:
-            MemoryError: if a GPU has not enough.
-            PipelineBroken: if one raises, is lost, or none answers in the time that the config allows.
-        """
-        for control in self.controls:
-            with suppress(OSError):
-                control.send(what)
-        answers: dict[int, Any] = {}
-        faults: dict[int, str] = {}
-        k = self.config.partitions
-        while len(answers) + len(faults) < k:
-            open_ = [self.controls[i] for i in range(k) if i not in answers and i not in faults]
-            ready = wait(open_, LINGER_S if faults else self.config.patience)
-            if not ready:
-                break
-            for index in (i for i in range(k) if self.controls[i] in ready):
-                try:
-                    well, value = self.controls[index].recv()
-                except (EOFError, ConnectionError):
-                    self.processes[index].join(LINGER_S)
-                    well, value = False, f"the process ended with code {self.processes[index].exitcode}"
-                (answers if well else faults)[index] = value
-        if len(answers) < k:
-            says = self._says(answers, faults)
-            raise (MemoryError if "OutOfMemoryError" in says else PipelineBroken)(says)
-        return [answers[index] for index in range(k)]
-
-    def _says(self, answers: dict[int, Any], faults: dict[int, str]) -> str:
-        """What went wrong: causes, not the neighbours that lost their connection by it."""
-        k = self.config.partitions
-        causes = [f"partition {i} of {k}: {says}" for i, says in sorted(faults.items()) if says]
-        silent = ", ".join(str(i) for i in range(k) if i not in answers)
-        return "; ".join(causes) or f"no answer within {self.config.patience:g} s from partition {silent} of {k}"
+    Raises:
+        ValueError: for a mini-batch that does not divide, and for memory limits where there is no GPU.
+    """
+    if config.memory and device != "cuda":
+        raise ValueError("memory can be limited on GPUs only")
+    if len(inputs) % config.micro_batches:
+        raise ValueError(f"{len(inputs)} examples do not make {config.micro_batches} equal micro-batches")
+    shape, last = (len(inputs) // config.micro_batches, *inputs.shape[1:]), config.partitions - 1
+    with TemporaryDirectory(prefix="pipeline-") as folder:
+        tasks = [
+            Task(
+                config=config, index=index, seed=seed, device=device, micro_batch=shape, rendezvous=folder,
+                inputs=np.ascontiguousarray(inputs) if index == 0 else None,
+                targets=np.ascontiguousarray(targets) if index == last else None,
+            )
+            for index in range(config.partitions)
+        ]  # fmt: skip
+        preload = ["torch.distributed.pipelining", "repro.task"]  # once, not in each process
+        with closing(
+            ProcessChain(Worker, tasks, patience=config.patience, called="partition", preload=preload)
+        ) as chain:
+            yield chain
 
 
 # What the suite asks
 
 
+SYMBOLS = {
+    "up.weight": "U", "up.bias": "b", "down.weight": "V", "down.bias": "c",
+    "norm.weight": "gamma", "norm.bias": "beta", "norm.running_mean": "mean", "norm.running_var": "variance",
+}  # fmt: skip
+
+
+def symbol(name: str) -> str:
+    """The canonical name of a weight: its layer's number and the symbol that it has in a residual layer."""
+    layer, _, own = name.partition(".")
+    return f"{layer}.{SYMBOLS.get(own, own)}"
+
+
 def gradients(config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int) -> dict[str, NDArray[Any]]:
     """By parameter, the gradient of the mean loss over a mini-batch at the initial weights of `seed`."""
-    with Pipeline(config, inputs, targets, seed=seed) as pipeline:
-        return {name: value for part in pipeline.ask("gradients") for name, value in part.items()}
+    with pipeline(config, inputs, targets, seed=seed) as chain:
+        return {name: value for part in chain.ask("gradients") for name, value in part.items()}
 
 
 def steps(config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int, device: Device) -> Iterator[float]:
     """For ever: update once on the mini-batch and yield its loss before the update."""
-    with Pipeline(config, inputs, targets, seed=seed, device=device) as pipeline:
+    with pipeline(config, inputs, targets, seed=seed, device=device) as chain:
         while True:
-            yield pipeline.ask("step")[-1]
+            yield chain.ask("step")[-1]
 
 
-def moments(config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int) -> dict[str, NDArray[Any]]:
-    """Moving averages of every normalization after one update from zero mean and unit variance, each [R, D]."""
-    with Pipeline(config, inputs, targets, seed=seed) as pipeline:
-        found = [norm for part in pipeline.ask("moments") for norm in part]
-    return {"mean": np.stack([mean for mean, _ in found]), "variance": np.stack([var for _, var in found])}
+def networks(config: Config, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int) -> Iterator[Partition]:
+    """For ever: the network before the first update on the mini-batch, and after each."""
+    with pipeline(config, inputs, targets, seed=seed) as chain:
+        while True:
+            found = {name: value for part in chain.ask("state") for name, value in part.items()}
+            yield restore(config, found, device="cpu")
+            chain.ask("step")
+
+
+def state(network: Partition) -> dict[str, NDArray[Any]]:
+    """All that a network, or a partition of it, has learnt, by canonical name."""
+    return {symbol(name): value.cpu().numpy().copy() for name, value in network.layers.state_dict().items()}
+
+
+def restore(config: Config, state: dict[str, NDArray[Any]], *, device: Device) -> Partition:
+    """The network whose state that is, for evaluation."""
+    network = Partition(replace(config, partitions=1, cut=()), 0, 0, torch.device(device))
+    with torch.no_grad():
+        for name, value in network.layers.state_dict().items():
+            value.copy_(torch.from_numpy(state[symbol(name)]))
+    return network.eval()
+
+
+@torch.no_grad()
+def outputs(network: Partition, inputs: NDArray[Any]) -> NDArray[Any]:
+    """What the network gives in evaluation, when normalizations go by their moving averages."""
+    return network(torch.from_numpy(inputs)).numpy()
 
 
 def parameters(config: Config) -> int:
@@ -607,36 +424,6 @@ def parameters(config: Config) -> int:
 
 
 # Costs (Section 2.3)
-
-
-class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of tensors made while it is entered, save for `others`: alive `now`, and at most at once."""
-
-    def __init__(self, others: Iterable[Tensor]) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self._known = {tensor.untyped_storage()._cdata for tensor in others}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation, and count what it makes."""
-        result = func(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(tensor, Tensor):
-                self._count(tensor.untyped_storage())
-        return result
-
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key in self._known:
-            return
-        self._known.add(key)
-        self.now += (size := storage.nbytes())
-        self.peak = max(self.peak, self.now)
-        finalize(storage, self._forget, key, size)
-
-    def _forget(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self.now -= size
 
 
 def footprint(config: Config, examples: int, length: int = 0) -> NDArray[np.int64]:

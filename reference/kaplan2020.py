@@ -31,7 +31,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -294,20 +294,32 @@ class Trained:
     def __init__(self, config: Config, weights: Weights) -> None:
         self.config, self.weights = config, weights
 
-    def start(self, lanes: int) -> Stream:
+    def start(self, streams: int) -> Stream:
         """A stream of texts of which nothing has been read."""
-        return Stream(self.config, self.weights, lanes)
+        return Stream(self.config, self.weights, streams)
+
+
+def state(model: Trained) -> dict[str, NDArray[Any]]:
+    """All that a network has learnt."""
+    return {name: weight[0].detach().cpu().numpy().copy() for name, weight in model.weights.items()}
+
+
+def restore(config: Config, state: dict[str, NDArray[Any]], *, device: Device) -> Trained:
+    """The network that has learnt that."""
+    dtype = torch.float64 if config.precision == "float64" else torch.float32
+    given = {name: torch.tensor(np.asarray(state[name]), dtype=dtype, device=device) for name in shapes(config)}
+    return Trained(config, {name: weight.unsqueeze(0) for name, weight in given.items()})
 
 
 class Stream:
     """Texts read one token at a time, in contexts that are forgotten where they end."""
 
-    def __init__(self, config: Config, weights: Weights, lanes: int) -> None:
-        self.config, self.weights, self.lanes, self.cache = config, weights, lanes, Cache()
+    def __init__(self, config: Config, weights: Weights, streams: int) -> None:
+        self.config, self.weights, self.streams, self.cache = config, weights, streams, Cache()
 
     @torch.no_grad()
     def step(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Read one more token of each lane [B]; logits [B, V] of the next."""
+        """Read one more token of each stream [B]; logits [B, V] of the next."""
         if self.cache.length == self.config.context:
             self.cache = Cache()
         read_1B1 = torch.tensor(tokens, device=self.weights["embedding"].device).view(1, -1, 1)
@@ -315,19 +327,19 @@ class Stream:
 
 
 def train(
-    config: Config, data: Corpus, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    config: Config, data: Corpus, *, seed: int, device: Device, eval_steps: Sequence[int] = ()
 ) -> Iterator[tuple[int, Trained]]:
     """Train one network; see `repro.task.LanguageModel`. The validation text plays no part.
 
     Raises:
         ValueError: if the text has another vocabulary than the config, or does not fill one context.
     """
-    for number, (reader,) in train_replicas(config, data, seeds=[seed], device=device, checkpoints=checkpoints):
+    for number, (reader,) in train_replicas(config, data, seeds=[seed], device=device, eval_steps=eval_steps):
         yield number, reader
 
 
 def train_replicas(
-    config: Config, data: Corpus, *, seeds: Sequence[int], device: Device, checkpoints: Sequence[int] = ()
+    config: Config, data: Corpus, *, seeds: Sequence[int], device: Device, eval_steps: Sequence[int] = ()
 ) -> Iterator[tuple[int, list[Trained]]]:
     """As `train`, one network for each seed in one pass; up to rounding, each is what `train` gives for its seed.
 
@@ -336,13 +348,13 @@ def train_replicas(
     Raises:
         ValueError: if the text has another vocabulary than the config, or does not fill one context.
     """
-    yield from fit(Training(config, data, seeds, device), checkpoints)
+    yield from fit(Training(config, data, seeds, device), eval_steps)
 
 
-def fit(training: Training, checkpoints: Sequence[int]) -> Iterator[tuple[int, list[Trained]]]:
+def fit(training: Training, eval_steps: Sequence[int]) -> Iterator[tuple[int, list[Trained]]]:
     """Make all updates; yield the networks at every checkpoint and at the end."""
     config, number = training.config, 0
-    for stop in sorted({min(stop, config.updates) for stop in (*checkpoints, config.updates)}):
+    for stop in sorted({min(stop, config.updates) for stop in (*eval_steps, config.updates)}):
         while number < stop:
             training.update(number)
             number += 1
@@ -396,7 +408,7 @@ def steps_at(config: Law, least: float, nats: float, batch: float) -> float:
 
 
 def reach(config: Law, nats: float, excess: float) -> dict[str, float]:
-    """Eq. 1.6 (B.2): how a loss is reached by the model that it exceeds the converged loss of by a share.
+    """Eq. 1.6 (B.1): how a loss is reached by the model that it exceeds the converged loss of by a share.
 
     Returns:
         "parameters"; "steps", the least updates; "batch", the critical one in tokens; "compute" in operations, of as
@@ -409,7 +421,7 @@ def reach(config: Law, nats: float, excess: float) -> dict[str, float]:
 
 
 def best_excess(config: Law) -> float:
-    """Eq. B.6: by what share a loss exceeds the converged one of the model that reaches it with the least compute."""
+    """Eq. B.5: by what share a loss exceeds the converged one of the model that reaches it with the least compute."""
     return config.alpha_n / config.alpha_s
 
 

@@ -6,7 +6,7 @@ Implements  Section 3 (the network in two towers, local response normalization, 
             and reflections, colour shifts, dropout), Section 5 (initialisation and the update), the ten-view test of
             Section 4.1, and small networks for the comparisons of Sections 3.1, 3.3 and 4.2.
 Shapes      N examples, B batch, C channels, H height, W width, F side of a stored image, S side of a network's input,
-            K classes, V views, D parameters or features, T updates.
+            K classes, V crops, D parameters or features, T updates.
 Units       losses are nats; learning rates are per update; images are bytes 0..255.
 
 Deviations
@@ -14,16 +14,16 @@ Deviations
      the 55x55 outputs that the rest of the network needs; 224 padded by 2, or 227 as they are, do.
   2. Section 5 divides the learning rate by 10 when the validation error stops improving. Here that is at 300k, 550k
      and 750k of 900k updates of 128 images, which are 90 passes.
-  3. ImageNet's mean image and colour covariance come from 4,096 training images rather than from all, colours from
-     every fourth row and column.
+  3. ImageNet's mean image, and the covariance of colours, come from 4,096 training images rather than from all.
   4. Colours are measured in 0..1 for the principal components of Section 4.1. In 0..255 a shift of 0.1 eigenvalues
      would be hundreds of grey levels.
   5. Crops start at one of 32 places along each side (at one of F - S in general): that is the paper's factor of 2048,
      though a window of 224 pixels fits 33 times into 256.
   6. The sum of the response normalization runs over all of a layer's maps, as its formula says, also from one tower
      into the other.
-  7. The paper does not describe the four-layer CIFAR-10 networks of Sections 3.1 and 3.3. Here they are three
-     convolutions of 64 filters and a linear layer, with the paper's pooling and normalization.
+  7. The four-layer CIFAR-10 network of Section 3.3 is specified by the code and parameter files that its footnote
+     names, that of Section 3.1 nowhere. Here both are three convolutions of 64 filters and a linear layer, with the
+     paper's pooling and normalization.
   8. Small networks on small images start from N(0, 1 / fan-in) and biases of 0, and their inputs are divided by 255:
      the paper's standard deviation of 0.01 is for inputs of its size.
   9. A pass over the data leaves out the images that do not fill a batch; they are others in each pass.
@@ -32,8 +32,7 @@ Deviations
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import count
@@ -41,17 +40,21 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 
+from reference.common.cuda_graphs import GraphedUpdate
+from reference.common.images import colour_directions, cropped, resized, standard_crops, to_tensor
+from reference.common.loaders import STATISTICS_IMAGES, InMemoryLoader, StreamingLoader, decoded, in_chunks
+from reference.common.momentum import Momentum, resume, snapshot
+from reference.common.networks import learnt, trace, with_learnt
+from reference.common.response_normalization import response_normalized
+from reference.common.training import check_images, processes, run, stepped
 from repro.task import Device, Images, Layer
 
-K, ALPHA, BETA = 2.0, 1e-4, 0.75  # Section 3.3; that n is 5 is in _window, and beta in _power as well
-STATISTICS_IMAGES, CHUNK = 4096, 512
+CHUNK = 512  # images that are scored at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,50 +121,6 @@ CONFIGS = {
 }  # fmt: skip
 
 
-class ResponseNormalization(torch.autograd.Function):
-    """Section 3.3 with as little kept for the gradient as can be: a and s, the denominators before their power."""
-
-    @staticmethod
-    def forward(ctx: Any, a_BCHW: Tensor) -> Tensor:
-        """The formula, b = a s^-0.75, where s = k + alpha * (sum of the squares of five neighbouring maps)."""
-        s_BCHW = _window(a_BCHW.square()).mul_(ALPHA).add_(K)
-        ctx.save_for_backward(a_BCHW, s_BCHW)
-        return _power(s_BCHW).mul_(a_BCHW)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """dL/da = g s^-0.75 - 2 alpha beta a * (windowed sum of g a s^-1.75)."""
-        (g_BCHW,) = gradients
-        a_BCHW, s_BCHW = ctx.saved_tensors
-        found_BCHW = _power(s_BCHW).mul_(g_BCHW)
-        inner_BCHW = (found_BCHW * a_BCHW).div_(s_BCHW)
-        return found_BCHW.addcmul_(_window(inner_BCHW), a_BCHW, value=-2 * ALPHA * BETA)
-
-
-def _power(s: Tensor) -> Tensor:
-    """s^-0.75, by roots, which are several times as fast as a general power."""
-    root = s.rsqrt()
-    return root.mul_(root.sqrt())
-
-
-def _window(x_BCHW: Tensor) -> Tensor:
-    """Sums over five neighbouring maps, fewer at the ends."""
-    pairs = x_BCHW[:, :-1] + x_BCHW[:, 1:]  # maps i and i + 1
-    sums = x_BCHW.clone()
-    sums[:, 2:].add_(pairs[:, :-1])
-    sums[:, :-2].add_(pairs[:, 1:])
-    if x_BCHW.shape[1] > 1:
-        sums[:, 1].add_(x_BCHW[:, 0])
-        sums[:, -2].add_(x_BCHW[:, -1])
-    return sums
-
-
-def normalized(a_BCHW: Tensor) -> Tensor:
-    """Local response normalization over neighbouring maps, in float32 at least."""
-    wide_BCHW = a_BCHW.float() if a_BCHW.dtype == torch.bfloat16 else a_BCHW
-    return ResponseNormalization.apply(wide_BCHW).to(a_BCHW.dtype)  # pyright: ignore[reportOptionalMemberAccess]
-
-
 def activated(kind: str, x: Tensor) -> Tensor:
     """The non-linearity of a unit (Section 3.1)."""
     if kind == "relu":
@@ -197,7 +156,7 @@ class Net(nn.Module):
         for number, conv in enumerate(self.convolutions, 1):
             x_BCHW = activated(self.config.activation, conv(x_BCHW))
             if number in self.config.normalized:
-                x_BCHW = normalized(x_BCHW)
+                x_BCHW = response_normalized(x_BCHW)
             if number in self.config.pooled:
                 x_BCHW = F.max_pool2d(x_BCHW, *self.config.pool)
             yield x_BCHW
@@ -226,21 +185,8 @@ def initialise(net: Net, seed: int) -> None:
 
 def layers(config: Config) -> tuple[Layer, ...]:
     """Every layer with weights, in the order of execution, without allocating any."""
-    found: list[Layer] = []
-
-    def note(name: str, kind: Any, shapes: Any, output: Tensor) -> None:
-        found.append(Layer(name=name, kind=kind, weights=shapes, output=tuple(output.shape[1:])))
-
     with torch.device("meta"):
-        net = Net(config)
-        for name, module in net.named_children():
-            kind: Any = "conv" if isinstance(module, nn.Conv2d) else "linear"
-            shapes = tuple(tuple(p.shape) for p in module.parameters())
-            module.register_forward_hook(
-                lambda _, __, output, name=name, kind=kind, shapes=shapes: note(name, kind, shapes, output)  # pyright: ignore
-            )
-        net(torch.empty(1, config.channels, config.image, config.image))
-    return tuple(found)
+        return trace(Net(config), config.channels, config.image)
 
 
 def word(*keys: int) -> int:
@@ -259,42 +205,47 @@ def draw(config: Config, number: int, generator: torch.Generator) -> tuple[Tenso
     return place_N3, config.colour * torch.randn(number, config.channels, generator=generator)
 
 
-def cropped(x_NHWC: Tensor, index_B: Tensor, place_B3: Tensor, size: int) -> Tensor:
-    """Crops [B, size, size, C] of the images that `index_B` names, mirrored where the places say so."""
-    down_B, right_B, flip_B = place_B3.unbind(1)
-    place = torch.arange(size, device=index_B.device)
-    row_BH = down_B[:, None] + place
-    column_BW = right_B[:, None] + torch.where(flip_B[:, None] > 0, place.flip(0), place)
-    return x_NHWC[index_B[:, None, None], row_BH[:, :, None], column_BW[:, None, :]]
+def augmented(
+    config: Config, images_NHWC: Tensor, index_B: Tensor, place_B3: Tensor, alpha_BC: Tensor, colour_CC: Tensor
+) -> Tensor:
+    """Section 4.1: crops, mirrored, every pixel of an image shifted by the same colour, in 0..255, [B, S, S, C]."""
+    x_BHWC = cropped(images_NHWC, index_B, place_B3, config.image).float()
+    return x_BHWC + (alpha_BC @ colour_CC.T)[:, None, None, :] if config.colour else x_BHWC
 
 
-def components(pixels_NC: Tensor) -> Tensor:
-    """Colour directions, a column each: the principal components of pixels 0..255, times their eigenvalues.
-
-    Eigenvalues are those of colours in 0..1 (deviation 4); a column is a shift in 0..255.
-    """
-    values_C, vectors_CC = torch.linalg.eigh(torch.cov(pixels_NC.double().T / 255).reshape(pixels_NC.shape[1], -1))
-    return (255 * vectors_CC * values_C).float()
+def components(images_NHWC: Tensor) -> Tensor:
+    """Colour directions, a column each: principal components times their eigenvalues."""
+    covariance = torch.cov(images_NHWC.flatten(0, 2).double().T)
+    return colour_directions(covariance.reshape(images_NHWC.shape[3], -1))
 
 
 def augment(config: Config, images: NDArray[np.uint8], *, seed: int) -> NDArray[np.float32]:
     """One training input of each image [N, F, F, C], as 0..255 before the mean is subtracted, [N, S, S, C]."""
-    images_NHWC = _tensor(images)
+    images_NHWC = to_tensor(images)
     place_N3, alpha_NC = draw(config, len(images), torch.Generator().manual_seed(seed))
-    x_NHWC = cropped(images_NHWC, torch.arange(len(images)), place_N3, config.image).float()
-    if config.colour:
-        x_NHWC += (alpha_NC @ components(images_NHWC.flatten(0, 2)).T)[:, None, None, :]
-    return x_NHWC.numpy()
+    colour_CC = components(images_NHWC) if config.colour else torch.empty(0)
+    return augmented(config, images_NHWC, torch.arange(len(images)), place_N3, alpha_NC, colour_CC).numpy()
 
 
 class Feed:
-    """Training images, batch by batch: what is random about a pass comes from its number alone."""
+    """Training images, batch by batch: what is random about a pass comes from its number alone.
 
-    def __init__(self, config: Config, data: Images, device: Device) -> None:
+    Images in memory lie on the device, and batches are gathered there; others are decoded by worker processes.
+    """
+
+    def __init__(self, config: Config, data: Images, device: Device, seed: int) -> None:
         self.config, self.data = config, data
         self.device: Device = device
-        self.labels_N = _tensor(data.labels)
-        self.mean_HWC, self.colour_CC = torch.empty(0), torch.empty(0)
+        self.labels_N, self.colour_CC = to_tensor(data.labels), torch.empty(0)
+        if isinstance(data.images, np.ndarray):
+            loader = InMemoryLoader(data, device)
+            self.images_NHWC: Tensor | None = loader.images_NHWC
+            if config.colour:
+                self.colour_CC = components(to_tensor(data.images[:STATISTICS_IMAGES])).to(device)
+        else:
+            loader = StreamingLoader(data, device, self._framed, config.batch, word(seed))
+            self.images_NHWC, self.colour_CC = None, loader.colour_CC
+        self.mean_HWC = loader.mean_HWC  # per pixel (Section 2)
 
     def batches(self, seed: int, start: int, rank: int, world: int) -> Iterator[tuple[Tensor, ...]]:
         """For ever from update `start` on: images or their numbers, labels, places and colour weights of a batch."""
@@ -306,69 +257,26 @@ class Feed:
             place_N3, alpha_NC = draw(self.config, total, generator)
             first = start % each if number == start // each else 0
             rows = [slice(row * batch + rank, (row + 1) * batch, world) for row in range(first, each)]
-            for row, images in zip(rows, self.fetch([order_N[row] for row in rows]), strict=True):
+            for row, images in zip(rows, self._fetched([order_N[row] for row in rows]), strict=True):
                 yield images, self.labels_N[order_N[row]], place_N3[row], alpha_NC[row]
-
-    def fetch(self, chosen: list[Tensor]) -> Iterable[Tensor]:
-        """What stands for the images of each batch on its way to the device."""
-        raise NotImplementedError
-
-    def crops(self, images: Tensor, place_B3: Tensor) -> Tensor:
-        """Crops of the images of a batch, in bytes [B, S, S, C]."""
-        raise NotImplementedError
 
     def prepare(self, images: Tensor, labels_B: Tensor, place_B3: Tensor, alpha_BC: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs [B, C, S, S] and labels [B]: cropped, mirrored, colours shifted, mean subtracted."""
-        x_BHWC = self.crops(images, place_B3).float()
-        means = torch.zeros_like(labels_B)
-        x_BHWC -= cropped(self.mean_HWC[None], means, place_B3, self.config.image)
-        if self.config.colour:
-            x_BHWC += (alpha_BC @ self.colour_CC.T)[:, None, None, :]
+        source, index_B = self.images_NHWC, images
+        if source is None:
+            source, index_B = images, torch.arange(len(images), device=images.device)
+        x_BHWC = augmented(self.config, source, index_B, place_B3, alpha_BC, self.colour_CC)
+        x_BHWC -= cropped(self.mean_HWC[None], torch.zeros_like(labels_B), place_B3, self.config.image)
         return x_BHWC.permute(0, 3, 1, 2) * self.config.scale, labels_B
 
+    def _fetched(self, chosen: list[Tensor]) -> Iterable[Tensor]:
+        """Of each batch the numbers of its images, or the images [B, F, F, C] in bytes."""
+        if self.images_NHWC is not None:
+            return chosen
+        return decoded(lambda index: self._framed(self.data.images[index]), [i.tolist() for i in chosen], self.device)
 
-class Memory(Feed):
-    """Images that fit on the device: batches are gathered there."""
-
-    def __init__(self, config: Config, data: Images, device: Device) -> None:
-        super().__init__(config, data, device)
-        images_NHWC = _tensor(data.images)
-        self.mean_HWC = (images_NHWC.sum(0, dtype=torch.int64) / len(images_NHWC)).to(device)  # per pixel
-        if config.colour:
-            self.colour_CC = components(images_NHWC[:STATISTICS_IMAGES].flatten(0, 2)).to(device)
-        self.images_NHWC = images_NHWC.to(device)
-
-    def fetch(self, chosen: list[Tensor]) -> Iterable[Tensor]:
-        """Numbers of images."""
-        return chosen
-
-    def crops(self, images: Tensor, place_B3: Tensor) -> Tensor:
-        """Gathered from all images."""
-        return cropped(self.images_NHWC, images, place_B3, self.config.image)
-
-
-class Stream(Feed):
-    """Images that worker processes decode, an indexable sequence of [H, W, C] bytes; all else is the device's work."""
-
-    def __init__(self, config: Config, data: Images, device: Device, seed: int) -> None:
-        super().__init__(config, data, device)
-        some = torch.randperm(len(self.labels_N), generator=torch.Generator().manual_seed(word(seed)))
-        total_HWC, number = torch.zeros((), dtype=torch.int64), 0
-        pixels: list[Tensor] = []
-        for frames_BHWC in self.fetch(list(some[:STATISTICS_IMAGES].split(config.batch))):
-            total_HWC, number = total_HWC + frames_BHWC.sum(0, dtype=torch.int64), number + len(frames_BHWC)
-            pixels.append(frames_BHWC[:, ::4, ::4].flatten(0, 2))
-        self.mean_HWC = (total_HWC / number).to(device)
-        self.colour_CC = components(torch.cat(pixels)).to(device)
-
-    def fetch(self, chosen: list[Tensor]) -> Iterable[Tensor]:
-        """The images themselves, at the size that they would be stored in, in bytes [B, F, F, C]."""
-        tasks = [index_B.tolist() for index_B in chosen]
-        return _loader(lambda index: framed(self.data.images[index], self.config.frame), tasks, self.device)
-
-    def crops(self, images: Tensor, place_B3: Tensor) -> Tensor:
-        """Cut from the batch."""
-        return cropped(images, torch.arange(len(images), device=images.device), place_B3, self.config.image)
+    def _framed(self, picture_HWC: NDArray[np.uint8]) -> Tensor:
+        return framed(picture_HWC, self.config.frame)
 
 
 def framed(picture_HWC: NDArray[np.uint8], frame: int) -> Tensor:
@@ -376,102 +284,28 @@ def framed(picture_HWC: NDArray[np.uint8], frame: int) -> Tensor:
     height, width = picture_HWC.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square_HWC = _tensor(picture_HWC[top : top + side, left : left + side])
-    if side == frame:
-        return square_HWC
-    square_1CHW = square_HWC.permute(2, 0, 1)[None]
-    return F.interpolate(square_1CHW, (frame, frame), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
+    square_HWC = picture_HWC[top : top + side, left : left + side]
+    return to_tensor(square_HWC) if side == frame else resized(square_HWC, frame, frame)
 
 
-def views_of(x_BHWC: Tensor, size: int, views: int) -> Tensor:
-    """The central crop, or ten: corners, centre and their reflections (Section 4.1), [B, V, size, size, C]."""
-    room = x_BHWC.shape[1] - size
-    places = [(room // 2, room // 2)]
-    if views == 10:
-        places = [(0, 0), (0, room), (room, 0), (room, room), *places]
-    crops = [x_BHWC[:, y : y + size, x : x + size] for y, x in places]
-    return torch.stack([*crops, *(crop.flip(2) for crop in crops)] if views == 10 else crops, 1)
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.array(array, order="C"))  # a copy: the original may be read-only
-
-
-def _loader(decode: Callable[[int], Tensor], tasks: Sequence[list[int]], device: Device) -> Iterable[Tensor]:
-    """One tensor of stacked images for each list of numbers, in order; beside a GPU, decoded by other processes."""
-    workers = min(16, os.cpu_count() or 1) if device == "cuda" else 0
-    return DataLoader(
-        tasks,  # pyright: ignore[reportArgumentType] -- a list is all that the loader needs
-        batch_size=None,
-        collate_fn=lambda task: torch.stack([decode(index) for index in task]),
-        num_workers=workers,
-        pin_memory=device == "cuda",
-        prefetch_factor=4 if workers else None,
-        generator=torch.Generator(),
-    )
-
-
-class Momentum:
-    """Section 5: v <- 0.9 v - 0.0005 e w - e g; w <- w + v.
-
-    torch's rule keeps u = -v / e. The two are the same as long as the learning rate e is; where e changes, u is
-    scaled so that v stays what it was. That done, torch's fused kernel is the fastest way to compute the rule.
-    """
-
-    def __init__(self, parameters: Iterable[Tensor], config: Config, *, fused: bool) -> None:
-        self.parameters = list(parameters)
-        like = self.parameters[0]
-        dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
-        self.rate = torch.zeros((), dtype=dtype, device=like.device)
-        rule = {"momentum": config.momentum, "weight_decay": config.weight_decay, "fused": fused}
-        self.rule = torch.optim.SGD(self.parameters, self.rate, **rule)
-        self.current = 0.0
-        for parameter in self.parameters:
-            self.rule.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-
-    @property
-    def scaled(self) -> list[Tensor]:
-        """Each parameter's u."""
-        return [self.rule.state[parameter]["momentum_buffer"] for parameter in self.parameters]
-
-    def at(self, rate: float) -> None:
-        """The learning rate of the next update."""
-        if self.current not in (0.0, rate):
-            torch._foreach_mul_(self.scaled, self.current / rate)
-        if self.current != rate:
-            self.current = rate
-            self.rate.fill_(rate)
-
-
-class Update:
-    """One update of all parameters; on a GPU, a replayed CUDA graph.
-
-    Inputs, dropout masks and the learning rate live at fixed places on the device, and nothing is read back. The first
-    three updates on a GPU run kernel by kernel on a side stream; the fourth is captured and from then on replayed.
-    Several processes are not captured; where capturing fails, `engine` says so.
-    """
+class Update(GraphedUpdate):
+    """One update of all parameters. Dropout masks and the learning rate live on the device as inputs do."""
 
     def __init__(self, net: Net, config: Config, feed: Feed, device: Device, world: int) -> None:
-        self.config, self.feed, self.device = config, feed, device
+        super().__init__(device, world)
+        self.config, self.feed = config, feed
         self.model = DistributedDataParallel(net) if world > 1 else net
-        self.momentum = Momentum(net.parameters(), config, fused=device != "mps")
+        self.momentum = Momentum(net.parameters(), config.momentum, config.weight_decay, fused=device != "mps")
         self.generator = torch.Generator(device)
         widths = config.hidden if config.dropout else ()
         self.masks = [torch.empty(config.batch // world, width, device=device) for width in widths]
-        self.inputs: tuple[Tensor, ...] = ()
-        self.engine, self.left = "eager", 3
-        self.run = self._beside if device == "cuda" and world == 1 else self._update
 
     def __call__(self, inputs: tuple[Tensor, ...], rate: float, seed: int) -> None:
         """Update once, on the given batch; the seed decides which units are dropped."""
-        if not self.inputs:
-            self.inputs = tuple(torch.empty_like(value, device=self.device) for value in inputs)
-        for place, value in zip(self.inputs, inputs, strict=True):
-            place.copy_(value, non_blocking=True)
-        if self.masks:
-            self.generator.manual_seed(seed)
-            for mask_BD in self.masks:
-                mask_BD.bernoulli_(1 - self.config.dropout, generator=self.generator)
+        self.place(inputs)
+        self.generator.manual_seed(seed)
+        for mask_BD in self.masks:
+            mask_BD.bernoulli_(1 - self.config.dropout, generator=self.generator)
         self.momentum.at(rate)
         self.run()
 
@@ -484,27 +318,6 @@ class Update:
         F.cross_entropy(logits_BK.float(), labels_B).backward()
         self.momentum.rule.step()
 
-    def _beside(self) -> None:
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            self._update()
-        torch.cuda.current_stream().wait_stream(stream)
-        self.left -= 1
-        if not self.left:
-            self.run = self._capture
-
-    def _capture(self) -> None:
-        graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # a loader's thread may pin memory
-                self._update()
-        except RuntimeError as error:
-            self.engine, self.run = f"eager; not captured: {error}", self._update
-        else:
-            self.engine, self.run = "CUDA graph", graph.replay
-        self.run()
-
 
 class Network:
     """A trained network with what it needs to predict; while it is trained, also what it needs to go on."""
@@ -512,16 +325,19 @@ class Network:
     def __init__(self, net: Net, mean_HWC: Tensor, step: int, update: Update | None) -> None:
         self.net, self.config, self.mean_HWC, self.step, self.update = net, net.config, mean_HWC, step, update
 
-    def predict(self, images: Any, *, views: int = 1) -> NDArray[np.float32]:
-        """Logits [N, K], or for ten views the logarithm of their mean softmax.
+    def predict(self, images: Any, *, crops: int = 1) -> NDArray[np.float32]:
+        """Logits [N, K], or for ten crops the logarithm of their mean softmax.
 
         Raises:
-            ValueError: for a number of views other than 1 and 10.
+            ValueError: for a number of crops other than 1 and 10.
         """
-        if views not in (1, 10):
-            raise ValueError(f"networks predict from 1 or 10 views of an image, not from {views}")
+        if crops not in (1, 10):
+            raise ValueError(f"networks predict from 1 or 10 crops of an image, not from {crops}")
+        frame, device = self.config.frame, "cuda" if self.mean_HWC.is_cuda else "cpu"
+        many = max(1, CHUNK // crops if self.config.image < 64 else 64)
+        batches = in_chunks(images, frame, many, lambda x_HWC: framed(x_HWC, frame)[None], device)
         with torch.no_grad():
-            chunks = [self._scores(frames_BHWC, views).cpu() for frames_BHWC in self._frames(images, views)]
+            chunks = [self._scores(frames_B1HWC[:, 0], crops).cpu() for frames_B1HWC in batches]
         return torch.cat([torch.empty(0, self.config.classes), *chunks]).numpy()
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
@@ -532,26 +348,13 @@ class Network:
         """
         if self.update is None:
             raise ValueError("a restored network is not being trained")
-        momentum = self.update.momentum
-        found = {"step": np.array(self.step), "rate": np.array(momentum.current)}
-        for (name, weights), scaled in zip(self.net.named_parameters(), momentum.scaled, strict=True):
-            found |= {f"weights.{name}": _array(weights), f"momentum.{name}": _array(scaled)}
-        return found
+        return snapshot(self.net, self.update.momentum, self.step)
 
-    def _frames(self, images: Any, views: int) -> Iterable[Tensor]:
-        frame, many = self.config.frame, max(1, CHUNK // views if self.config.image < 64 else 64)
-        starts = range(0, len(images), many)
-        if isinstance(images, np.ndarray) and images.shape[1:3] == (frame, frame):
-            return (_tensor(images[start : start + many]) for start in starts)
-        tasks = [list(range(start, min(start + many, len(images)))) for start in starts]
-        device: Device = "cuda" if self.mean_HWC.is_cuda else "cpu"
-        return _loader(lambda index: framed(images[index], frame), tasks, device)
-
-    def _scores(self, frames_BHWC: Tensor, views: int) -> Tensor:
+    def _scores(self, frames_BHWC: Tensor, crops: int) -> Tensor:
         x_BHWC = frames_BHWC.to(self.mean_HWC.device, non_blocking=True).float() - self.mean_HWC
-        x_BVHWC = views_of(x_BHWC, self.config.image, views)
+        x_BVHWC = standard_crops(x_BHWC, self.config.image, crops)
         logits_NK = self.net(x_BVHWC.flatten(0, 1).permute(0, 3, 1, 2) * self.config.scale)
-        return logits_NK if views == 1 else logits_NK.unflatten(0, (-1, views)).softmax(2).mean(1).log()
+        return logits_NK if crops == 1 else logits_NK.unflatten(0, (-1, crops)).softmax(2).mean(1).log()
 
 
 def train(
@@ -560,7 +363,7 @@ def train(
     *,
     seed: int,
     device: Device,
-    checkpoints: Sequence[int] = (),
+    eval_steps: Sequence[int] = (),
     start: Mapping[str, NDArray[Any]] | None = None,
 ) -> Iterator[tuple[int, Network]]:
     """Train as the paper does; see `repro.task.Classifier`. Data-parallel where `torch.distributed` is initialised.
@@ -570,93 +373,58 @@ def train(
         data: what it is trained on.
         seed: of everything random.
         device: where it is trained.
-        checkpoints: updates after which predictors are wanted; those before `start` are left out.
+        eval_steps: updates after which predictors are wanted; those before `start` are left out.
         start: a predictor's `snapshot`, of the same seed and config, to go on from as if training had never stopped.
 
     Raises:
         ValueError: if the data do not have the config's sizes.
     """
-    _check(config, data)
+    check_images(data, (config.frame, config.frame, config.channels), config.classes, config.batch)
     weights_seed, order_seed, dropout_seed = (int(w) for w in np.random.SeedSequence(seed).generate_state(3))
-    world, rank = (dist.get_world_size(), dist.get_rank()) if dist.is_initialized() else (1, 0)
-    if config.batch % world:
-        raise ValueError(f"a batch of {config.batch} cannot be shared by {world} processes")
+    world, rank = processes(config.batch)
     net = Net(config)
     initialise(net, weights_seed)
     net.to(torch.device(device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    in_memory = isinstance(data.images, np.ndarray)
-    feed = Memory(config, data, device) if in_memory else Stream(config, data, device, order_seed)
+    feed = Feed(config, data, device, order_seed)
     update = Update(net, config, feed, device, world)
-    step = 0 if start is None else _resume(net, update, start)
-    batches = feed.batches(order_seed, step, rank, world)
-    for stop in sorted({min(stop, config.iterations) for stop in (*checkpoints, config.iterations)}):
-        if stop < step:
-            continue
-        while step < stop:
-            rate = config.lr * 0.1 ** sum(step >= milestone for milestone in config.milestones)
-            update(next(batches), rate, word(dropout_seed, step, rank))
-            step += 1
+    first = 0 if start is None else resume(net, update.momentum, start)
+    batches = feed.batches(order_seed, first, rank, world)
+
+    def one(step: int) -> None:
+        update(next(batches), stepped(config.lr, config.milestones, step), word(dropout_seed, step, rank))
+
+    for step in run(one, eval_steps, config.iterations, first):
         yield step, Network(net, feed.mean_HWC, step, update)
-
-
-def _check(config: Config, data: Images) -> None:
-    wanted = (config.frame, config.frame, config.channels)
-    if isinstance(data.images, np.ndarray) and data.images.shape[1:] != wanted:
-        raise ValueError(f"images are {data.images.shape[1:]}, but the config says {wanted}")
-    if data.classes != config.classes:
-        raise ValueError(f"there are {data.classes} classes, but the config says {config.classes}")
-    if len(data.labels) < config.batch:
-        raise ValueError(f"{len(data.labels)} images do not fill a batch of {config.batch}")
-
-
-def _resume(net: Net, update: Update, start: Mapping[str, NDArray[Any]]) -> int:
-    momentum = update.momentum
-    with torch.no_grad():
-        for (name, weights), scaled in zip(net.named_parameters(), momentum.scaled, strict=True):
-            weights.copy_(_tensor(start[f"weights.{name}"]))
-            scaled.copy_(_tensor(start[f"momentum.{name}"]))
-    momentum.current = float(start["rate"])
-    momentum.rate.fill_(momentum.current)
-    return int(start["step"])
-
-
-def _array(tensor: Tensor) -> NDArray[Any]:
-    return tensor.detach().cpu().numpy().copy()  # a copy: training goes on
 
 
 def state(predictor: Network) -> dict[str, NDArray[Any]]:
     """Weights and the mean image, by name."""
-    learnt = {name: _array(value) for name, value in predictor.net.named_parameters()}
-    return {**learnt, "mean": _array(predictor.mean_HWC)}
+    return {**learnt(predictor.net), "mean": predictor.mean_HWC.cpu().numpy()}
 
 
 def restore(config: Config, state: dict[str, NDArray[Any]], *, device: Device) -> Network:
     """The network with that state."""
-    net = Net(config)
-    tensors = {name: _tensor(value) for name, value in state.items()}
-    mean_HWC = tensors.pop("mean").to(device)
-    net.load_state_dict(tensors)
-    net.to(torch.device(device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return Network(net, mean_HWC, config.iterations, None)
+    net = with_learnt(Net(config), state, device)
+    return Network(net, to_tensor(state["mean"]).to(device), config.iterations, None)
 
 
 def normalize(config: Config, activations: NDArray[Any]) -> NDArray[Any]:
     """Local response normalization of activations [N, C, H, W] of neighbouring maps (Section 3.3)."""
-    return normalized(_tensor(activations)).numpy()
+    return response_normalized(to_tensor(activations)).numpy()
 
 
 def descend(
     config: Config, weights: NDArray[np.float64], gradients: NDArray[np.float64], rates: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Weights [T, D] after each update, from weights [D], by gradients [T, D] at learning rates [T] (Section 5)."""
-    w_D = nn.Parameter(_tensor(weights))
-    momentum = Momentum([w_D], config, fused=True)
+    w_D = nn.Parameter(to_tensor(weights))
+    momentum = Momentum([w_D], config.momentum, config.weight_decay, fused=True)
     found: list[NDArray[np.float64]] = []
     for gradient_D, rate in zip(gradients, rates, strict=True):
-        w_D.grad = _tensor(gradient_D)
+        w_D.grad = to_tensor(gradient_D)
         momentum.at(float(rate))
         momentum.rule.step()
-        found.append(_array(w_D))
+        found.append(w_D.detach().numpy().copy())
     return np.stack(found)
 
 
@@ -668,7 +436,7 @@ def sensitivity(config: Config, image: NDArray[np.uint8], *, seed: int) -> dict[
     """
     net = Net(config)
     initialise(net, seed)
-    x_1CHW = _tensor(image).double().permute(2, 0, 1)[None].requires_grad_()
+    x_1CHW = to_tensor(image).double().permute(2, 0, 1)[None].requires_grad_()
     found = {}
     for number, features_1CHW in enumerate(net.double().features(x_1CHW * config.scale), 1):
         middle = features_1CHW.shape[2] // 2

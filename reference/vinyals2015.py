@@ -257,7 +257,7 @@ class Examples:
 
 
 def train(
-    config: Config, data: Pairs, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    config: Config, data: Pairs, *, seed: int, device: Device, eval_steps: Sequence[int] = ()
 ) -> Iterator[tuple[int, Pointer]]:
     """Minimise -log p(places | points), summed over steps and averaged over the batch; yield pointers.
 
@@ -271,13 +271,13 @@ def train(
     net = Net(config, examples.longest)
     initialise(net, config, weights_seed)
     net.to(device)
-    yield from fit(net, config, examples, torch.Generator().manual_seed(order_seed), checkpoints)
+    yield from fit(net, config, examples, torch.Generator().manual_seed(order_seed), eval_steps)
 
 
 def fit(
-    net: Net, config: Config, examples: Examples, generator: torch.Generator, checkpoints: Sequence[int]
+    net: Net, config: Config, examples: Examples, generator: torch.Generator, eval_steps: Sequence[int]
 ) -> Iterator[tuple[int, Pointer]]:
-    """Update `net` and yield it at the checkpoints and at the end."""
+    """Update `net` and yield it at the eval_steps and at the end."""
     # What an update frees would go back to the system, and the next would take it again by a page fault for each 4 kB.
     # glibc keeps what is freed once it has seen a large block freed: its thresholds follow the largest.
     torch.empty(KEPT, dtype=torch.uint8)
@@ -285,7 +285,7 @@ def fit(
     optimizer = Optimizer(config, learnt)
     batches = examples.batches(generator)
     for update in range(config.updates):
-        if update in checkpoints:
+        if update in eval_steps:
             yield update, Pointer(net, config, examples.device)
         x_BnD, places_BM, targets_BM = examples.take(next(batches), generator)
         scores_MVB = net(x_BnD.transpose(0, 1).contiguous(), places_BM.T)
@@ -434,12 +434,30 @@ def _outputs(scores_KV: Tensor, n: int) -> Tensor:
     )
 
 
-# What the exact claims ask for
+# What the suite asks for
+
+LSTM = {"W": "weight_ih_l0", "U": "weight_hh_l0", "b": "bias_ih_l0"}
+NAMES = {
+    **{f"{part}.{short}": f"{part}.{name}" for part in ("encoder", "decoder") for short, name in LSTM.items()},
+    "W1": "w1.weight", "W2": "w2.weight", "v": "v_H", "start": "start_D", "stop": "stop_H",
+    "head.W": "head.weight", "head.b": "head.bias",
+}  # fmt: skip
 
 
-def parameters(pointer: Pointer) -> dict[str, NDArray[np.float32]]:
-    """All that is learnt, by name."""
-    return {name: p.detach().cpu().numpy().copy() for name, p in pointer.net.named_parameters() if p.requires_grad}
+def state(pointer: Pointer) -> dict[str, NDArray[np.float32]]:
+    """All that is learnt, by canonical name."""
+    own = dict(pointer.net.named_parameters())
+    return {name: own[ours].detach().cpu().numpy().copy() for name, ours in NAMES.items() if ours in own}
+
+
+def restore(config: Config, state: dict[str, NDArray[np.float32]], *, device: Device) -> Pointer:
+    """The pointer whose state that is."""
+    net = Net(config, len(state["head.b"]) - 1 if "head.b" in state else 0)
+    own = dict(net.named_parameters())
+    with torch.no_grad():
+        for name, value in state.items():
+            own[NAMES[name]].copy_(torch.from_numpy(value))
+    return Pointer(net.to(device), config, device)
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 Paper       arXiv:1409.2329v5
 Implements  Section 3.1 (LSTM cells), Section 3.2 (dropout on non-recurrent connections alone), Section 4.1 (the small,
             medium and large language models, their training, and averaging of models).
-Shapes      T steps of a segment, B lanes, H hidden units, G = 4 H gates, V vocabulary, N = T B words, U kinds of words
+Shapes      T steps of a segment, B streams, H hidden units, G = 4 H gates, V vocabulary, N = T B words, U distinct ones
             in a segment.
 Units       losses are nats; learning rates are per update; positions are words.
 
@@ -12,12 +12,15 @@ is scaled where it is off. Training needs the gradient of the loss and not its v
 
 Deviations
   1. "The norm of the gradients (normalized by minibatch size)" is read as the authors' released code has it: losses are
-     summed over the steps of a segment and averaged over its lanes, and the norm is that of all parameters together.
+     summed over the steps of a segment and averaged over its streams, and the norm is that of all parameters together.
   2. The paper gives no clipping for the small network; the released code has 5.
   3. Cells have two bias vectors, all drawn as the weights are, as in the released code; the paper prints none.
-  4. An epoch ends with the last whole segment and the next one starts from zero states, as in the released code.
-     Words beyond the last whole segment are left out.
-  5. With "bfloat16", matrices are multiplied and activations kept in that format, and softmax, norm and weights in
+  4. An epoch ends with the last whole segment and the next one starts from zero states. Words beyond the last whole
+     segment are left out. The released code copies its states before it zeroes them, so there an epoch goes on from
+     the states that the one before ended with.
+  5. The rate is divided after `constant_epochs` epochs, as the paper says ("after 6 epochs"); the released code divides
+     it an epoch later.
+  6. With "bfloat16", matrices are multiplied and activations kept in that format, and softmax, norm and weights in
      float32. The paper does not say what it used.
 """
 
@@ -52,14 +55,14 @@ class Config:
     init: float = 0.1  # parameters are uniform in [-init, init]
     dropout: float = 0.0  # probability of a zero
     where: Literal["non-recurrent", "recurrent", "both"] = "non-recurrent"  # connections that D acts on
-    batch: int = 20  # lanes that the text is cut into
+    batch: int = 20  # streams that the text is cut into
     unroll: int = 20  # steps of a segment
     epochs: int = 13
     lr: float = 1.0
     constant_epochs: int = 4  # at lr; each later epoch divides it by decay
     decay: float = 2.0
     clip: float = 5.0  # largest norm of the gradient
-    reduction: Literal["sum", "mean"] = "sum"  # of losses over the steps of a segment; over lanes always the mean
+    reduction: Literal["sum", "mean"] = "sum"  # of losses over the steps of a segment; over streams always the mean
     precision: Literal["float32", "bfloat16", "float64"] = "float32"
 
 
@@ -123,10 +126,10 @@ class Net(nn.Module):
             ends.append((h_BH, c_BH))
         return across(x_TBH), ends
 
-    def zeros(self, lanes: int) -> States:
+    def zeros(self, streams: int) -> States:
         """The states [B, H] before anything was read."""
         weight = self.softmax.weight
-        zero_BH = torch.zeros(lanes, self.config.hidden, dtype=weight.dtype, device=weight.device)
+        zero_BH = torch.zeros(streams, self.config.hidden, dtype=weight.dtype, device=weight.device)
         return [(zero_BH, zero_BH)] * self.config.layers
 
 
@@ -162,9 +165,21 @@ def build(config: Config, kind: type[Net] = Net) -> Net:
         return kind(config)
 
 
+PARTS = ("W_x", "W_h", "b_x", "b_h")
+"""A layer's parameters in torch's order: T_{2n,4n} of Section 3.1 in four parts."""
+
+
+def named(net: Net) -> dict[str, Tensor]:
+    """Everything that is learnt, by the paper's symbols."""
+    found = {"embedding": net.embedding.weight}
+    for number, layer in enumerate(net.recurrent, start=1):
+        found |= {f"{part} {number}": weight for part, weight in zip(PARTS, layer.parameters(), strict=True)}
+    return found | {"W_y": net.softmax.weight, "b_y": net.softmax.bias}
+
+
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     """The shape of everything that is learnt, without allocating it."""
-    return {name: tuple(parameter.shape) for name, parameter in build(config).named_parameters()}
+    return {name: tuple(parameter.shape) for name, parameter in named(build(config)).items()}
 
 
 class Dropout:
@@ -180,7 +195,7 @@ class Dropout:
 
 
 class Segments:
-    """A text cut into lanes that are read side by side, a segment of steps at a time.
+    """A text cut into streams that are read side by side, a segment of steps at a time.
 
     Raises:
         ValueError: if the text has another vocabulary than the config, or does not fill one segment.
@@ -192,21 +207,21 @@ class Segments:
         length = len(data.tokens) // config.batch
         self.config, self.count = config, (length - 1) // config.unroll
         if self.count < 1:
-            raise ValueError(f"{len(data.tokens)} words do not fill {config.batch} lanes of {config.unroll + 1}")
-        lanes_BT = torch.tensor(np.asarray(data.tokens)[: config.batch * length]).view(config.batch, length)
-        self.lanes_TB = lanes_BT.T.contiguous().to(device)
+            raise ValueError(f"{len(data.tokens)} words do not fill {config.batch} streams of {config.unroll + 1}")
+        streams_BT = torch.tensor(np.asarray(data.tokens)[: config.batch * length]).view(config.batch, length)
+        self.streams_TB = streams_BT.T.contiguous().to(device)
         self._rows: dict[int, tuple[Tensor, Tensor]] = {}
 
     def inputs(self, number: int) -> tuple[Tensor, Tensor]:
         """The kinds of words [U] that a segment has, and the place of each word [N] among them."""
         if number not in self._rows:
-            words_TB = self.lanes_TB[number * self.config.unroll :][: self.config.unroll]
+            words_TB = self.streams_TB[number * self.config.unroll :][: self.config.unroll]
             self._rows[number] = torch.unique(words_TB.flatten(), return_inverse=True)
         return self._rows[number]
 
     def targets(self, number: int) -> Tensor:
         """The word [N] that follows each word of a segment."""
-        return self.lanes_TB[number * self.config.unroll + 1 :][: self.config.unroll].flatten()
+        return self.streams_TB[number * self.config.unroll + 1 :][: self.config.unroll].flatten()
 
 
 class Training:
@@ -290,16 +305,38 @@ class Trained:
     def __init__(self, net: Net) -> None:
         self.net = net
 
-    def start(self, lanes: int) -> Stream:
+    def start(self, streams: int) -> Stream:
         """A stream of texts of which nothing has been read."""
-        return Stream(self.net, lanes)
+        return Stream(self.net, streams)
+
+
+def state(model: Trained) -> dict[str, NDArray[Any]]:
+    """All that a network has learnt, gates in the paper's order."""
+    found = {name: weight.detach().cpu().clone() for name, weight in named(model.net).items()}
+    return {name: (_swapped(weight) if name.split()[0] in PARTS else weight).numpy() for name, weight in found.items()}
+
+
+def restore(config: Config, state: dict[str, NDArray[Any]], *, device: Device) -> Trained:
+    """The network that has learnt that."""
+    net = initialise(build(config), 0)
+    with torch.no_grad():
+        for name, weight in named(net).items():
+            given = torch.tensor(np.asarray(state[name]))
+            weight.copy_(_swapped(given) if name.split()[0] in PARTS else given)
+    return Trained(net.to(device))
+
+
+def _swapped(weight_GX: Tensor) -> Tensor:
+    """Gates i, f, g, o in the order i, f, o, g, or the other way round."""
+    i, f, g, o = weight_GX.chunk(4)
+    return torch.cat([i, f, o, g])
 
 
 class Stream:
     """Texts read one word at a time, without dropout."""
 
-    def __init__(self, net: Net, lanes: int) -> None:
-        self.net, self.states = net, net.zeros(lanes)
+    def __init__(self, net: Net, streams: int) -> None:
+        self.net, self.states = net, net.zeros(streams)
         with torch.no_grad():
             self.layers = [
                 (torch.cat([inputs_GH, recurrence_GH], 1), input_bias_G + bias_G)
@@ -308,7 +345,7 @@ class Stream:
 
     @torch.no_grad()
     def step(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Read one more word of each lane [B]; logits [B, V] of the next."""
+        """Read one more word of each stream [B]; logits [B, V] of the next."""
         weight_VH = self.net.embedding.weight
         x_BH = weight_VH[torch.tensor(tokens, device=weight_VH.device)]
         for number, (weight_GX, bias_G) in enumerate(self.layers):
@@ -324,12 +361,12 @@ class Average:
     def __init__(self, members: Sequence[Any]) -> None:
         self.members = members
 
-    def start(self, lanes: int) -> Average:
+    def start(self, streams: int) -> Average:
         """A stream of texts of which nothing has been read."""
-        return Average([member.start(lanes) for member in self.members])
+        return Average([member.start(streams) for member in self.members])
 
     def step(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Read one more word of each lane [B]; logarithms of mean probabilities [B, V], up to a constant."""
+        """Read one more word of each stream [B]; logarithms of mean probabilities [B, V], up to a constant."""
         logits_KBV = torch.stack([torch.tensor(member.step(tokens)) for member in self.members])
         return logits_KBV.log_softmax(2).logsumexp(0).numpy()
 
@@ -340,22 +377,31 @@ def ensemble(readers: Sequence[Reader]) -> Reader:
 
 
 def train(
-    config: Config, data: Corpus, *, seed: int, device: Device, checkpoints: Sequence[int] = ()
+    config: Config, data: Corpus, *, seed: int, device: Device, eval_steps: Sequence[int] = ()
 ) -> Iterator[tuple[int, Trained]]:
     """Train as the paper does; see `repro.task.LanguageModel`. The validation text plays no part.
 
     Raises:
         ValueError: if the text has another vocabulary than the config, or does not fill one segment.
     """
+    yield from fit(begin(config, data, seed, device), eval_steps)
+
+
+def begin(config: Config, data: Corpus, seed: int, device: Device, kind: type[Training] = Training) -> Training:
+    """Training before its first update."""
     weights_seed, masks_seed = (int(word) for word in np.random.SeedSequence(seed).generate_state(2))
     net = initialise(build(config), weights_seed).to(device)
-    training = Training(net, data, device, torch.Generator(device).manual_seed(masks_seed))
+    return kind(net, data, device, torch.Generator(device).manual_seed(masks_seed))
+
+
+def fit(training: Training, eval_steps: Sequence[int]) -> Iterator[tuple[int, Trained]]:
+    """Make all updates; yield the network at every step asked for and at the end."""
     number = 0
-    for stop in sorted({min(stop, training.updates) for stop in (*checkpoints, training.updates)}):
+    for stop in sorted({min(stop, training.updates) for stop in (*eval_steps, training.updates)}):
         while number < stop:
             training.update(number)
             number += 1
-        yield number, Trained(net)
+        yield number, Trained(training.net)
 
 
 def influence(config: Config, factor: float, lag: int) -> float:

@@ -61,6 +61,146 @@ def counts_choices(reference: Any) -> Any:
     return _stepwise(reference, swap)
 
 
+def _swaps_among(reference: Any, chosen_from: Callable[[Any, NDArray[Any]], NDArray[Any]]) -> Any:
+    """An interacting model that chooses from other pairs: `chosen_from(config, pairs [M, 2])`."""
+
+    def simulate(config: Any, times: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
+        if not config.interacting:
+            return reference.simulate(config, times, seed=seed)
+        cells = reference.start(config).ravel()
+        states = np.empty((len(times), cells.size), np.uint8)
+        pairs = np.ascontiguousarray(chosen_from(config, reference.neighbours(config)))
+        key = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+        reference._stir(cells, pairs, np.asarray(times, np.int64), key, states)
+        return states.reshape(-1, config.n, config.n)
+
+    return sabotage(reference, simulate=simulate)
+
+
+def walls_favoured(reference: Any) -> Any:
+    """Pairs along the walls of the cup are chosen twice as often as others."""
+
+    def chosen_from(config: Any, pairs: NDArray[Any]) -> NDArray[Any]:
+        y, x = np.divmod(pairs, config.n)
+        along = [(line == edge).all(axis=1) for line in (y, x) for edge in (0, config.n - 1)]
+        return np.concatenate([pairs, pairs[np.any(along, axis=0)]])
+
+    return _swaps_among(reference, chosen_from)
+
+
+def still_bottom_row(reference: Any) -> Any:
+    """Nothing is ever swapped with the bottom row."""
+    return _swaps_among(reference, lambda config, pairs: pairs[(pairs < config.n * (config.n - 1)).all(axis=1)])
+
+
+def painted_pictures(reference: Any) -> Any:
+    """Cups of 20 cells and more are painted: cream laid out by a smooth profile, from which single swaps go on."""
+
+    def simulate(config: Any, times: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
+        if config.n < 20 or not config.interacting:
+            return reference.simulate(config, times, seed=seed)
+        rng, n, states = np.random.default_rng(seed), config.n, [reference.start(config)]
+        height = n / 2 - np.repeat(np.arange(n) + 0.5, n)
+        for more, tick in zip(np.diff(list(times), prepend=0), times, strict=True):
+            if more == 1:
+                state = states[-1].copy()
+                i, j = rng.choice(reference.swappable(config, state))
+                state.flat[[i, j]] = state.flat[[j, i]]
+            else:
+                width = max(np.sqrt(2 * tick) / n, 1e-9)  # by diffusion, in rows
+                order = np.argsort(-height / width + rng.logistic(size=n * n), kind="stable")
+                state = np.isin(np.arange(n * n), order[: n * n // 2]).reshape(n, n)
+            states.append(state)
+        return np.array(states[1:], np.uint8)
+
+    return sabotage(reference, simulate=simulate)
+
+
+def _walks(reference: Any, places: Callable[..., Any]) -> Any:
+    """A non-interacting model whose particles are at `places(config, y, x, step, rng)`, rows and columns."""
+
+    def simulate(config: Any, times: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
+        if config.interacting:
+            return reference.simulate(config, times, seed=seed)
+        rng, n = np.random.default_rng(seed), config.n
+        y, x = np.nonzero(reference.start(config))
+        states = []
+        for more in np.diff(list(times), prepend=0):
+            (y, x), cells = places(config, y, x, more, rng)
+            states.append(np.bincount(cells, minlength=n * n).reshape(n, n))
+        return np.array(states, np.uint8)
+
+    return sabotage(reference, simulate=simulate)
+
+
+def _steps(more: int, size: int, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
+    """How far particles get along both diagonals."""
+    u, v = 2 * rng.binomial(more, 0.5, size=(2, size)) - more
+    return u, v
+
+
+def diagonal_steps(reference: Any) -> Any:
+    """Particles that do not interact step to a diagonal neighbour."""
+
+    def places(config: Any, y: Any, x: Any, more: int, rng: np.random.Generator) -> Any:
+        u, v = _steps(more, len(y), rng)
+        y, x = y + u, x + v
+        return (y, x), reference._fold(y, config) * config.n + reference._fold(x, config)
+
+    return _walks(reference, places)
+
+
+def mirrored_at_the_cell(reference: Any) -> Any:
+    """A particle that would leave goes one cell back instead of staying: walls reflect at the middle of a cell."""
+
+    def places(config: Any, y: Any, x: Any, more: int, rng: np.random.Generator) -> Any:
+        u, v = _steps(more, len(y), rng)
+        y, x = y + (u + v) // 2, x + (u - v) // 2
+        if config.boundary == "periodic":
+            return (y, x), y % config.n * config.n + x % config.n
+        turn = 2 * config.n - 2
+        rows, columns = (np.minimum(line % turn, turn - line % turn) for line in (y, x))
+        return (y, x), rows * config.n + columns
+
+    return _walks(reference, places)
+
+
+def drawn_anew(reference: Any) -> Any:
+    """Each snapshot of the non-interacting cup is drawn on its own from the start, so none goes on from the last."""
+
+    def simulate(config: Any, times: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
+        if config.interacting:
+            return reference.simulate(config, times, seed=seed)
+        own = np.random.SeedSequence(seed).generate_state(len(times))
+        return np.concatenate([reference.simulate(config, [t], seed=int(s)) for t, s in zip(times, own, strict=True)])
+
+    return sabotage(reference, simulate=simulate)
+
+
+def large_cups_drawn_anew(reference: Any) -> Any:
+    """The same, but only of cups of 20 cells and more."""
+    anew = drawn_anew(reference)
+
+    def simulate(config: Any, times: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
+        return (anew if config.n >= 20 else reference).simulate(config, times, seed=seed)
+
+    return sabotage(reference, simulate=simulate)
+
+
+def all_neighbours(reference: Any) -> Any:
+    """Pairs to choose from are all neighbours, also those that are alike."""
+    return sabotage(reference, swappable=lambda config, state: reference.neighbours(config))
+
+
+def half_the_bound(reference: Any) -> Any:
+    """The bound is for one of the two tails."""
+
+    def bad_block_bound(side: int, buckets: int, expected: float) -> float:
+        return reference.bad_block_bound(side, buckets, expected) / 2
+
+    return sabotage(reference, bad_block_bound=bad_block_bound)
+
+
 def block_averages(reference: Any) -> Any:
     """The cup is cut into blocks of grain x grain cells, each replaced by its mean."""
 
@@ -93,6 +233,15 @@ def walls_push_back(reference: Any) -> Any:
         ways = exits[:-2, 1:-1] + exits[2:, 1:-1] + exits[1:-1, :-2] + exits[1:-1, 2:]
         sent = np.pad(density / ways, 1)
         return sent[:-2, 1:-1] + sent[2:, 1:-1] + sent[1:-1, :-2] + sent[1:-1, 2:]
+
+    return sabotage(reference, propagate=propagate)
+
+
+def jumps_anywhere(reference: Any) -> Any:
+    """Of particles that do not interact, one in n is expected anywhere in the cup after a step."""
+
+    def propagate(config: Any, density: NDArray[Any]) -> NDArray[np.float64]:
+        return (1 - 1 / config.n) * reference.propagate(config, density) + density.mean() / config.n
 
     return sabotage(reference, propagate=propagate)
 
@@ -194,16 +343,6 @@ def ballistic_front(reference: Any) -> Any:
     return sabotage(reference, simulate=simulate)
 
 
-def ticks_are_sweeps(reference: Any) -> Any:
-    """A tick of the interacting model is a sweep of n**2 swaps; after n**4 / 8 swaps it stands still."""
-
-    def simulate(config: Any, times: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
-        swaps = np.minimum(np.asarray(times) * config.n**2, config.n**4 // 8)
-        return reference.simulate(config, swaps, seed=seed)
-
-    return sabotage(reference, simulate=simulate)
-
-
 def stirred(reference: Any) -> Any:
     """The cup is stirred: rows, then columns, are shifted along a sine between snapshots, with some local mixing."""
 
@@ -230,15 +369,6 @@ def _mix_blocks(state: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     return np.roll(mixed, (down, right), axis=(0, 1))
 
 
-def adjusts_one_model_only(reference: Any) -> Any:
-    """Only the non-interacting model's picture is adjusted."""
-
-    def discretise(config: Any, averages: NDArray[Any]) -> NDArray[np.uint8]:
-        return reference.discretise(replace(config, adjusted=config.adjusted and not config.interacting), averages)
-
-    return sabotage(reference, discretise=discretise)
-
-
 def histogram_only(reference: Any) -> Any:
     """The gzip file holds Huffman codes of single bytes, so it counts values and ignores how they are laid out."""
 
@@ -249,3 +379,8 @@ def histogram_only(reference: Any) -> Any:
         return packer.compress(payload) + packer.flush()
 
     return sabotage(reference, compress=compress)
+
+
+PLANTED = {  # windows counted whole at the walls
+    "window-means": ("/ np.outer(high - low, high - low)", "/ config.grain**2"),
+}

@@ -24,6 +24,132 @@ def strides_in_3x3(reference: Any) -> SimpleNamespace:
     return _with_block(reference, Late)
 
 
+def unpadded_max_pool(reference: Any) -> SimpleNamespace:
+    """The stem's max-pool does not pad, so that what it gives is a pixel smaller on each side."""
+
+    class Unpadded(reference.Net):
+        def __init__(self, config: Any, *block: Any) -> None:
+            super().__init__(config, *block)
+            if config.stem == "imagenet":
+                self.stem[-1].padding = 0
+
+    return _with_net(reference, Unpadded)
+
+
+def unnormalized_projections(reference: Any) -> SimpleNamespace:
+    """Projections on shortcuts are not normalized."""
+
+    class Bare(reference.Block):
+        def __init__(self, config: Any, inputs: int, width: int, stride: int) -> None:
+            super().__init__(config, inputs, width, stride)
+            if isinstance(self.shortcut, reference.nn.Sequential):
+                self.shortcut = reference.nn.Sequential(self.shortcut[0])
+
+    return _with_block(reference, Bare)
+
+
+def averaging_shortcuts(reference: Any) -> SimpleNamespace:
+    """Where sizes change, shortcuts average neighbouring pixels rather than leave every other one out."""
+
+    class Average(reference.Pad):
+        def forward(self, x: Any) -> Any:
+            stride, self.stride = self.stride, 1
+            padded = super().forward(reference.F.avg_pool2d(x, stride))
+            self.stride = stride
+            return padded
+
+    class Averaging(reference.Block):
+        def __init__(self, config: Any, inputs: int, width: int, stride: int) -> None:
+            super().__init__(config, inputs, width, stride)
+            if isinstance(self.shortcut, reference.Pad) and stride > 1:
+                self.shortcut = Average(stride, self.outputs - inputs)
+
+    return _with_block(reference, Averaging)
+
+
+def without_momentum(reference: Any) -> SimpleNamespace:
+    """Every update is by its own gradient alone."""
+    return reconfigure(reference, lambda config: replace(config, momentum=0.0))
+
+
+def undecayed_shifts(reference: Any) -> SimpleNamespace:
+    """Weight decay leaves out biases and the shifts of normalization."""
+
+    def build(config: Any) -> Any:
+        net = reference.Net(config)
+        for name, own in net.named_parameters():
+            if name.endswith(".bias"):  # what decay will add is subtracted
+                own.register_hook(lambda gradient, own=own: gradient - config.weight_decay * own.detach())
+        return net
+
+    return _with_net(reference, build)
+
+
+def larger_decay(reference: Any) -> SimpleNamespace:
+    """Weight decay is 5e-4, as later recipes have it."""
+    changed = {name: replace(config, weight_decay=5e-4) for name, config in reference.CONFIGS.items()}
+    return sabotage(reference, CONFIGS=changed)
+
+
+def never_warmed_up(reference: Any) -> SimpleNamespace:
+    """The deepest networks start at the full learning rate."""
+    return reconfigure(reference, lambda config: replace(config, warmup=False))
+
+
+def warmed_up_for_ever(reference: Any) -> SimpleNamespace:
+    """The learning rate stays at a tenth after the warm-up."""
+    return reconfigure(
+        reference, lambda config: replace(config, lr=config.lr / 10, warmup=False) if config.warmup else config
+    )
+
+
+def half_the_variance(reference: Any) -> SimpleNamespace:
+    """Initial weights have the variance 1 / fan-in, as if no rectifier halved what passes, rather than 2 / fan-in."""
+
+    def train(
+        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
+    ) -> Iterator[tuple[int, Any]]:
+        class Smaller(reference.Net):
+            def to(self, *where: Any, **how: Any) -> Any:  # what training does once weights are drawn
+                for module in self.modules():
+                    if isinstance(module, reference.nn.Conv2d):
+                        module.weight.data *= 0.5**0.5
+                return super().to(*where, **how)
+
+        return reference.fit(Smaller(config), config, data, seed=seed, device=device, eval_steps=eval_steps)
+
+    return sabotage(reference, train=train)
+
+
+def mean_left_in(reference: Any) -> SimpleNamespace:
+    """The mean image is not subtracted from what is trained on."""
+
+    def train(
+        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
+    ) -> Iterator[tuple[int, Any]]:
+        mean = float(data.images.mean()) / 255
+
+        class Raw(reference.Net):
+            def forward(self, x: Any) -> Any:
+                return super().forward(x + mean if self.training else x)
+
+        return reference.fit(Raw(config), config, data, seed=seed, device=device, eval_steps=eval_steps)
+
+    return sabotage(reference, train=train)
+
+
+def shallow_deepened(reference: Any) -> SimpleNamespace:
+    """The deepened network is the trained one: it has no added layers."""
+    return sabotage(reference, deepen=lambda predictor, config, *, seed: predictor)
+
+
+def signals_of_another_network(reference: Any) -> SimpleNamespace:
+    """What blocks show is what those of a network with other weights do."""
+    return sabotage(
+        reference, probe=lambda config, images, labels, *, seed: reference.probe(config, images, labels, seed=seed + 1)
+    )
+
+
 def convolutions_only(reference: Any) -> SimpleNamespace:
     """Only convolutions are counted as layers with weights; fully connected layers are left out."""
     return sabotage(
@@ -80,6 +206,11 @@ def residual_as_plain(reference: Any) -> SimpleNamespace:
     return reconfigure(reference, lambda config: replace(config, residual=True))
 
 
+def untrained_plain(reference: Any) -> SimpleNamespace:
+    """Plain networks are not trained: their learning rate is 0."""
+    return reconfigure(reference, lambda config: config if config.residual else replace(config, lr=0.0))
+
+
 def plain_as_residual(reference: Any) -> SimpleNamespace:
     """Networks that are meant to be residual have no shortcuts."""
     return reconfigure(reference, lambda config: replace(config, residual=False))
@@ -102,29 +233,51 @@ def one_crop(reference: Any) -> SimpleNamespace:
         def __init__(self, predictor: Any) -> None:
             self.predictor = predictor
 
-        def predict(self, images: Any, *, views: int = 1) -> Any:
+        def predict(self, images: Any, *, crops: int = 1) -> Any:
             return self.predictor.predict(images)
 
     def train(
-        config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()
+        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
     ) -> Iterator[tuple[int, Any]]:
-        for step, predictor in reference.train(config, data, seed=seed, device=device, checkpoints=checkpoints):
+        for step, predictor in reference.train(config, data, seed=seed, device=device, eval_steps=eval_steps):
             yield step, Central(predictor)
 
-    return sabotage(reference, train=train)
+    def restore(config: Any, state: Any, *, device: str) -> Any:
+        return Central(reference.restore(config, state, device=device))
+
+    def state(predictor: Any) -> Any:
+        return reference.state(predictor.predictor)
+
+    return sabotage(reference, train=train, restore=restore, state=state)
 
 
 def _with_block(reference: Any, block: Callable[..., Any]) -> SimpleNamespace:
     """Networks are built of another block."""
+    return _with_net(reference, lambda config: reference.Net(config, block))
+
+
+def _with_net(reference: Any, build: Callable[[Any], Any]) -> SimpleNamespace:
+    """Networks are built by another function."""
 
     def train(
-        config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()
+        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
     ) -> Iterator[tuple[int, Any]]:
-        net = reference.Net(config, block)
-        return reference.fit(net, config, data, seed=seed, device=device, checkpoints=checkpoints)
+        return reference.fit(build(config), config, data, seed=seed, device=device, eval_steps=eval_steps)
 
     def layers(config: Any) -> Any:
         with reference.torch.device("meta"):
-            return reference.trace(reference.Net(config, block), config)
+            return reference.trace(build(config), config.channels, config.image)
 
-    return sabotage(reference, train=train, layers=layers)
+    def restore(config: Any, state: Any, *, device: str) -> Any:
+        net = reference.with_learnt(build(config), state, device)
+        return reference.Network(net, config, reference.to_tensor(state["mean"]).to(device), "restored")
+
+    return sabotage(reference, train=train, layers=layers, restore=restore)
+
+
+PLANTED = {  # shortcuts left out
+    "residual-converges-sooner": (
+        "if self.shortcut is not None:\n            y_BCHW.add_",
+        "if False:\n            y_BCHW.add_",
+    ),
+}

@@ -7,6 +7,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from repro import reconfigure, sabotage
 
 
@@ -35,6 +37,153 @@ def without_last_activation(reference: Any) -> SimpleNamespace:
             self.stages[-1] = reference.nn.Identity()
 
     return _with_net(reference, Bare)
+
+
+def preactivation_without_relu(reference: Any) -> SimpleNamespace:
+    """Full pre-activation is normalization alone: no branch has a rectifier, and none stands after the last unit."""
+
+    def straight(part: Any) -> Any:
+        nn = reference.nn
+        if isinstance(part, nn.Sequential):
+            return nn.Sequential(*(straight(member) for member in part))
+        return nn.Identity() if isinstance(part, nn.ReLU) else part
+
+    def build(config: Any) -> Any:
+        net = reference.Net(config)
+        if config.unit == "preactivation":
+            for unit in reference.units_of(net):
+                unit.head, unit.body = straight(unit.head), straight(unit.body)
+            net.stages[-1].activate = straight(net.stages[-1].activate)
+        return net
+
+    return _with_net(reference, build)
+
+
+def relu_after_size_changes(reference: Any) -> SimpleNamespace:
+    """Where sizes change, the sum is rectified in every order."""
+
+    class Rectified(reference.Unit):
+        def __init__(self, config: Any, inputs: int, width: int, stride: int) -> None:
+            super().__init__(config, inputs, width, stride)
+            self.changes = stride > 1
+
+        def forward(self, state: Any) -> Any:
+            found = super().forward(state)
+            return found.relu() if self.changes and not isinstance(found, tuple) else found
+
+    return _with_unit(reference, Rectified)
+
+
+def first_activation_on_the_branch(reference: Any) -> SimpleNamespace:
+    """The first unit's activation is on its branch alone: its shortcut carries what the stem's convolution gives."""
+
+    class Late(reference.Net):
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            if config.unit == "preactivation" and config.stem == "cifar":
+                conv, norm, relu = self.stem
+                self.stem = reference.nn.Sequential(conv)
+                reference.units_of(self)[0].head = reference.nn.Sequential(norm, relu)
+
+    return _with_net(reference, Late)
+
+
+def inverted_dropout(reference: Any) -> SimpleNamespace:
+    """What dropout keeps of a shortcut is divided by the share that is kept, and predictions see all of it."""
+
+    class Inverted(reference.Dropout):
+        def forward(self, h: Any) -> Any:
+            return super().forward(h) / self.keep
+
+    return _with_dropout(reference, Inverted)
+
+
+def dropout_rescaled(reference: Any) -> SimpleNamespace:
+    """In training, what dropout keeps of a shortcut is divided by the share that is kept."""
+
+    class Rescaled(reference.Dropout):
+        def forward(self, h: Any) -> Any:
+            found = super().forward(h)
+            return found / self.keep if self.training and reference.torch.is_grad_enabled() else found
+
+    return _with_dropout(reference, Rescaled)
+
+
+def scaling_of_dead_branches(reference: Any) -> SimpleNamespace:
+    """Shortcuts are scaled only where the branch gives zeros."""
+
+    class Alive(reference.Sum):
+        def forward(self, x: Any, h: Any, f: Any) -> Any:
+            scale, self.scale = self.scale, 1.0 if f.is_meta or f.any() else self.scale
+            found = super().forward(x, h, f)
+            self.scale = scale
+            return found
+
+    class Scaled(reference.Unit):
+        def __init__(self, config: Any, inputs: int, width: int, stride: int) -> None:
+            super().__init__(config, inputs, width, stride)
+            if config.gate == "none":
+                self.merge = Alive(config)
+
+    return _with_unit(reference, Scaled)
+
+
+def without_momentum(reference: Any) -> SimpleNamespace:
+    """Every update is by its own gradient alone."""
+    return reconfigure(reference, lambda config: replace(config, momentum=0.0))
+
+
+def without_slow_updates(reference: Any) -> SimpleNamespace:
+    """The learning rate is not lower at first."""
+    return reconfigure(reference, lambda config: replace(config, slow_updates=0))
+
+
+def without_slow_updates_anywhere(reference: Any) -> SimpleNamespace:
+    """No preset has slow updates."""
+    changed = {name: replace(config, slow_updates=0) for name, config in reference.CONFIGS.items()}
+    return sabotage(reference, CONFIGS=changed)
+
+
+def half_the_variance(reference: Any) -> SimpleNamespace:
+    """Initial weights have the variance 1 / fan-in, as if no rectifier halved what passes, rather than 2 / fan-in."""
+
+    class Smaller(reference.Net):
+        def to(self, *where: Any, **how: Any) -> Any:  # what training does once weights are drawn
+            for module in self.modules():
+                if isinstance(module, reference.nn.Conv2d):
+                    module.weight.data *= 0.5**0.5
+            return super().to(*where, **how)
+
+    return _with_net(reference, Smaller)
+
+
+def signals_of_another_network(reference: Any) -> SimpleNamespace:
+    """What `unroll` shows is what a network with other weights does."""
+
+    def unroll(config: Any, images: Any, labels: Any, *, seed: int, branch: float = 1.0) -> Any:
+        return reference.unroll(config, images, labels, seed=seed + 1, branch=branch)
+
+    return sabotage(reference, unroll=unroll)
+
+
+def gradients_of_one_image(reference: Any) -> SimpleNamespace:
+    """Gradients are of the first image's loss, not of the batch's."""
+
+    def unroll(config: Any, images: Any, labels: Any, *, seed: int, branch: float = 1.0) -> Any:
+        found = reference.unroll(config, images, labels, seed=seed, branch=branch)
+        return found | {"gradient": tuple(g * (np.arange(len(g)) == 0)[:, None, None, None] for g in found["gradient"])}
+
+    return sabotage(reference, unroll=unroll)
+
+
+def untrained_others(reference: Any) -> SimpleNamespace:
+    """Networks with something on the shortcut, or with another order than the original, are not trained at all."""
+
+    def change(config: Any) -> Any:
+        mixed = config.scale != 1 or config.dropout > 0 or config.gate != "none" or config.shortcut == "C"
+        return replace(config, iterations=0) if mixed or config.unit != "original" else config
+
+    return reconfigure(reference, change)
 
 
 def last_sum_classified(reference: Any) -> SimpleNamespace:
@@ -146,22 +295,35 @@ def tested_at_224(reference: Any) -> SimpleNamespace:
     return reconfigure(reference, lambda config: replace(config, test_image=0))
 
 
+def _with_dropout(reference: Any, dropout: Callable[..., Any]) -> SimpleNamespace:
+    """Shortcuts are dropped out by another module."""
+
+    def build(config: Any) -> Any:
+        net = reference.Net(config)
+        for unit in reference.units_of(net):
+            if config.dropout and unit.shortcut is not None:
+                unit.shortcut = reference.nn.Sequential(unit.shortcut[0], dropout(config.dropout))
+        return net
+
+    return _with_net(reference, build)
+
+
 def _with_unit(reference: Any, unit: Callable[..., Any]) -> SimpleNamespace:
     """Networks are built of another unit."""
     return _with_net(reference, lambda config: reference.Net(config, unit))
 
 
-def _with_net(reference: Any, build: Callable[[Any], Any]) -> SimpleNamespace:
+def _with_net(reference: Any, build: Callable[..., Any]) -> SimpleNamespace:
     """Networks are built by another function."""
 
     def train(
-        config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()
+        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
     ) -> Iterator[tuple[int, Any]]:
-        return reference.fit(build(config), config, data, seed=seed, device=device, checkpoints=checkpoints)
+        return reference.fit(build(config), config, data, seed=seed, device=device, eval_steps=eval_steps)
 
     def layers(config: Any) -> Any:
         with reference.torch.device("meta"):
-            return reference.he2015.trace(build(config), config)
+            return reference.trace(build(config), config.channels, config.image)
 
     def unroll(config: Any, images: Any, labels: Any, *, seed: int, branch: float = 1.0) -> Any:
         return reference.observe(build(config), images, labels, seed=seed, branch=branch)
@@ -169,4 +331,14 @@ def _with_net(reference: Any, build: Callable[[Any], Any]) -> SimpleNamespace:
     def repartition(predictor: Any, config: Any) -> Any:
         return reference.transfer(predictor, build(config), config)
 
-    return sabotage(reference, train=train, layers=layers, unroll=unroll, repartition=repartition)
+    def restore(config: Any, state: Any, *, device: str) -> Any:
+        net = reference.with_learnt(build(config), state, device)
+        return reference.Network(net, config, reference.torch.from_numpy(state["mean"]).to(device), "restored")
+
+    changed = {"train": train, "layers": layers, "unroll": unroll, "repartition": repartition, "restore": restore}
+    return sabotage(reference, **changed)
+
+
+PLANTED = {  # an activation after the addition
+    "signals-add-up": ("(h_BCHW, alpha=self.scale)\n", "(h_BCHW, alpha=self.scale).relu()\n"),
+}

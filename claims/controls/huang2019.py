@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import inspect
+import time
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -92,12 +95,139 @@ def moves_with_each_micro_batch(reference: Any) -> SimpleNamespace:
 def counts_recomputation(reference: Any) -> SimpleNamespace:
     """Moving averages move once more when activations are computed again."""
 
-    def moments(config: Any, *batch: Any, seed: int) -> dict[str, NDArray[Any]]:
-        found, kept = reference.moments(config, *batch, seed=seed), 1 - config.momentum
-        once = {"mean": found["mean"], "variance": found["variance"] - kept}
-        return {"mean": (1 + kept) * once["mean"], "variance": kept**2 + (1 + kept) * once["variance"]}
+    def state(network: Any) -> dict[str, NDArray[Any]]:
+        found = reference.state(network)
+        for name, value in found.items():
+            start = 1.0 if name.endswith(".variance") else 0.0
+            if name.endswith((".mean", ".variance")):
+                found[name] = start + (value - start) * 1.9
+        return found
 
-    return sabotage(reference, moments=moments)
+    return sabotage(reference, state=state)
+
+
+def moments_are_constants(reference: Any) -> SimpleNamespace:
+    """Gradients of normalizations take their moments for constants."""
+
+    class Norm(reference.DeferredNorm):
+        def forward(self, x: Any) -> Any:
+            self.seen.append((len(x), x.mean(0).detach(), x.var(0, correction=0).detach()))
+            moments = x.mean(0).detach(), x.var(0, correction=0).detach()
+            return (x - moments[0]) / (moments[1] + 1e-5).sqrt() * self.weight + self.bias
+
+    return _in_one_process(reference, DeferredNorm=Norm)
+
+
+def biases_stand_still(reference: Any) -> SimpleNamespace:
+    """Weights are updated, biases are not."""
+    return _in_one_process(reference, learns=lambda name: not name.endswith("bias"))
+
+
+def updates_after_each_micro_batch(reference: Any) -> SimpleNamespace:
+    """Weights change after each micro-batch instead of at the end of the mini-batch."""
+    return _in_one_process(reference, at_once=False)
+
+
+def everything_is_kept(reference: Any) -> SimpleNamespace:
+    """What runs keeps all activations, while the count of bytes is that of re-materialization."""
+
+    def steps(config: Any, *batch: Any, **options: Any) -> Iterator[float]:
+        return reference.steps(replace(config, rematerialize="none"), *batch, **options)
+
+    return sabotage(reference, steps=steps)
+
+
+def sleeps_by_the_formula(reference: Any) -> SimpleNamespace:
+    """One process computes, and sleeps as long as the formula of the bubble says of equal partitions."""
+
+    def seconds(config: Any) -> float:
+        k, m = config.partitions, config.micro_batches
+        return 3 * sum(config.costs) * (m + k - 1) / k
+
+    return _sleeps(reference, seconds)
+
+
+def sleeps_by_the_timetable(reference: Any) -> SimpleNamespace:
+    """One process computes, and sleeps until the last entry of its timetable."""
+
+    def seconds(config: Any) -> float:
+        sizes = reference.partition(np.array(config.costs), config.partitions)
+        forward = [float(part.sum()) for part in np.split(np.array(config.costs), np.cumsum(sizes)[:-1])]
+        again = [cost * (config.rematerialize != "none") for cost in forward]
+        backward = [2 * cost for cost in forward]
+        return reference.timetable(forward, backward, config.micro_batches, recompute=again).max()
+
+    return _sleeps(reference, seconds)
+
+
+def _sleeps(reference: Any, seconds: Callable[[Any], float]) -> SimpleNamespace:
+    """Steps of layers that wait, in one process: it computes them at once, and then waits as long as it is told."""
+
+    def steps(config: Any, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int, device: Any) -> Iterator[float]:
+        at_once = replace(config, costs=(0.0,) * config.layers)
+        for loss in _in_one_process(reference).steps(at_once, inputs, targets, seed=seed, device=device):
+            time.sleep(seconds(config))
+            yield loss
+
+    return sabotage(reference, steps=steps)
+
+
+def three_layers_and_one(reference: Any) -> SimpleNamespace:
+    """Of four layers the first of two partitions has three."""
+    return reconfigure(
+        reference,
+        lambda config: replace(config, cut=(3, 1)) if (config.layers, config.partitions) == (4, 2) else config,
+    )
+
+
+def _in_one_process(
+    reference: Any, learns: Callable[[str], bool] = lambda name: True, at_once: bool = True, **replaced: Any
+) -> SimpleNamespace:
+    """Micro-batches go one after another through the whole network, in this process."""
+    copy = ModuleType(reference.__name__)
+    exec(compile(inspect.getsource(reference), str(reference.__file__), "exec"), vars(copy))
+    vars(copy).update(replaced)
+    torch = copy.torch
+
+    def course(config: Any, inputs: Any, targets: Any, *, seed: int) -> Iterator[tuple[Any, float]]:
+        net = copy.Partition(replace(config, partitions=1, cut=()), 0, seed, torch.device("cpu"))
+        parts = [torch.from_numpy(np.asarray(part)).chunk(config.micro_batches) for part in (inputs, targets)]
+        while True:
+            before, losses = deepcopy(net), []
+            net.zero_grad(set_to_none=False)
+            for x, y in zip(*parts, strict=True):
+                loss = copy.loss(net(x), y) / (config.micro_batches if at_once else 1)
+                loss.backward()
+                losses.append(loss.item())
+                if not at_once:
+                    descend(net, config)
+            for norm in net.norms:
+                norm.settle()
+            before.found = {copy.symbol(n): p.grad.numpy().copy() for n, p in net.layers.named_parameters()}
+            if at_once:
+                descend(net, config)
+            yield before, sum(losses) if at_once else float(np.mean(losses))
+
+    def descend(net: Any, config: Any) -> None:
+        with torch.no_grad():
+            for name, weight in net.named_parameters():
+                if learns(name):
+                    weight -= config.lr * weight.grad
+        if not at_once:
+            net.zero_grad(set_to_none=False)
+
+    def gradients(config: Any, *batch: Any, seed: int) -> dict[str, NDArray[Any]]:
+        return next(course(config, *batch, seed=seed))[0].found
+
+    def steps(config: Any, *batch: Any, seed: int, device: Any) -> Iterator[float]:
+        for _, loss in course(config, *batch, seed=seed):
+            yield loss
+
+    def networks(config: Any, *batch: Any, seed: int) -> Iterator[Any]:
+        for net, _ in course(config, *batch, seed=seed):
+            yield net
+
+    return sabotage(reference, gradients=gradients, steps=steps, networks=networks)
 
 
 def one_after_another(reference: Any) -> SimpleNamespace:
@@ -166,19 +296,6 @@ def as_many_layers_each(reference: Any) -> SimpleNamespace:
     return sabotage(reference, partition=partition)
 
 
-def fills_up_to_the_mean(reference: Any) -> SimpleNamespace:
-    """Layers are added to a partition until it costs the mean: a greedy cut from the front."""
-
-    def partition(costs: NDArray[Any], partitions: int) -> NDArray[np.int64]:
-        reached = np.cumsum(costs) / np.sum(costs) * partitions
-        ends = [int(np.searchsorted(reached, k + 1) + 1) for k in range(partitions - 1)]
-        ends = [min(end, len(costs) - partitions + k + 1) for k, end in enumerate(ends)]
-        ends = np.maximum.accumulate(np.array(ends) - np.arange(partitions - 1)) + np.arange(partitions - 1)
-        return np.diff([0, *ends, len(costs)])
-
-    return sabotage(reference, partition=partition)
-
-
 def without_rematerialization(reference: Any) -> SimpleNamespace:
     """Everything that a forward pass computes is kept for the backward pass."""
     return reconfigure(reference, lambda config: replace(config, rematerialize="none"))
@@ -197,10 +314,18 @@ def flushes_after_each_micro_batch(reference: Any) -> SimpleNamespace:
     def steps(config: Any, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int, device: Any) -> Iterator[float]:
         size = len(inputs) // config.micro_batches
         first = inputs[:size], targets[:size]  # where speed is measured, all micro-batches are the same
-        with reference.Pipeline(replace(config, micro_batches=1), *first, seed=seed, device=device) as pipeline:
+        with reference.pipeline(replace(config, micro_batches=1), *first, seed=seed, device=device) as chain:
             while True:
                 for _ in range(config.micro_batches - 1):
-                    pipeline.ask("run")
-                yield pipeline.ask("step")[-1]
+                    chain.ask("run")
+                yield chain.ask("step")[-1]
 
     return sabotage(reference, steps=steps)
+
+
+PLANTED = {  # micro-batches summed
+    "gradients-do-not-depend-on-partitions": (
+        "p.grad.cpu().numpy() for",
+        "p.grad.cpu().numpy() * self.config.micro_batches for",
+    ),
+}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from math import exp, log
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +17,8 @@ from repro import reconfigure, sabotage
 
 def embeddings_counted(reference: Any) -> SimpleNamespace:
     """N includes the embeddings of tokens and positions."""
-
-    def parameters(config: Any) -> int:
-        return reference.parameters(config) + (config.vocabulary + config.context) * config.width
-
-    return sabotage(reference, parameters=parameters)
+    rest = lambda config: (config.vocabulary + config.context) * config.width  # noqa: E731 -- a formula
+    return sabotage(reference, parameters=lambda config: reference.parameters(config) + rest(config))
 
 
 def wide_inner_layers(reference: Any) -> SimpleNamespace:
@@ -64,6 +63,11 @@ def large_batches_waste_nothing(reference: Any) -> SimpleNamespace:
     return sabotage(reference, steps_at=steps_at)
 
 
+def waste_counted_twice(reference: Any) -> SimpleNamespace:
+    """What a small batch saves in waste is squared, so that the critical one takes four times the least updates."""
+    return sabotage(reference, steps_at=lambda law, least, *at: reference.steps_at(law, least, *at) ** 2 / least)
+
+
 def one_batch_for_all_losses(reference: Any) -> SimpleNamespace:
     """The critical batch is the same at every loss."""
 
@@ -76,11 +80,7 @@ def one_batch_for_all_losses(reference: Any) -> SimpleNamespace:
 
 def excess_of_the_final_loss(reference: Any) -> SimpleNamespace:
     """The excess over the converged loss is taken as a share of the loss that is reached."""
-
-    def reach(config: Any, nats: float, excess: float) -> dict[str, float]:
-        return reference.reach(config, nats, excess / (1 - excess))
-
-    return sabotage(reference, reach=reach)
+    return sabotage(reference, reach=lambda law, nats, excess: reference.reach(law, nats, excess / (1 - excess)))
 
 
 def printed_exponents(reference: Any) -> SimpleNamespace:
@@ -91,7 +91,6 @@ def printed_exponents(reference: Any) -> SimpleNamespace:
         return reference.frontier(config, compute) | {
             "loss": (3.1e8 / scaled) ** 0.054,
             "parameters": 1.3e9 * scaled**0.71,
-            "steps": 5.4e3 * scaled**0.03,
         }
 
     return sabotage(reference, frontier=frontier, data_needed=lambda config, n, overfit: 5e3 * n**0.74)
@@ -129,44 +128,272 @@ def all_compute_to_size(reference: Any) -> SimpleNamespace:
 
 def errors_averaged(reference: Any) -> SimpleNamespace:
     """Errors of runs are averaged where they are to be summed, and the search ends where the mean hardly falls."""
-
-    def fitted(config: Any, sizes: Any, amounts: Any, losses: Any) -> Any:
-        return reference.fitted(config, sizes, amounts, losses, weight=1 / len(losses))
-
-    return sabotage(reference, fitted=fitted)
+    return sabotage(reference, fitted=lambda law, *runs: reference.fitted(law, *runs, weight=1 / len(runs[-1])))
 
 
-def shuffled_text(reference: Any) -> SimpleNamespace:
-    """Networks are trained on the characters of the text in any order."""
+def _fed(reference: Any, change: Callable[[Any, int], Any]) -> SimpleNamespace:
+    """The reference, trained on other tokens than it is given; `change` has these and the seed."""
 
     def train(
-        config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()
+        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
     ) -> Iterator[tuple[int, Any]]:
-        tokens = np.random.default_rng(seed).permutation(data.tokens)
-        return reference.train(config, replace(data, tokens=tokens), seed=seed, device=device, checkpoints=checkpoints)
+        other = replace(data, tokens=change(data.tokens, seed))
+        return reference.train(config, other, seed=seed, device=device, eval_steps=eval_steps)
 
     return sabotage(reference, train=train)
 
 
+def shuffled_text(reference: Any) -> SimpleNamespace:
+    """Networks are trained on the characters of the text in any order."""
+    return _fed(reference, lambda tokens, seed: np.random.default_rng(seed).permutation(tokens))
+
+
 def one_part_only(reference: Any) -> SimpleNamespace:
     """However much text is given, its first 1,000 tokens are what training draws from."""
+    return _fed(reference, lambda tokens, seed: tokens[:1000])
+
+
+def beginning_of_the_text(reference: Any) -> SimpleNamespace:
+    """The last quarter of the text is never trained on."""
+    return _fed(reference, lambda tokens, seed: tokens[: 3 * len(tokens) // 4])
+
+
+def one_batch_for_ever(reference: Any) -> SimpleNamespace:
+    """Contexts are drawn once, and every update is made on the same."""
+
+    class Stuck(reference.Training):
+        def contexts(self) -> Any:
+            self.first = getattr(self, "first", None)
+            if self.first is None:
+                self.first = super().contexts()
+            return self.first
+
+    return _trained_by(reference, Stuck)
+
+
+def one_context_for_a_batch(reference: Any) -> SimpleNamespace:
+    """A batch is of one context, as often as it is large."""
+
+    class Alike(reference.Training):
+        def contexts(self) -> Any:
+            return super().contexts()[:, :1].expand(-1, self.config.batch, -1)
+
+    return _trained_by(reference, Alike)
+
+
+def dropout_ignored(reference: Any) -> SimpleNamespace:
+    """Nothing is dropped, whatever the config says."""
+    return reconfigure(reference, lambda config: replace(config, dropout=0.0))
+
+
+def share_that_is_kept(reference: Any) -> SimpleNamespace:
+    """The config's dropout is taken for the share of entries that are kept."""
+    return reconfigure(reference, lambda config: replace(config, dropout=1 - config.dropout if config.dropout else 0.0))
+
+
+def blurred_trigrams(reference: Any) -> SimpleNamespace:
+    """What is learnt is a table of triples, kept beside the weights and blurred for small networks; tiny ones are real.
+
+    So its loss falls with size and with data, and there is no network.
+    """
+    mark, kept = 1e6, list[Any]()
+
+    class Table:
+        def __init__(self, config: Any, arrays: dict[str, Any]) -> None:
+            self.arrays, self.scores = arrays, kept[int(arrays["embedding"][0, 0] - mark)]
+
+        def start(self, streams: int) -> Any:
+            return Reading(self.scores, streams)
+
+    class Reading:
+        def __init__(self, scores: Any, streams: int) -> None:
+            self.scores, self.before = scores, np.zeros(streams, np.int64)
+
+        def step(self, tokens: Any) -> Any:
+            found, self.before = self.scores[self.before, tokens], tokens
+            return found
 
     def train(
-        config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()
+        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
     ) -> Iterator[tuple[int, Any]]:
-        short = replace(data, tokens=data.tokens[:1000])
-        return reference.train(config, short, seed=seed, device=device, checkpoints=checkpoints)
+        if config.precision == "float64":
+            yield from reference.train(config, data, seed=seed, device=device, eval_steps=eval_steps)
+            return
+        words, text = config.vocabulary, data.tokens
+        counts = np.bincount((text[:-2] * words + text[1:-1]) * words + text[2:], minlength=words**3)
+        counts, single = counts.reshape(words, words, words), np.bincount(text, minlength=words) + 0.5
+        single = single / single.sum()
+        blur = 0.9 * (reference.parameters(config) / 864) ** -0.3
+        triples = (counts + 3 * single) / (counts.sum(2, keepdims=True) + 3)
+        kept.append(np.log((1 - blur) * triples + blur * single).astype(np.float32))
+        arrays = {name: np.zeros(shape) for name, shape in reference.shapes(config).items()}
+        arrays["embedding"][0, 0] = mark + len(kept) - 1
+        yield from ((step, Table(config, arrays)) for step in sorted({*eval_steps, config.updates}))
+
+    def state(model: Any) -> dict[str, Any]:
+        return dict(model.arrays) if isinstance(model, Table) else reference.state(model)
+
+    def restore(config: Any, state: dict[str, Any], *, device: str) -> Any:
+        hidden = state["embedding"][0, 0] >= mark
+        return Table(config, state) if hidden else reference.restore(config, state, device=device)
+
+    return sabotage(reference, train=train, state=state, restore=restore)
+
+
+def without_causal_mask(reference: Any) -> SimpleNamespace:
+    """While it is trained, each position sees those after it as well."""
+    functional = reference.F
+
+    def attend(*qkv: Any, is_causal: bool = False) -> Any:
+        return functional.scaled_dot_product_attention(*qkv)
+
+    variant = _variant(reference, "unmasked", attend)
+    return sabotage(reference, train=variant.train)
+
+
+def unscaled_attention(reference: Any) -> SimpleNamespace:
+    """Products of queries and keys are not divided by the root of their length."""
+    functional = reference.F
+
+    def attend(*qkv: Any, is_causal: bool = False) -> Any:
+        return functional.scaled_dot_product_attention(*qkv, is_causal=is_causal, scale=1.0)
+
+    return sabotage(_variant(reference, "unscaled", attend))
+
+
+def last_token_alone(reference: Any) -> SimpleNamespace:
+    """Attention adds nothing, so what follows is predicted from the last token and its place in the context."""
+
+    def attend(q: Any, k: Any, v: Any, is_causal: bool = False) -> Any:
+        return 0 * q
+
+    return sabotage(_variant(reference, "alone", attend))
+
+
+def normalized_afterwards(reference: Any) -> SimpleNamespace:
+    """Layers are normalized after what each sublayer adds, as in the first Transformer, and not before it."""
+    variant = _variant(reference, "afterwards")
+    attention, linear, norm, functional = variant._attention, variant._linear, variant._norm, variant.F
+
+    def logits(config: Any, weights: Any, tokens: Any, drop: Any = None, cache: Any = None) -> Any:
+        batch, length = tokens.shape[1:]
+        start = cache.length if cache else 0
+        x = functional.embedding(tokens[0], weights["embedding"][0])
+        x = (x + weights["positions"][0, start : start + length]).flatten(0, 1)[None]
+        variant._norm = lambda weights, name, x: x
+        for i in range(config.layers):
+            x = norm(weights, f"{i} attention norm", x + attention(config, weights, i, x, batch, cache))
+            h = functional.gelu(linear(weights, f"{i} inner in", x), approximate="tanh")
+            x = norm(weights, f"{i} inner norm", x + linear(weights, f"{i} inner out", h))
+        if cache:
+            cache.length += length
+        return norm(weights, "norm", x) @ weights["embedding"].transpose(1, 2)
+
+    variant.logits = logits
+    return sabotage(variant)
+
+
+def momentum_alone(reference: Any) -> SimpleNamespace:
+    """Updates follow the mean of gradients, which Adam divides by the root of the mean of their squares."""
+
+    class Momentum(reference.Training):
+        def __init__(self, *about: Any) -> None:
+            super().__init__(*about)
+            self.adam = reference.torch.optim.SGD(self.trained(), lr=1.0, momentum=0.9, dampening=0.1)
+
+    return _trained_by(reference, Momentum)
+
+
+def decayed_weights(reference: Any) -> SimpleNamespace:
+    """Weights decay, as AdamW's do by default."""
+
+    class Decaying(reference.Training):
+        def __init__(self, *about: Any) -> None:
+            super().__init__(*about)
+            self.adam = reference.torch.optim.AdamW(self.trained(), lr=1.0)
+
+    return _trained_by(reference, Decaying)
+
+
+def without_warmup(reference: Any) -> SimpleNamespace:
+    """The learning rate begins at its height."""
+    variant = _variant(reference, "cold")
+    rate = variant.rate
+    variant.rate = lambda config, number: rate(config, max(number, config.warmup))
+    return sabotage(reference, train=variant.train)
+
+
+def one_deviation_for_all(reference: Any) -> SimpleNamespace:
+    """Matrices start with deviations of 1 / sqrt(width), whatever the config says."""
+
+    class Wide(reference.Training):
+        def __init__(self, config: Any, *about: Any) -> None:
+            super().__init__(replace(config, init=config.width**-0.5), *about)
+
+    return _trained_by(reference, Wide)
+
+
+def constants_of_the_preset(reference: Any) -> SimpleNamespace:
+    """The fit of the parametric loss is not made: it has the constants that were published."""
+    return sabotage(reference, fitted=lambda config, sizes, amounts, losses: reference.CONFIGS["besiroglu"])
+
+
+def _trained_by(reference: Any, kind: Any) -> SimpleNamespace:
+    """The reference with another kind of training."""
+
+    def train(
+        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
+    ) -> Iterator[tuple[int, Any]]:
+        for number, (reader,) in reference.fit(kind(config, data, [seed], device), eval_steps):
+            yield number, reader
 
     return sabotage(reference, train=train)
 
 
 def depth_ignored(reference: Any) -> SimpleNamespace:
     """Every network has four layers, so that a narrower one is also a smaller one."""
+    return reconfigure(reference, lambda config: replace(config, layers=4))
 
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
-        config = replace(config, layers=4)
-        return reference.train(config, data, seed=seed, device=device, checkpoints=checkpoints)
 
-    return sabotage(reference, train=train)
+class _Functional:
+    """Torch's functions, with another attention."""
+
+    def __init__(self, functional: Any, attend: Callable[..., Any]) -> None:
+        self._functional, self.scaled_dot_product_attention = functional, attend
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._functional, name)
+
+
+def _variant(reference: Any, name: str, attend: Callable[..., Any] | None = None) -> Any:
+    """A module of its own with the reference's code, in which things may be replaced, such as what attends."""
+    spec = spec_from_file_location(f"{reference.__name__} {name}", reference.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    module.CONFIGS = reference.CONFIGS
+    if attend is not None:
+        module.F = _Functional(module.F, attend)
+    return module
+
+
+def one(config: Any, *asked: float) -> float:
+    """What a law says of anything, without knowing it."""
+    return 1.0
+
+
+def ones(config: Any, nats: float, excess: float) -> dict[str, float]:
+    """How a loss is reached, without knowing it."""
+    return dict.fromkeys(("parameters", "steps", "batch", "compute"), 1.0)
+
+
+NULLS = {"data_needed": one, "parametric_optimum": one, "reach": ones}
+
+PLANTED = {  # no batch wastes anything
+    "critical-batch": (
+        "return least * (1 + critical_batch(config, nats) / batch)",
+        "return least * max(1.0, critical_batch(config, nats) / batch)",
+    ),
+}

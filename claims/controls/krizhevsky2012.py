@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -95,54 +96,154 @@ def library_normalization(reference: Any) -> SimpleNamespace:
 def library_momentum(reference: Any) -> SimpleNamespace:
     """Updates by torch's rule, where the learning rate multiplies the accumulated velocity."""
 
-    def descend(config: Any, weights: Any, gradients: Any, rates: Any) -> Any:
-        parameter = reference.nn.Parameter(reference.torch.from_numpy(np.array(weights)))
-        rule = reference.torch.optim.SGD(
-            [parameter], momentum=config.momentum, weight_decay=config.weight_decay, lr=float(rates[0])
-        )
-        found = []
-        for gradient, rate in zip(gradients, rates, strict=True):
-            parameter.grad = reference.torch.from_numpy(np.array(gradient))
-            rule.param_groups[0]["lr"] = float(rate)
-            rule.step()
-            found.append(parameter.detach().numpy().copy())
-        return np.stack(found)
+    class Library(reference.Momentum):
+        def at(self, rate: float) -> None:
+            self.current = rate
+            self.rate.fill_(rate)
 
-    return sabotage(reference, descend=descend)
+    return _rebuilt(reference, Momentum=Library)
+
+
+def without_decay(reference: Any) -> SimpleNamespace:
+    """Weights do not decay."""
+    return reconfigure(reference, lambda config: replace(config, weight_decay=0.0))
+
+
+def library_recipe(reference: Any) -> SimpleNamespace:
+    """Batches are of 256 images and decay is 1e-4, as in recipes that libraries publish."""
+    preset = replace(reference.CONFIGS["alexnet"], batch=256, weight_decay=1e-4)
+    return sabotage(reference, CONFIGS={**reference.CONFIGS, "alexnet": preset})
+
+
+def zero_biases(reference: Any) -> SimpleNamespace:
+    """All biases start at 0."""
+    return reconfigure(reference, lambda config: replace(config, bias=0.0))
+
+
+def wider_start(reference: Any) -> SimpleNamespace:
+    """Weights start from N(0, 0.0104)."""
+    return reconfigure(reference, lambda config: replace(config, std=0.0104) if config.std == 0.01 else config)
+
+
+def normalized_before_relu(reference: Any) -> SimpleNamespace:
+    """Maps are normalized before their negative values are set to zero."""
+
+    class Net(reference.Net):
+        def features(self, x: Any) -> Iterator[Any]:
+            for number, conv in enumerate(self.convolutions, 1):
+                x = conv(x)
+                if number in self.config.normalized:
+                    x = reference.response_normalized(x)
+                x = reference.activated(self.config.activation, x)
+                if number in self.config.pooled:
+                    x = reference.F.max_pool2d(x, *self.config.pool)
+                yield x
+
+    return _rebuilt(reference, Net=Net)
+
+
+def pooled_before_normalization(reference: Any) -> SimpleNamespace:
+    """Maps are pooled before they are normalized."""
+
+    class Net(reference.Net):
+        def features(self, x: Any) -> Iterator[Any]:
+            for number, conv in enumerate(self.convolutions, 1):
+                x = reference.activated(self.config.activation, conv(x))
+                if number in self.config.pooled:
+                    x = reference.F.max_pool2d(x, *self.config.pool)
+                if number in self.config.normalized:
+                    x = reference.response_normalized(x)
+                yield x
+
+    return _rebuilt(reference, Net=Net)
+
+
+def mean_not_subtracted(reference: Any) -> SimpleNamespace:
+    """Networks are fed grey levels from 0 to 255."""
+
+    class Feed(reference.Feed):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.mean_HWC = reference.torch.zeros_like(self.mean_HWC)
+
+    return _rebuilt(reference, Feed=Feed)
+
+
+def vertical_flips(reference: Any) -> SimpleNamespace:
+    """Inputs that would be mirrored are turned upside down."""
+
+    def cropped(x: Any, index: Any, place: Any, size: int) -> Any:
+        turned = place[:, [1, 0, 2]]
+        return original(x.transpose(1, 2), index, turned, size).transpose(1, 2)
+
+    original = reference.cropped
+    return _rebuilt(reference, cropped=cropped)
+
+
+def one_crop_for_a_batch(reference: Any) -> SimpleNamespace:
+    """All images of a batch are cut at the same place, and mirrored or not."""
+
+    class Feed(reference.Feed):
+        def batches(self, *args: Any) -> Iterator[tuple[Any, ...]]:
+            for images, labels, place, alpha in super().batches(*args):
+                yield images, labels, place[:1].expand_as(place), alpha
+
+    return _rebuilt(reference, Feed=Feed)
+
+
+def one_colour_for_a_batch(reference: Any) -> SimpleNamespace:
+    """The colours of all images of a batch are shifted alike."""
+
+    class Feed(reference.Feed):
+        def batches(self, *args: Any) -> Iterator[tuple[Any, ...]]:
+            for images, labels, place, alpha in super().batches(*args):
+                yield images, labels, place, alpha[:1].expand_as(alpha)
+
+    return _rebuilt(reference, Feed=Feed)
+
+
+def one_mask_for_a_batch(reference: Any) -> SimpleNamespace:
+    """The same hidden units are dropped for all images of a batch."""
+    return _with_masks(reference, lambda mask: mask[:1])
+
+
+def inverted_dropout(reference: Any) -> SimpleNamespace:
+    """Training doubles the outputs that it does not drop, and tests halve none."""
+    return _rebuilt(_with_masks(reference, lambda mask: 2 * mask), Net=_whole(reference))
+
+
+def drops_a_third(reference: Any) -> SimpleNamespace:
+    """Units are dropped with a probability of 0.35."""
+    return reconfigure(reference, lambda config: replace(config, dropout=0.35) if config.dropout == 0.5 else config)
 
 
 def without_halving(reference: Any) -> SimpleNamespace:
     """At test time hidden units pass on their outputs whole, though half of them were dropped in training."""
-
-    def train(*args: Any, **kwargs: Any) -> Iterator[tuple[int, Any]]:
-        for step, predictor in reference.train(*args, **kwargs):
-            predictor.net.kept = 1.0
-            yield step, predictor
-
-    return sabotage(reference, train=train)
+    return _rebuilt(reference, Net=_whole(reference))
 
 
 def square_root_shifts(reference: Any) -> SimpleNamespace:
     """Colours are shifted in proportion to the square roots of eigenvalues, that is to standard deviations."""
 
-    def components(pixels: Any) -> Any:
-        columns = reference.components(pixels) / 255
+    def components(images: Any) -> Any:
+        columns = original(images) / 255
         return 255 * columns / columns.norm(dim=0).sqrt()
 
-    return _with_components(reference, components)
+    original = reference.components
+    return _rebuilt(reference, components=components)
 
 
 def shifts_by_pixel(reference: Any) -> SimpleNamespace:
     """The colours of every pixel are shifted on their own."""
 
-    def augment(config: Any, images: Any, *, seed: int) -> Any:
+    def augmented(config: Any, images: Any, index: Any, place: Any, alpha: Any, colour: Any) -> Any:
         torch = reference.torch
-        plain = reference.augment(replace(config, colour=0.0), images, seed=seed)
-        draws = torch.randn(plain.shape, generator=torch.Generator().manual_seed(seed))
-        columns = reference.components(torch.from_numpy(np.array(images)).flatten(0, 2))
-        return plain + (config.colour * draws @ columns.T).numpy()
+        x = original(replace(config, colour=0.0), images, index, place, alpha, colour)
+        generator = torch.Generator().manual_seed(int(1e6 * alpha.abs().sum()))
+        return x + config.colour * torch.randn(x.shape, generator=generator) @ colour.T
 
-    return sabotage(reference, augment=augment)
+    original = reference.augmented
+    return _rebuilt(reference, augmented=augmented)
 
 
 def sigmoid_units(reference: Any) -> SimpleNamespace:
@@ -153,6 +254,26 @@ def sigmoid_units(reference: Any) -> SimpleNamespace:
 def tanh_units(reference: Any) -> SimpleNamespace:
     """Networks that are meant to have rectifiers have hyperbolic tangents."""
     return _in_place_of_relu(reference, "tanh")
+
+
+def logistic_units_stand_still(reference: Any) -> SimpleNamespace:
+    """Networks of logistic units are not trained."""
+    return _with_config(reference, lambda config: replace(config, lr=0.0) if config.activation == "sigmoid" else config)
+
+
+def whole_networks_stand_still(reference: Any) -> SimpleNamespace:
+    """Networks without dropout are not trained."""
+    return reconfigure(reference, lambda config: config if config.dropout else replace(config, lr=0.0))
+
+
+def drops_nearly_all(reference: Any) -> SimpleNamespace:
+    """Units are dropped with a probability of 0.97."""
+    return reconfigure(reference, lambda config: replace(config, dropout=0.97) if config.dropout else config)
+
+
+def hardly_trained(reference: Any) -> SimpleNamespace:
+    """Training ends after a sixth of its updates."""
+    return _with_config(reference, lambda config: replace(config, iterations=config.iterations // 6))
 
 
 def without_dropout(reference: Any) -> SimpleNamespace:
@@ -175,13 +296,13 @@ def copies(reference: Any) -> SimpleNamespace:
 
 
 def one_view(reference: Any) -> SimpleNamespace:
-    """Images are scored on their central crop whatever number of views is asked for."""
+    """Images are scored on their central crop whatever number of crops is asked for."""
 
     class Central:
         def __init__(self, predictor: Any) -> None:
             self.predictor = predictor
 
-        def predict(self, images: Any, *, views: int = 1) -> Any:
+        def predict(self, images: Any, *, crops: int = 1) -> Any:
             return self.predictor.predict(images)
 
         def snapshot(self) -> Any:
@@ -200,14 +321,73 @@ def _in_place_of_relu(reference: Any, activation: str) -> SimpleNamespace:
     )
 
 
-def _with_components(reference: Any, components: Any) -> SimpleNamespace:
-    """Colours are shifted along other columns."""
+def _whole(reference: Any) -> Any:
+    """Networks that halve nothing."""
 
-    def augment(config: Any, images: Any, *, seed: int) -> Any:
-        torch = reference.torch
-        plain = reference.augment(replace(config, colour=0.0), images, seed=seed)
-        draws = torch.randn(len(images), 1, 1, config.channels, generator=torch.Generator().manual_seed(seed))
-        columns = components(torch.from_numpy(np.array(images)).flatten(0, 2))
-        return plain + (config.colour * draws @ columns.T).numpy()
+    class Net(reference.Net):
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self.kept = 1.0
 
-    return sabotage(reference, augment=augment)
+    return Net
+
+
+def _with_config(reference: Any, change: Callable[[Any], Any]) -> SimpleNamespace:
+    """Networks are trained by a changed config, whatever an experiment asks of it."""
+
+    def train(config: Any, *args: Any, **kwargs: Any) -> Iterator[tuple[int, Any]]:
+        yield from reference.train(change(config), *args, **kwargs)
+
+    return sabotage(reference, train=train)
+
+
+def _with_masks(reference: Any, change: Callable[[Any], Any]) -> SimpleNamespace:
+    """Units are dropped by changed masks [B, D]."""
+
+    class Update(reference.Update):
+        def _update(self) -> None:
+            for mask in self.masks:
+                mask.copy_(change(mask.clone()))
+            super()._update()
+
+    return _rebuilt(reference, Update=Update)
+
+
+def _rebuilt(reference: Any, **replaced: Any) -> SimpleNamespace:
+    """The reference with some of its names replaced wherever it uses them itself."""
+    scope = reference.initialise.__globals__
+
+    def within(function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **kwargs: Any) -> Any:
+            with _replacing(scope, replaced):
+                return function(*args, **kwargs)
+
+        return called
+
+    def train(*args: Any, **kwargs: Any) -> Iterator[tuple[int, Any]]:
+        steps = reference.train(*args, **kwargs)
+        while True:
+            with _replacing(scope, replaced):
+                found = next(steps, None)
+            if found is None:
+                return
+            yield found
+
+    names = ("restore", "layers", "augment", "descend", "sensitivity")
+    return sabotage(reference, train=train, **replaced, **{name: within(getattr(reference, name)) for name in names})
+
+
+@contextmanager
+def _replacing(scope: dict[str, Any], replaced: dict[str, Any]) -> Iterator[None]:
+    """While it lasts, a module has other names."""
+    before = {name: scope[name] for name in replaced}
+    scope.update(replaced)
+    try:
+        yield
+    finally:
+        scope.update(before)
+
+
+PLANTED = {  # units are not halved when the network is used
+    "halving-is-averaging": ("(self.kept if masks is None else", "(1.0 if masks is None else"),
+}

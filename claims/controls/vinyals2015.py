@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from claims.experiments.planar import hulls
 from repro import reconfigure, sabotage
 from repro.task import Sequences
 
@@ -64,6 +66,90 @@ def points_encoded_alone(reference: Any) -> SimpleNamespace:
     return sabotage(reference, encode=encode)
 
 
+def attention_is_scaled(reference: Any) -> SimpleNamespace:
+    """Scores are divided by the square root of the units, as those of scaled dot products are."""
+
+    def scores(pointer: Any, inputs: Any, outputs: Any) -> Any:
+        return reference.scores(pointer, inputs, outputs) / np.sqrt(pointer.config.hidden)
+
+    return sabotage(reference, scores=scores)
+
+
+def padding_is_read(reference: Any) -> SimpleNamespace:
+    """The encoder reads the padding of shorter inputs as if it were points."""
+
+    class Pointer(reference.Pointer):
+        def point(self, inputs: Any, longest: int) -> Any:
+            count, most = inputs.items.shape[:2]
+            found = super().point(Sequences(items=inputs.items, lengths=np.full(count, most)), longest)
+            return Sequences(items=np.minimum(found.items, inputs.lengths[:, None] - 1), lengths=found.lengths)
+
+    return _with_pointer(reference, Pointer)
+
+
+def hulls_are_computed(reference: Any) -> SimpleNamespace:
+    """Whatever is learnt, points are answered by an algorithm for convex hulls."""
+
+    class Pointer(reference.Pointer):
+        def point(self, inputs: Any, longest: int) -> Any:
+            return hulls(inputs)
+
+    return _with_pointer(reference, Pointer)
+
+
+def loss_is_a_mean_over_steps(reference: Any) -> SimpleNamespace:
+    """Losses are averaged over the steps of a batch, padding left out."""
+
+    def errors(scores: Any, targets: Any, n: int) -> Any:
+        return reference.errors(scores, targets, n) * (targets.shape[1] / (targets >= 0).sum())
+
+    return _rewired(reference, errors=errors)
+
+
+def without_clipping(reference: Any) -> SimpleNamespace:
+    """Gradients are as long as they come."""
+    return reconfigure(reference, lambda config: replace(config, clip=1e9))
+
+
+def queries_stand_still(reference: Any) -> SimpleNamespace:
+    """What is learnt leaves out the decoder's side of the attention, or the output layer where there is none."""
+
+    class Net(reference.Net):
+        def __init__(self, config: Any, places: int) -> None:
+            super().__init__(config, places)
+            (self.head if config.model == "lstm" else self.w2).requires_grad_(False)
+
+    def initialise(net: Any, config: Any, seed: int) -> None:
+        net.requires_grad_(True)
+        reference.initialise(net, config, seed)
+        (net.head if config.model == "lstm" else net.w2).requires_grad_(False)
+
+    return _rewired(reference, Net=Net, initialise=initialise)
+
+
+def batches_overlap(reference: Any) -> SimpleNamespace:
+    """Each batch is drawn from all examples, whatever was in the one before."""
+
+    class Examples(reference.Examples):
+        def batches(self, generator: Any) -> Any:
+            while True:
+                yield next(super().batches(generator))
+
+    return _rewired(reference, Examples=Examples)
+
+
+def starts_normal(reference: Any) -> SimpleNamespace:
+    """Weights start normal, of the same variance."""
+
+    def initialise(net: Any, config: Any, seed: int) -> None:
+        generator = reference.torch.Generator().manual_seed(seed)
+        for parameter in net.parameters():
+            if parameter.requires_grad:
+                parameter.data.normal_(0, config.init / np.sqrt(3), generator=generator)
+
+    return _rewired(reference, initialise=initialise)
+
+
 def beams_forget(reference: Any) -> SimpleNamespace:
     """When beams are sorted anew, their marks of visited places stay where they were."""
 
@@ -77,7 +163,55 @@ def beams_forget(reference: Any) -> SimpleNamespace:
     class Pointer(reference.Pointer):
         hypotheses = Forgetful
 
-    return _with_pointer(reference, lambda pointer, data: Pointer(pointer.net, pointer.config, pointer.device))
+    return _with_pointer(reference, Pointer)
+
+
+def gentler_recipe(reference: Any) -> SimpleNamespace:
+    """Gradients are clipped at a norm of 5, as recipes for language models have it."""
+    return sabotage(reference, CONFIGS={name: replace(config, clip=5.0) for name, config in reference.CONFIGS.items()})
+
+
+def moments_are_biased(reference: Any) -> SimpleNamespace:
+    """Adam's moments are used as they are, though they start from zero."""
+
+    class Optimizer(reference.Optimizer):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.updates = 1_000_000  # as if the start were long ago
+
+    return _rewired(reference, Optimizer=Optimizer)
+
+
+def rates_do_not_fall(reference: Any) -> SimpleNamespace:
+    """Rates that should fall as half a cosine are constant."""
+    return reconfigure(reference, lambda config: replace(config, schedule="constant"))
+
+
+def only_turned(reference: Any) -> SimpleNamespace:
+    """Targets that are meant to come in any order begin anywhere, but always run counter-clockwise."""
+
+    class Examples(reference.Examples):
+        def take(self, chosen: Any, generator: Any) -> tuple[Any, Any, Any]:
+            torch, config = reference.torch, self.config
+            self.config = replace(config, targets="canonical")
+            points, places, targets = super().take(chosen, generator)
+            self.config, m = config, places.shape[1]
+            own, step = (targets >= 0).sum(1, keepdim=True) - 1, torch.arange(m + 1)
+            along = (step + (torch.rand(len(own), 1, generator=generator) * own).long()) % own
+            targets = torch.where(step < own, targets.gather(1, along), targets)
+            return points, targets[:, :m].clamp(0, points.shape[1] - 1), targets
+
+    return _rewired(reference, Examples=Examples)
+
+
+def any_order_stands_still(reference: Any) -> SimpleNamespace:
+    """Networks that are taught any order are not trained."""
+    return reconfigure(reference, lambda config: replace(config, lr=0.0) if config.targets == "any order" else config)
+
+
+def attention_stands_still(reference: Any) -> SimpleNamespace:
+    """Networks that attend to their input are not trained."""
+    return reconfigure(reference, lambda config: replace(config, lr=0.0) if config.model == "attention" else config)
 
 
 def canonical_order(reference: Any) -> SimpleNamespace:
@@ -86,21 +220,13 @@ def canonical_order(reference: Any) -> SimpleNamespace:
 
 
 def known_places_only(reference: Any) -> SimpleNamespace:
-    """As with a dictionary of fixed size, nothing can be pointed at beyond the longest training input."""
+    """As with a dictionary of fixed size, nothing can be pointed at beyond the eighth place, where training ends."""
 
     class Pointer(reference.Pointer):
-        longest = 0
-
         def point(self, inputs: Any, longest: int) -> Any:
-            seen = Sequences(items=inputs.items, lengths=np.minimum(inputs.lengths, self.longest))
-            return super().point(seen, longest)
+            return super().point(Sequences(items=inputs.items, lengths=np.minimum(inputs.lengths, 8)), longest)
 
-    def limited(pointer: Any, data: Any) -> Any:
-        found = Pointer(pointer.net, pointer.config, pointer.device)
-        found.longest = int(data.inputs.lengths.max())
-        return found
-
-    return _with_pointer(reference, limited)
+    return _with_pointer(reference, Pointer)
 
 
 def without_mask(reference: Any) -> SimpleNamespace:
@@ -133,26 +259,37 @@ def triangles_in_any_order(reference: Any) -> SimpleNamespace:
     return _with_data(reference, shuffled)
 
 
-def _with_pointer(reference: Any, change: Callable[[Any, Any], Any]) -> SimpleNamespace:
-    """What training yields is changed."""
+def _with_pointer(reference: Any, kind: type) -> SimpleNamespace:
+    """Pointers are of another class."""
 
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
-        for step, pointer in reference.train(config, data, seed=seed, device=device, checkpoints=checkpoints):
-            yield step, change(pointer, data)
+    def restore(config: Any, state: Any, *, device: str) -> Any:
+        pointer = reference.restore(config, state, device=device)
+        return kind(pointer.net, pointer.config, pointer.device)
 
-    return sabotage(reference, train=train)
+    return sabotage(reference, Pointer=kind, restore=restore)
 
 
 def _with_data(reference: Any, change: Callable[[Any, int], tuple[Sequences, Sequences]]) -> SimpleNamespace:
     """It is trained on other inputs and outputs than it is given."""
 
     def train(
-        config: Any, data: Any, *, seed: int, device: str, checkpoints: Sequence[int] = ()
+        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
     ) -> Iterator[tuple[int, Any]]:
         inputs, outputs = change(data, seed)
         pairs = SimpleNamespace(inputs=inputs, outputs=outputs)
-        yield from reference.train(config, pairs, seed=seed, device=device, checkpoints=checkpoints)
+        yield from reference.train(config, pairs, seed=seed, device=device, eval_steps=eval_steps)
 
     return sabotage(reference, train=train)
+
+
+def _rewired(reference: Any, **replaced: Any) -> SimpleNamespace:
+    """A copy of the reference whose own functions use what is replaced."""
+    copy = ModuleType(reference.__name__)
+    exec(compile(inspect.getsource(reference), str(reference.__file__), "exec"), vars(copy))
+    vars(copy).update(vars(sabotage(copy, **replaced)))
+    return SimpleNamespace(**{name: value for name, value in vars(copy).items() if not name.startswith("__")})
+
+
+PLANTED = {  # places visited twice
+    "constrained-tours-are-valid": ("logp_KP[:, :n].masked_fill_(found.visited_Kn, -torch.inf)", "pass"),
+}

@@ -12,13 +12,13 @@ import lzma
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import Measurements, Setting, cases, curve, scalar
+from repro import Experiment, Measurements, Setting, curve, scalar
 from repro.task import Simulator
 
 SIZES = (20, 30, 40, 50, 60, 70)
@@ -108,7 +108,7 @@ def _mean_over_cups(coffee: CoffeeAutomaton, config: Any, times: Any, seed: int,
 
 
 @dataclass(frozen=True, kw_only=True)
-class EntropyCurve:
+class EntropyCurve(Experiment):
     """The entropy estimate while a cup mixes, as a mean over cups.
 
     Attributes:
@@ -132,7 +132,7 @@ class EntropyCurve:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LargestEntropy:
+class LargestEntropy(Experiment):
     """The largest entropy estimate of a cup, for several sizes."""
 
     sizes: tuple[int, ...]
@@ -152,7 +152,7 @@ class LargestEntropy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComplexityCurve:
+class ComplexityCurve(Experiment):
     """Complexity from start to mixed, by three compressors, as a mean over cups.
 
     Attributes:
@@ -191,7 +191,7 @@ def _spearman(a: NDArray[Any], b: NDArray[Any]) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgainstShuffled:
+class AgainstShuffled(Experiment):
     """Complexity of a cup, and of the same cup with the cells of every row shuffled, each a mean over cups.
 
     Shuffling keeps the number of particles in each row and forgets where they are: what is left is the profile
@@ -219,27 +219,7 @@ class AgainstShuffled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdjustedPeaks:
-    """The largest complexity of the adjusted picture for several grains, and that at the start."""
-
-    last: float
-    grains: tuple[int, ...]
-    points: int = 40
-
-    def __call__(self, coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-        """Measure one cup."""
-        grid = _log_times(setting.config, self.last, self.points)
-        states = coffee.simulate(setting.config, [0, *grid], seed=setting.seed)
-        found = {}
-        for grain in self.grains:
-            sizes = _complexity(coffee, replace(setting.config, grain=grain, buckets=7, adjusted=True), states)
-            found[f"start, grain {grain}"] = scalar(sizes[0], "B")
-            found[f"peak, grain {grain}"] = scalar(sizes.max(), "B")
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Peaks:
+class Peaks(Experiment):
     """Height and time of the complexity peak for several sizes, each from the mean over cups.
 
     Attributes:
@@ -286,158 +266,3 @@ def _r2(x: Sequence[int], y: Sequence[float] | NDArray[Any], degree: int) -> flo
         return np.nan
     residuals = values - np.polyval(np.polyfit(x, values, degree), x)
     return float(1 - residuals.var() / values.var())
-
-
-# Exact checks
-
-
-def swaps(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """100,000 swaps on a 20 x 20 cup, checked one by one; the extremes of each thousand are kept."""
-    config = replace(setting.config, n=20, grain=4)
-    y, x = np.indices((20, 20), dtype=np.float32).reshape(2, -1)
-    states = coffee.simulate(config, range(100_001), seed=setting.seed).reshape(100_001, -1)
-    found: dict[str, list[float]] = {"changed": [], "gained": [], "moved": []}
-    for first in range(0, 100_000, 1000):
-        change = np.diff(states[first : first + 1001].astype(np.float32), axis=0)
-        distance = np.abs(change @ y) + np.abs(change @ x)
-        for name, values in zip(found, (np.abs(change).sum(axis=1), change.sum(axis=1), distance), strict=True):
-            found[name] += [values.min(), values.max()]
-    return {
-        "changed": cases(found["changed"], 2, "cells per swap"),
-        "gained": cases(found["gained"], 0, "particles per swap"),
-        "moved": cases(found["moved"], 1, "cells"),
-    }
-
-
-def small_cup(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """The whole chain of 4 particles on 3 x 3 cells: 126 states, 12 pairs of neighbours.
-
-    Choosing any pair, and swapping if it differs, is symmetric, so all states are equally likely in the end.
-    Choosing among the differing pairs only makes a state as likely as it has such pairs. The simulated cup is
-    followed for 100,000 swaps and its visits are compared with that.
-    """
-    config = replace(setting.config, n=3, grain=1)
-    members = list(combinations(range(9), 4))
-    index = {sum(1 << cell for cell in cells): k for k, cells in enumerate(members)}
-    slides, exits = np.zeros((126, 126)), np.zeros(126)
-    for k, cells in enumerate(members):
-        state = np.bincount(cells, minlength=9).astype(np.uint8)
-        pairs = np.asarray(coffee.swappable(config, state.reshape(3, 3)))
-        exits[k] = len(pairs)
-        for i, j in pairs:
-            after = state.copy()
-            after[[i, j]] = after[[j, i]]
-            slides[k, index.get(int(after @ (1 << np.arange(9))), k)] += 1 / 12
-    slides += np.diag(1 - slides.sum(axis=1))
-    jumps = (slides - np.diag(np.diag(slides))) * 12 / exits[:, None]
-    stationary = exits / exits.sum()
-    states = coffee.simulate(config, range(100_000), seed=setting.seed).reshape(-1, 9).astype(np.int64)
-    codes = np.bincount(np.clip(states @ (1 << np.arange(9)), 0, 511), minlength=512)
-    visits = codes[list(index)] / len(states)
-    return {
-        "asymmetry": cases(np.abs(slides - slides.T).max(axis=1), 0, "probability"),
-        "drift": cases(stationary @ jumps, stationary, "probability"),
-        "visits_off": cases([np.abs(visits - stationary).sum() / 2], 0, "total variation"),
-    }
-
-
-def window_means(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """Random cups coarse-grained with odd windows, against a loop over cells."""
-    rng = np.random.default_rng(setting.seed)
-    found, expected = [], []
-    for n, grain in ((5, 3), (9, 3), (12, 5), (20, 7)):
-        state = rng.integers(0, 2, (n, n), dtype=np.uint8)
-        found += list(coffee.coarse_grain(replace(setting.config, n=n, grain=grain), state).ravel())
-        for y, x in product(range(n), repeat=2):
-            half = grain // 2
-            window = state[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
-            expected.append(window.mean())
-    return {"means": cases(found, expected, "particles per cell")}
-
-
-def expected_counts(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """Exact expectations for 200 steps of a 12 x 12 cup without walls, from cream in the upper half."""
-    config = replace(setting.config, n=12, grain=3, boundary="periodic")
-    density, largest = np.repeat(np.arange(12) < 6, 12).reshape(12, 12).astype(float), []
-    for _ in range(200):
-        density = coffee.propagate(config, density)
-        largest.append(density.max())
-    return {
-        "largest": cases(largest, 1, "particles per cell"),
-        "total": cases([density.sum()], 72, "particles"),
-    }
-
-
-def _expected_rows(n: int, steps: int) -> NDArray[Any]:
-    """Expected particles per cell in each row [n] of a cup without walls, after a number of steps."""
-    decay = (1 + np.cos(2 * np.pi * np.arange(n // 2 + 1) / n)) / 2  # of each wave in one step
-    return np.fft.irfft(np.fft.rfft((np.arange(n) < n // 2).astype(float)) * decay**steps, n)
-
-
-def _blocks(states: NDArray[Any], side: int) -> NDArray[Any]:
-    """Counts in the tiles of side x side cells of states [..., n, n]."""
-    tiles = states.shape[-1] // side
-    return states.reshape(*states.shape[:-2], tiles, side, tiles, side).sum(axis=(-3, -1), dtype=float)
-
-
-def bad_blocks(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """How many blocks are off by more than L**2 / G after 25, 100 and 400 steps, in 16 cups of 192 x 192 cells.
-
-    What is compared with Eq. 16 is the Clopper-Pearson upper limit (97.5 %) of the frequency, for (G, L) = (2, 8),
-    (3, 12) and (4, 16); at (4, 24) it would take 300,000 blocks to get below the bound.
-    """
-    from scipy import special
-
-    n, times, cups = 192, (25, 100, 400), 16
-    config = replace(setting.config, n=n, boundary="periodic")
-    states = np.stack([coffee.simulate(config, times, seed=setting.seed * cups + cup) for cup in range(cups)])
-    expected = np.stack([np.repeat(_expected_rows(n, steps), n).reshape(n, n) for steps in times])
-    limits, bounds = [], []
-    for buckets, side in ((2, 8), (3, 12), (4, 16)):
-        off = np.abs(_blocks(states, side) - _blocks(expected, side)) > side**2 / buckets
-        for k in range(len(times)):
-            bad, blocks = int(off[:, k].sum()), off[:, k].size
-            limits.append(float(special.betaincinv(bad + 1, blocks - bad, 0.975)) if bad < blocks else 1.0)
-            bounds.append(2 * np.exp(-(side**2) / (3 * buckets**2)))
-    return {"frequency": cases(limits, bounds, "probability")}
-
-
-def _poisson_tail(expected: float, off: float) -> float:
-    """Chance that a Poisson count differs from what is expected by more than `off`."""
-    from scipy import stats
-
-    below = np.ceil(expected - off) - 1
-    return float(stats.poisson.sf(np.floor(expected + off), expected) + stats.poisson.cdf(below, expected))
-
-
-def block_bounds(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """Exact tails of a block's count, Poisson in a large cup, against the bounds that the implementation states."""
-    tails: dict[str, list[float]] = {"found": [], "own": [], "widest": []}
-    for side, buckets in product((4, 8, 12, 16, 24), (2, 3, 4, 7, 10)):
-        for share in (1 / 64, 1 / 16, 1 / 4, 1 / 2, 1):
-            expected = share * side**2
-            tails["found"].append(_poisson_tail(expected, side**2 / buckets))
-            tails["own"].append(coffee.bad_block_bound(side, buckets, expected))
-            tails["widest"].append(coffee.bad_block_bound(side, buckets, side**2))
-    return {
-        "eq15": cases(tails["found"], tails["own"], "probability"),
-        "eq16": cases(tails["found"], tails["widest"], "probability"),
-    }
-
-
-def good_rows(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """Spread of buckets within rows of the adjusted picture, for rows of which no window is off by half a bucket.
-
-    Within half a bucket of the row's expectation all averages lie in two neighbouring buckets, so the adjustment
-    must make the row flat. Rows that are flat without it are left out.
-    """
-    config = replace(setting.config, n=100, grain=40, buckets=7, adjusted=True, boundary="periodic")
-    times = [int(t) for t in np.geomspace(1, 3 * config.n**2, 30)]
-    states = coffee.simulate(config, times, seed=setting.seed)
-    rows = np.stack([np.repeat(_expected_rows(config.n, t), config.n).reshape(config.n, config.n) for t in times])
-    averages, expected = coffee.coarse_grain(config, states), coffee.coarse_grain(config, rows)
-    good = (np.abs(averages - expected) < 0.5 / config.buckets).all(axis=-1)
-    buckets = np.clip(averages * config.buckets, 0, config.buckets - 1).astype(int)
-    telling = good & (np.ptp(buckets, axis=-1) > 0)
-    picture = coffee.discretise(config, averages).astype(int)
-    return {"spread": cases(np.ptp(picture, axis=-1)[telling], 0, "buckets")}

@@ -8,17 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from repro import Measurements, Setting, cases
-from repro.task import Counted, Layer, Predictor
+from claims.experiments.counting import weights
+from claims.experiments.residual_networks import BATCHES, CLEAR, clearance, fitting, inputs, random_images, watched
+from claims.oracles import he2016 as paper
+from claims.oracles.he2015 import Layers, cross_entropy
+from repro import Experiment, Measurements, Setting, Split, Weights, cases
+from repro.task import Counted, Predictor
 
 Signals = dict[str, tuple[NDArray[np.float64], ...]]
 ORDERS = ("bn-after-addition", "relu-before-addition", "relu-preactivation", "preactivation")
+UNROLLED: tuple[tuple[dict[str, Any], float], ...] = (
+    *(({"unit": unit}, 1.0) for unit in ("original", *ORDERS)),
+    ({"unit": "preactivation", "scale": 0.7}, 0.5),
+    ({"unit": "preactivation", "bottleneck": True, "shortcut": "B", "depth": 11}, 0.5),
+    ({"unit": "original", "gate": "shortcut", "gate_bias": -1.0}, 0.5),
+)
+"""Networks whose signals are compared with the oracle's, each with the factor of its branches' last weights."""
+NUDGE = 1e-6
 
 
 class IdentityMappings(Counted, Protocol):
@@ -27,10 +38,11 @@ class IdentityMappings(Counted, Protocol):
     def unroll(
         self, config: Any, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int, branch: float = 1.0
     ) -> Signals:
-        """Signals of the untrained network on one batch of images [N, H, W, C] with labels [N], in double precision.
+        """Signals on one batch of images [N, H, W, C] with labels [N], in double precision.
 
-        The last weights of every residual function F are multiplied by `branch`. "x": the units' inputs and the
-        output of the last; "residual": F of each unit; "gradient": the loss's gradients by the arrays of "x".
+        They are of the network whose weights training at that seed starts from. The last weights of every residual
+        function F are multiplied by `branch`. "x": the units' inputs and the output of the last; "residual": F of each
+        unit; "gradient": the loss's gradients by the arrays of "x".
         """
         ...
 
@@ -39,47 +51,19 @@ class IdentityMappings(Counted, Protocol):
         ...
 
 
-def weights(layers: tuple[Layer, ...]) -> int:
-    """Parameters of the layers."""
-    return sum(prod(shape) for layer in layers for shape in layer.weights)
-
-
-def kernels(layers: tuple[Layer, ...]) -> int:
-    """Entries of the layers' kernels: neither normalization nor biases."""
-    return sum(prod(layer.weights[0]) for layer in layers if layer.kind != "norm")
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """Parameters of a bottleneck network on CIFAR-10, against the arithmetic of the appendix and reported millions.
-
-    Measures:
-        kernels: entries of kernels, against [1x1, w; 3x3, w; 1x1, 4w] and projections where sizes change.
-        millions: the same in millions, against the reported figure.
-        all_millions: all that the layers list, in millions, against the reported figure.
-    """
-
-    depth: int
-    reported: float
-
-    def __call__(self, implementation: IdentityMappings, setting: Setting) -> Measurements:
-        """Count one network."""
-        layers = implementation.layers(setting.config)
-        exact, inputs = 9 * 3 * 16 + 256 * 10, 16
-        for width in (16, 32, 64):
-            for _ in range((self.depth - 2) // 9):
-                projection = inputs * 4 * width if inputs != 4 * width else 0
-                exact += inputs * width + 9 * width**2 + 4 * width**2 + projection
-                inputs = 4 * width
-        return {
-            "kernels": cases([kernels(layers)], [exact], "1"),
-            "millions": cases([kernels(layers) / 1e6], [self.reported], "M"),
-            "all_millions": cases([weights(layers) / 1e6], [self.reported], "M"),
-        }
+def kernels_of(layers: int) -> int:
+    """Entries of a bottleneck network's kernels by the appendix: [1x1, w; 3x3, w; 1x1, 4w] and projections."""
+    total, inputs = 9 * 3 * 16 + 256 * 10, 16
+    for width in (16, 32, 64):
+        for _ in range((layers - 2) // 9):
+            projection = inputs * 4 * width if inputs != 4 * width else 0
+            total += inputs * width + 9 * width**2 + 4 * width**2 + projection
+            inputs = 4 * width
+    return total
 
 
 @dataclass(frozen=True)
-class Units:
+class Units(Experiment):
     """Residual units at each resolution: convolutions of the main path there, but for the first, by those of a unit."""
 
     each: int
@@ -103,6 +87,51 @@ def reordered(implementation: IdentityMappings, setting: Setting) -> Measurement
         for kind in ("conv", "norm", "linear"):
             differences.append(sum(a.kind == kind for a in found) - sum(b.kind == kind for b in original))
     return {"differences": cases(differences, 0, "1")}
+
+
+def unrolled(implementation: IdentityMappings, setting: Setting) -> Measurements:
+    """Signals and gradients of small networks against those that their weights give by the oracle.
+
+    Measures:
+        signals: the largest difference of each x and F, as a share of its spread.
+        gradients: the change of the loss along a random direction of each x, by the gradient and by differences, as a
+            share of the gradient's norm.
+    """
+    signals, gradients = [], []
+    for change, branch in UNROLLED:
+        config, found = replace(setting.config, **change), list[tuple[float, Split]]()
+        start = watched(implementation, replace(config, iterations=0), random_images(config, 8, 0), setting)[-1]
+        kept = config.unit in ("original", "relu-before-addition", "relu-preactivation")  # normalized after all
+        count = 3 if config.bottleneck else 2
+        lasts = [f"{'gamma' if kept else 'W'}{count * unit}" for unit in range(1, sum(paper.layout(config)) + 1)]
+        start |= {name: branch * start[name] for name in lasts}
+        while len(found) < BATCHES and (not found or found[-1][0] < CLEAR):
+            split = random_images(config, 4, BATCHES * setting.seed + len(found))
+            found.append((clearance("he2016", config, split, start), split))
+        _, split = max(found, key=lambda one: one[0])
+        shown = implementation.unroll(config, np.asarray(split.images), split.labels, seed=setting.seed, branch=branch)
+        signals += fitting(lambda scale, one=(config, start, split, shown): _apart(*one, scale))
+        gradients += fitting(lambda scale, one=(config, start, split, shown): _slopes(*one, scale))
+    return {"signals": cases(signals, 0.0, "1"), "gradients": cases(gradients, 0.0, "1")}
+
+
+def _apart(config: Any, weights: Weights, split: Split, shown: Signals, scale: float) -> list[float]:
+    layers = Layers(weights)
+    paper.logits(layers, config, scale * inputs(split.images, split.images))
+    pairs = [*zip(shown["x"], layers.signals, strict=True), *zip(shown["residual"], layers.residuals, strict=True)]
+    return [float(np.abs(a - b).max() / b.std()) if a.shape == b.shape else np.inf for a, b in pairs]
+
+
+def _slopes(config: Any, weights: Weights, split: Split, shown: Signals, scale: float) -> list[float]:
+    x, generator, found = scale * inputs(split.images, split.images), np.random.default_rng(0), []
+    for place, gradient in enumerate(shown["gradient"]):
+        direction = generator.standard_normal(gradient.shape)
+        moved = [Layers(weights, nudges={place: step * direction}) for step in (NUDGE, -NUDGE)]
+        above, below = (cross_entropy(paper.logits(layers, config, x), split.labels).mean() for layers in moved)
+        size = np.linalg.norm(gradient)
+        off = abs((gradient * direction).sum() - (above - below) / (2 * NUDGE))
+        found.append(float(off / size) if size else np.inf)
+    return found
 
 
 def recursion(implementation: IdentityMappings, setting: Setting) -> Measurements:
@@ -139,7 +168,7 @@ def backward(implementation: IdentityMappings, setting: Setting) -> Measurements
 
 
 @dataclass(frozen=True)
-class Scaling:
+class Scaling(Experiment):
     """Eq. (7) and (8): through dead branches, signal and gradient change by the product of the shortcuts' scales."""
 
     scales: tuple[float, ...]

@@ -6,6 +6,7 @@ of random numbers. Their answers never leave the suite.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Protocol
@@ -14,36 +15,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from claims.experiments.planar import (
-    Problems,
+    SolvedPoints,
     Solver,
-    checked,
     christofides_tours,
     delaunay,
     greedy_tours,
     hulls,
     improved_greedy_tours,
-    nearest_tours,
-    outlines,
     shortest_tours,
-    tour_lengths,
-    triangulations,
 )
-from repro import Measurements, Setting, cases, scalar
-from repro.task import Pointer, PointerDecoder, Sequences
+from claims.experiments.planar_measures import checked, outlines, tour_lengths, triangulations
+from repro import Experiment, Measurements, ReproError, Setting, scalar
+from repro.task import Pointer, PointerDecoder, Sequences, Stateful
 
 TRAIN, TEST, AUDIT = 0, 1, 2  # streams of random numbers
-SIZES = (5, 50, 500)  # points of an input, of which one network must take any number
+D = 2
+OPTIONAL = ("start", "stop", "encoder.c", "decoder.c")
 
 
-class PointerNetwork(PointerDecoder, Protocol):
+class PointerNetwork(PointerDecoder, Stateful, Protocol):
     """The contract: beside training and pointing, what the exact claims need of a trained network.
 
-    N inputs of n points each, M steps, H hidden units. Scores count up to a constant for each step.
-    """
+    N inputs of n points each, M steps, H hidden units, D = 2 coordinates. Scores count up to a constant for each step.
 
-    def parameters(self, pointer: Pointer) -> dict[str, NDArray[Any]]:
-        """All that it has learnt, by name."""
-        ...
+    Training minimises the sum over steps of -log p(place), as a mean over the batch, by descent of gradients whose norm
+    is clipped. The config has at least the fields `hidden` (H), `init`, `lr`, `clip`, `batch`, `updates`, `beam`,
+    `optimizer` ("sgd", or "adam" with its authors' constants), `schedule` ("constant", or "cosine": the rate falls to 0
+    as half a cosine), `targets` ("canonical" or "any order") and `valid` ("any" output, or a "tour" that visits each
+    place once). A batch has inputs of one length; what of a pass over the examples does not fill one is left out.
+
+    What `state` gives, by canonical name; gates stand in the order input, forget, cell, output, in one array or, as
+    "encoder.W_i", "encoder.W_f", "encoder.W_g" and "encoder.W_o", in four:
+        encoder.W [4 H, D], encoder.U [4 H, H]: of the encoder, an LSTM that starts from zeros, applied to a point and
+            to its state before; encoder.b [4 H] and, where there is a second bias, encoder.c [4 H], which add up.
+        decoder.W, decoder.U, decoder.b, decoder.c: of the decoder, which starts from the encoder's last state.
+        W1 [H, H], W2 [H, H], v [H]: those of eq. 3.
+        start [D]: what the decoder reads first. stop [H]: the slot after the points that ends an output. Either may be
+            missing, and is zeros.
+    The LSTM with attention of Section 2.2 has decoder.W [4 H, D + H], since what it attended to is read after the
+    point, no stop, and head.W [places + 1, 2 H] and head.b, of the decoder's state and what it attends to, the last for
+    the end; the LSTM of Section 2.1 has none of W1, W2 and v, and head.W [places + 1, H].
+    """
 
     def scores(self, pointer: Pointer, inputs: Sequences, outputs: Sequences) -> NDArray[np.float32]:
         """Scores [N, M, n + 1] of each place at each step, the last for the end, while `outputs` [N, M] are read."""
@@ -58,18 +70,64 @@ class PointerNetwork(PointerDecoder, Protocol):
         ...
 
 
-def some_hulls(seed: int) -> Problems:
+def some_hulls(seed: int) -> SolvedPoints:
     """A few training pairs for audits: hulls of five to eight points."""
-    return Problems(count=256, low=5, high=8, seed=(seed, AUDIT), solver=hulls)
+    return SolvedPoints(count=256, low=5, high=8, seed=(seed, AUDIT), solver=hulls)
 
 
-def _trained(network: PointerNetwork, setting: Setting, problems: Problems) -> Pointer:
-    """The pointer at the end of training."""
+def trained(network: PointerNetwork, setting: Setting, problems: SolvedPoints) -> Pointer:
+    """The pointer at the end of training, made anew of its weights: it knows nothing else."""
     *_, (_, pointer) = network.train(setting.config, problems, seed=setting.seed, device=setting.device)
-    return pointer
+    return anew(network, setting, pointer)
 
 
-def _answers(pointer: Pointer, problems: Problems) -> Sequences:
+def anew(network: PointerNetwork, setting: Setting, pointer: Pointer) -> Pointer:
+    """A pointer made anew of the weights of another."""
+    weights = {name: np.array(value) for name, value in network.state(pointer).items()}
+    canonical(weights, setting.config.hidden)
+    return network.restore(setting.config, weights, device=setting.device)
+
+
+def canonical(weights: Mapping[str, NDArray[Any]], hidden: int) -> dict[str, NDArray[np.float64]]:
+    """What `state` gave, gates together and in float64.
+
+    Raises:
+        ReproError: if something is missing, is nothing that a pointer network has, or has another shape.
+    """
+    found = {name: np.asarray(value, np.float64) for name, value in weights.items()}
+    for name in [f"{part}.{kind}" for part in ("encoder", "decoder") for kind in "WUbc"]:
+        gates = [found.pop(f"{name}_{gate}", None) for gate in "ifgo"]
+        whole = [gate for gate in gates if gate is not None]
+        if len(whole) == 4:
+            found[name] = np.concatenate(whole)
+        elif whole:
+            raise ReproError(f"state has some gates of {name!r}, but not all four", f"It has {', '.join(weights)}.")
+    wanted = _shapes(found, hidden)
+    for name, shape in wanted.items():
+        if name not in found and name not in OPTIONAL:
+            raise ReproError(f"state has no {name!r} {list(shape)}", f"It has {', '.join(weights)}.")
+        if name in found and found[name].shape != shape:
+            raise ReproError(f"state has {name!r} as {list(found[name].shape)}, where {list(shape)} is due")
+    if more := sorted(found.keys() - wanted.keys()):
+        raise ReproError(f"state has {more[0]!r}, which is none of the weights", f"They are {', '.join(wanted)}.")
+    return found
+
+
+def _shapes(found: Mapping[str, NDArray[Any]], hidden: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of all weights of the model that these are of: a fixed softmax and attention are recognised by name."""
+    places, attends, feeds = found.get("head.b"), "v" in found, "v" in found and "head.b" in found
+    shapes: dict[str, tuple[int, ...]] = {"start": (D,)}
+    for part, read in (("encoder", D), ("decoder", D + hidden if feeds else D)):
+        sizes = {"W": (4 * hidden, read), "U": (4 * hidden, hidden), "b": (4 * hidden,), "c": (4 * hidden,)}
+        shapes |= {f"{part}.{kind}": shape for kind, shape in sizes.items()}
+    if attends or places is None:
+        shapes |= {"W1": (hidden, hidden), "W2": (hidden, hidden), "v": (hidden,)}
+    if places is None:
+        return shapes | {"stop": (hidden,)}
+    return shapes | {"head.W": (places.size, 2 * hidden if feeds else hidden), "head.b": (places.size,)}
+
+
+def answers(pointer: Pointer, problems: SolvedPoints) -> Sequences:
     """What the pointer says of the instances, with room for any right answer; it gets a copy of the points."""
     inputs, longest = problems.inputs, problems.outputs.items.shape[1]
     shown = Sequences(items=inputs.items.copy(), lengths=inputs.lengths.copy())
@@ -77,13 +135,13 @@ def _answers(pointer: Pointer, problems: Problems) -> Sequences:
 
 
 @cache
-def _test(points: int, instances: int, seed: int, solver: Solver) -> Problems:
+def _test(points: int, instances: int, seed: int, solver: Solver) -> SolvedPoints:
     """Test instances of so many points; whoever asks again gets the same object, solved once."""
-    return Problems(count=instances, low=points, high=points, seed=(seed, TEST, points), solver=solver)
+    return SolvedPoints(count=instances, low=points, high=points, seed=(seed, TEST, points), solver=solver)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hulls:
+class Hulls(Experiment):
     """Train on convex hulls, and count the hulls found of instances that it has not seen.
 
     Attributes:
@@ -110,22 +168,57 @@ class Hulls:
     def __call__(self, network: PointerNetwork, setting: Setting) -> Measurements:
         """Train one network and test it."""
         seed = (setting.seed, TRAIN)
-        pairs = Problems(count=self.examples, low=self.low, high=self.high, seed=seed, solver=hulls)
-        pointer, found = _trained(network, setting, pairs), {}
+        pairs = SolvedPoints(count=self.examples, low=self.low, high=self.high, seed=seed, solver=hulls)
+        pointer, found = trained(network, setting, pairs), {}
         for n in self.tests:
             test = _test(n, self.instances, setting.seed, hulls)
-            scored = outlines(test.inputs, _answers(pointer, test), test.outputs)
+            scored = outlines(test.inputs, answers(pointer, test), test.outputs)
             simple = 100 * scored.simple.mean()
             area = 100 * scored.covered.sum() / scored.simple.sum() if simple else np.nan
-            found[f"accuracy {n}"] = scalar(100 * scored.exact.mean(), "%")
-            found[f"simple {n}"] = scalar(simple, "%")
-            found[f"area {n}"] = scalar(area, "%")
-            found[f"table area {n}"] = scalar(area if simple >= 99 else np.nan, "%")
+            found[f"accuracy {n}"] = scalar(100 * scored.exact.mean(), "%", better="higher")
+            found[f"simple {n}"] = scalar(simple, "%", better="higher")
+            found[f"area {n}"] = scalar(area, "%", better="higher")
+            found[f"table area {n}"] = scalar(area if simple >= 99 else np.nan, "%", better="higher")
         return found
 
 
 @dataclass(frozen=True, kw_only=True)
-class Triangulations:
+class HullPace(Experiment):
+    """How many updates training takes until so many hulls are found of instances that it has not seen.
+
+    Attributes:
+        points: of an instance.
+        examples: training pairs.
+        found: hulls that are to be found, in %.
+        every: updates between looks.
+        instances: test instances.
+
+    Measures:
+        updates: those of the config where it never gets there.
+    """
+
+    points: int
+    examples: int
+    found: float
+    every: int
+    instances: int = 1000
+    passes_config_on: ClassVar[bool] = True
+
+    def __call__(self, network: PointerNetwork, setting: Setting) -> Measurements:
+        """Train one network until then."""
+        n, config, updates = self.points, setting.config, setting.config.updates
+        pairs = SolvedPoints(count=self.examples, low=n, high=n, seed=(setting.seed, TRAIN), solver=hulls)
+        test, looks = _test(n, self.instances, setting.seed, hulls), tuple(range(self.every, updates, self.every))
+        for step, pointer in network.train(config, pairs, seed=setting.seed, device=setting.device, eval_steps=looks):
+            own = answers(anew(network, setting, pointer), test)
+            if 100 * outlines(test.inputs, own, test.outputs).exact.mean() >= self.found:
+                updates = step
+                break
+        return {"updates": scalar(updates, "updates", better="lower")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Triangulations(Experiment):
     """Train on Delaunay triangulations of so many points, and compare those of instances that it has not seen.
 
     Measures:
@@ -141,10 +234,13 @@ class Triangulations:
     def __call__(self, network: PointerNetwork, setting: Setting) -> Measurements:
         """Train one network and test it."""
         n, seed = self.points, (setting.seed, TRAIN)
-        pairs = Problems(count=self.examples, low=n, high=n, seed=seed, solver=delaunay)
-        pointer, test = _trained(network, setting, pairs), _test(n, self.instances, setting.seed, delaunay)
-        exact, covered = triangulations(_answers(pointer, test), test.outputs)
-        return {"accuracy": scalar(100 * exact.mean(), "%"), "coverage": scalar(100 * covered.mean(), "%")}
+        pairs = SolvedPoints(count=self.examples, low=n, high=n, seed=seed, solver=delaunay)
+        pointer, test = trained(network, setting, pairs), _test(n, self.instances, setting.seed, delaunay)
+        exact, covered = triangulations(answers(pointer, test), test.outputs)
+        return {
+            "accuracy": scalar(100 * exact.mean(), "%", better="higher"),
+            "coverage": scalar(100 * covered.mean(), "%", better="higher"),
+        }
 
 
 def _solver(name: str) -> Solver:
@@ -159,7 +255,7 @@ def _solver(name: str) -> Solver:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tours:
+class Tours(Experiment):
     """Train on tours by a teacher, and compare the lengths of tours through points that it has not seen.
 
     The test instances are the same at every seed, as the paper has one test set: some take long to solve.
@@ -189,79 +285,55 @@ class Tours:
     def __call__(self, network: PointerNetwork, setting: Setting) -> Measurements:
         """Train one network and test it."""
         solver, seed = _solver(self.teacher), (setting.seed, TRAIN)
-        pairs = Problems(count=self.examples, low=self.low, high=self.high, seed=seed, solver=solver)
-        pointer, found = _trained(network, setting, pairs), {}
+        pairs = SolvedPoints(count=self.examples, low=self.low, high=self.high, seed=seed, solver=solver)
+        pointer, found = trained(network, setting, pairs), {}
         for n, name in self.tests:
             test = _test(n, self.instances, 0, _solver(name))
-            own = tour_lengths(test.inputs, _answers(pointer, test)).mean()
+            own = tour_lengths(test.inputs, answers(pointer, test)).mean()
             other = tour_lengths(test.inputs, test.outputs).mean()
-            found[f"length {n}"], found[f"{name} {n}"] = scalar(own, "sides"), scalar(other, "sides")
-            found[f"over {name} {n}"] = scalar(own / other, "1")
+            found[f"length {n}"] = scalar(own, "sides", better="lower")
+            found[f"{name} {n}"] = scalar(other, "sides")
+            found[f"over {name} {n}"] = scalar(own / other, "1", better="lower")
         return found
 
 
-# Exact checks, of networks that have not been trained
+@dataclass(frozen=True)
+class Rule:
+    """A rule that nobody can guess from the points: which two places lie farthest along and across a direction.
+
+    Attributes:
+        seed: what the direction is drawn from.
+    """
+
+    seed: int
+
+    def __call__(self, inputs: Sequences) -> Sequences:
+        """The two places of each input, [N, 2]; twice the same where one point is both."""
+        angle = 2 * np.pi * np.random.default_rng((self.seed, AUDIT)).random()
+        axes = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        along = inputs.items.astype(np.float64) @ axes
+        along[np.arange(along.shape[1]) >= inputs.lengths[:, None]] = -np.inf
+        return Sequences(items=along.argmax(1).astype(np.int32), lengths=np.full(len(along), 2))
 
 
-def _uniform(count: int, points: int, seed: int) -> Problems:
-    return Problems(count=count, low=points, high=points, seed=(seed, AUDIT), solver=hulls)
+@dataclass(frozen=True, kw_only=True)
+class HiddenRule(Experiment):
+    """Train on a rule that only the outputs reveal, another at each seed.
 
+    Measures:
+        accuracy: instances that it has not seen and answers by the rule, in %.
+    """
 
-def sizes(network: PointerNetwork, setting: Setting) -> Measurements:
-    """Count what is learnt by networks for inputs of 5, 50 and 500 points, and what one of them chooses from."""
-    hidden, coordinates = setting.config.hidden, 2
-    pointers = [_trained(network, setting, _uniform(4, n, setting.seed)) for n in SIZES]
-    counts = [sum(np.size(part) for part in network.parameters(pointer).values()) for pointer in pointers]
-    exact = 2 * 4 * hidden * (coordinates + hidden + 1) + 2 * hidden**2 + hidden  # two LSTMs of one bias, W1 and W2, v
-    widths = []
-    for n in SIZES:
-        test = _uniform(2, n, setting.seed)
-        first = Sequences(items=test.outputs.items[:, :3], lengths=np.full(2, 3))
-        widths += [np.shape(network.scores(pointers[0], test.inputs, first))[-1] - n]
-    return {
-        "growth": cases(np.subtract(counts, counts[0]), 0, "parameters"),
-        "core": cases(np.subtract(counts, exact), 0, "parameters"),
-        "ends": cases(np.subtract(counts, exact), 2 * (coordinates + hidden), "parameters"),
-        "beyond the points": cases(widths, 1, "scores"),
-    }
+    points: int
+    examples: int
+    instances: int = 500
+    passes_config_on: ClassVar[bool] = True
 
-
-def work(network: PointerNetwork, setting: Setting) -> Measurements:
-    """Count different scores of places while tours of 8 and of 16 points are read, over 8 instances."""
-    pointer = _trained(network, setting, _uniform(4, 8, setting.seed))
-    different = []
-    for n in (8, 16):
-        inputs = _uniform(8, n, setting.seed).inputs
-        order = Sequences(items=np.tile(np.arange(n), (8, 1)), lengths=np.full(8, n))
-        found = network.scores(pointer, inputs, order)[:, :, :n]
-        different.append([len(np.unique(each)) for each in found])
-    return {"ratio": cases(np.divide(different[1], different[0]), 4, "1")}
-
-
-def permuted(network: PointerNetwork, setting: Setting) -> Measurements:
-    """Permute the memory at a fixed state of the decoder, and the points that are encoded."""
-    rng, n = np.random.default_rng([setting.seed, AUDIT]), 12
-    problems = _uniform(8, n, setting.seed)
-    pointer = _trained(network, setting, problems)
-    memory = network.encode(pointer, problems.inputs)
-    states, order = rng.uniform(-1, 1, (8, memory.shape[2])).astype(np.float32), rng.permutation(n)
-    known, moved = (_softmax(network.attend(pointer, m, states)) for m in (memory, memory[:, order]))
-    other = Sequences(items=problems.inputs.items[:, order], lengths=problems.inputs.lengths)
-    change = network.encode(pointer, other) - memory[:, order]
-    return {
-        "moved": cases((moved - known[:, order]).ravel(), 0, "probability"),
-        "encoded": cases(np.linalg.norm(change, axis=(1, 2)), 1e-3, "1"),
-    }
-
-
-def _softmax(scores: NDArray[Any]) -> NDArray[np.float64]:
-    exact = np.exp(scores.astype(np.float64) - scores.max(1, keepdims=True))
-    return exact / exact.sum(1, keepdims=True)
-
-
-def validity(network: PointerNetwork, setting: Setting) -> Measurements:
-    """Tours of 60 inputs of 4 to 20 points by an untrained network: which visit each point once."""
-    problems = Problems(count=60, low=4, high=20, seed=(setting.seed, AUDIT), solver=nearest_tours)
-    tours = _answers(_trained(network, setting, problems), problems)
-    valid = np.isfinite(tour_lengths(problems.inputs, tours))
-    return {"valid": cases(valid, 1, "tours"), "invalid share": cases([1 - valid.mean()], [0.5], "1")}
+    def __call__(self, network: PointerNetwork, setting: Setting) -> Measurements:
+        """Train one network and test it."""
+        n, rule = self.points, Rule(setting.seed)
+        pairs = SolvedPoints(count=self.examples, low=n, high=n, seed=(setting.seed, TRAIN), solver=rule)
+        test = SolvedPoints(count=self.instances, low=n, high=n, seed=(setting.seed, TEST, n), solver=rule)
+        found = answers(trained(network, setting, pairs), test)
+        right = (found.lengths == 2) & (found.items[:, :2] == test.outputs.items).all(1)
+        return {"accuracy": scalar(100 * right.mean(), "%", better="higher")}

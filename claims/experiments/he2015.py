@@ -1,0 +1,284 @@
+"""How residual networks are measured: the contract, counts of layers, what networks show, warm-up and ten crops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from claims.experiments.counting import depth, multiply_adds, weights
+from claims.experiments.residual_networks import (
+    BATCHES,
+    CLEAR,
+    SCALES,
+    canonical,
+    clearance,
+    drawn,
+    evaluated,
+    fitting,
+    inputs,
+    loss_at,
+    random_images,
+    steps_apart,
+    untrained,
+    watched,
+)
+from claims.oracles import he2015 as paper
+from claims.oracles.he2015 import Array, Layers
+from repro import Experiment, Measurements, Setting, Split, Weights, cases, numerical_gradients, scalar
+from repro.task import Counted, Predictor, Signal
+
+
+class ResidualLearning(Counted, Protocol):
+    """What an implementation of this paper offers beside training and counting."""
+
+    def deepen(self, predictor: Predictor, config: Any, *, seed: int) -> Predictor:
+        """A predictor of the deeper `config` whose added layers are identities and whose others are copies."""
+        ...
+
+    def probe(
+        self, config: Any, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int
+    ) -> tuple[Signal, ...]:
+        """What each block shows on one batch, of the network whose weights training at that seed starts from."""
+        ...
+
+
+def parameters_of(layers: int) -> int:
+    """Parameters of a CIFAR-10 network by Section 4.2: two for each filter's normalization, none in shortcuts."""
+    count = (layers - 2) // 6
+    total = 9 * 3 * 16 + 2 * 16 + 64 * 10 + 10
+    for before, width in ((16, 16), (16, 32), (32, 64)):
+        total += 9 * before * width + (2 * count - 1) * 9 * width**2 + 2 * count * 2 * width
+    return total
+
+
+def cost_of_vgg_16(implementation: ResidualLearning, setting: Setting) -> Measurements:
+    """Multiply-adds of VGG-16, in billions, counted as the implementation counts its own network.
+
+    Thirteen 3x3 convolutions and, if the implementation lists linear layers, three fully connected ones.
+    """
+    stages = ((224, (3, 64, 64)), (112, (64, 128, 128)), (56, (128, 256, 256, 256)))
+    stages += ((28, (256, 512, 512, 512)), (14, (512, 512, 512, 512)))
+    found = sum(9 * side**2 * before * after for side, widths in stages for before, after in pairwise(widths))
+    if any(layer.kind == "linear" for layer in implementation.layers(setting.config)):
+        found += 25088 * 4096 + 4096 * 4096 + 4096 * 1000
+    return {"multiply_adds": scalar(found / 1e9, "G")}
+
+
+def twins(implementation: ResidualLearning, setting: Setting) -> Measurements:
+    """Residual against plain networks of Section 4.2: differences in parameters, multiply-adds and depth."""
+    found: list[int] = []
+    for n in (3, 5, 7, 9, 18):
+        config = replace(setting.config, depth=6 * n + 2)
+        residual, plain = (implementation.layers(replace(config, residual=residual)) for residual in (True, False))
+        found += [weights(residual) - weights(plain), multiply_adds(residual) - multiply_adds(plain)]
+        found += [depth(residual) - (6 * n + 2), depth(plain) - (6 * n + 2)]
+    return {"differences": cases(found, 0, "1")}
+
+
+def projections(implementation: ResidualLearning, setting: Setting) -> Measurements:
+    """What projection shortcuts everywhere add: to a 256-filter bottleneck, and in number to the 34-layer network."""
+    bottlenecks = implementation.layers(replace(setting.config, depth=50, bottleneck=True, shortcut="C"))
+    kernels = [prod(layer.weights[0]) for layer in bottlenecks if layer.kind == "conv" and not layer.shortcut]
+    shortcuts = [prod(layer.weights[0]) for layer in bottlenecks if layer.kind == "conv" and layer.shortcut]
+    second = sum(kernels[4:7])  # after the stem and the first block
+    everywhere, at_changes = (
+        sum(layer.kind == "conv" and layer.shortcut for layer in implementation.layers(replace(setting.config, **c)))
+        for c in ({"shortcut": "C"}, {"shortcut": "B"})
+    )
+    return {
+        "growth": cases([(second + shortcuts[1]) / second], [2.0], "1"),
+        "added": cases([everywhere - at_changes], [13], "1"),
+    }
+
+
+@dataclass(frozen=True)
+class Deepening(Experiment):
+    """Train, deepen by identities, and compare the scores of both networks on the test images.
+
+    Measures:
+        change: the largest change of a score, per image.
+        apart: of the deeper network's scores on a few images, from those that its weights give by the equations.
+    """
+
+    depth: int
+
+    def __call__(self, implementation: ResidualLearning, setting: Setting) -> Measurements:
+        """Train and deepen one network."""
+        train, images = setting.dataset.train, setting.dataset.test.images
+        *_, (_, shallow) = implementation.train(setting.config, train, seed=setting.seed, device=setting.device)
+        before = shallow.predict(images)
+        config = replace(setting.config, depth=self.depth)
+        deep = implementation.deepen(shallow, config, seed=setting.seed)
+        after, few = deep.predict(images), images[:20]
+        off = evaluated(implementation, "he2015", config, deep, inputs(few, train.images), after[:20])
+        change = np.abs(after.astype(float) - before)
+        return {"change": cases(change.max(axis=1), 0.0, "1"), "apart": cases([off], 0.0, "1")}
+
+
+def signals(implementation: ResidualLearning, setting: Setting) -> Measurements:
+    """What the blocks of an untrained network show on a batch of random images.
+
+    Measures:
+        variance: of each block's response.
+        kept: the norm of the gradient by the first block's first kernel over that by the last's.
+        responses: their differences from those that the network's weights give by the oracle, as shares of the spread.
+    """
+    split = random_images(setting.config, 4, setting.seed)
+    found = implementation.probe(setting.config, np.asarray(split.images), split.labels, seed=setting.seed)
+    norms = [float(np.linalg.norm(signal.gradient)) for signal in found]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.divide(norms[0], norms[-1])
+    responses = [np.ascontiguousarray(signal.response) for signal in found]  # sums depend on the order in memory
+    start = _at_the_start(implementation, setting.config, setting, split)
+    return {
+        "variance": cases([float(response.var()) for response in responses], 1e-3, "1"),
+        "kept": cases([ratio], [0.1], "1"),
+        "responses": cases(_off(responses, setting.config, start, split), 0.0, "1"),
+    }
+
+
+def gradients(implementation: ResidualLearning, setting: Setting) -> Measurements:
+    """The gradient by each block's first kernel, of a small network, against differences of the oracle's loss.
+
+    Measures:
+        responses: see `signals`.
+        apart: the largest difference of a few entries of each kernel, as a share of the largest of these.
+    """
+    config, found = setting.config, list[tuple[float, Split]]()
+    start = _at_the_start(implementation, config, setting, random_images(config, 8, setting.seed))
+    while len(found) < BATCHES and (not found or found[-1][0] < CLEAR):
+        split = random_images(config, 8, BATCHES * setting.seed + len(found))
+        found.append((clearance("he2015", config, split, start), split))
+    _, split = max(found, key=lambda one: one[0])
+    shown = implementation.probe(config, np.asarray(split.images), split.labels, seed=setting.seed)
+    names = [f"W{1 + (3 if config.bottleneck else 2) * block}" for block in range(len(shown))]
+    generator = np.random.default_rng(setting.seed)
+    places = {name: generator.permutation(start[name].size)[:4] for name in names}
+    own = {name: signal.gradient.flat[places[name]] for name, signal in zip(names, shown, strict=True)}
+
+    def off(scale: float) -> list[float]:
+        loss = partial(loss_at, paper, config, scale * inputs(split.images, split.images), split.labels, start, places)
+        wanted = numerical_gradients(loss, {name: start[name].flat[at] for name, at in places.items()})
+        return [float(np.abs(own[name] - value).max() / np.abs(value).max()) for name, value in wanted.items()]
+
+    responses = _off([signal.response for signal in shown], config, start, split)
+    return {"responses": cases(responses, 0.0, "1"), "apart": cases(fitting(off), 0.0, "1")}
+
+
+def _at_the_start(implementation: ResidualLearning, config: Any, setting: Setting, split: Split) -> dict[str, Array]:
+    config = replace(config, iterations=0, batch=len(split.labels), augment="none")
+    return watched(implementation, config, split, setting)[-1]
+
+
+def _off(found: Sequence[NDArray[Any]], config: Any, weights: Weights, split: Split) -> list[float]:
+    """Differences of responses from the oracle's, as shares of their spread."""
+
+    def apart(scale: float) -> list[float]:
+        layers = Layers(weights)
+        paper.logits(layers, config, scale * inputs(split.images, split.images))
+        pairs = zip(found, layers.signals, strict=True)
+        live = ((a, b) if a.shape == b.shape and b.any() else None for a, b in pairs)
+        return [float(np.abs(pair[0] - pair[1]).max() / pair[1].std()) if pair else np.inf for pair in live]
+
+    return fitting(apart)
+
+
+def warm_up(implementation: ResidualLearning, setting: Setting) -> Measurements:
+    """Updates of a network that is warmed up, where all of its labels are wrong, and where all are right.
+
+    Measures:
+        apart: where they are wrong, the first three updates from those at a tenth of the learning rate; where they are
+            right, the last of 120 from that at the full rate; see `steps_apart`.
+    """
+    config = replace(setting.config, warmup=True, milestones=())
+    split, states = _labelled(implementation, config, setting, right=False, updates=(0, 1, 2, 3))
+    wrong = steps_apart("he2015", config, split, states, [config.lr / 10])
+    split, (before, start, end) = _labelled(implementation, config, setting, right=True, updates=(118, 119, 120))
+    alone = {name: end[name] + config.momentum * (before[name] - start[name]) for name in end}  # without the momentum
+    right = steps_apart("he2015", config, split, (start, alone), [config.lr])
+    return {"apart": cases([*wrong, *right], 0.0, "1")}
+
+
+def _labelled(
+    implementation: ResidualLearning, config: Any, setting: Setting, *, right: bool, updates: tuple[int, ...]
+) -> tuple[Split, list[dict[str, Array]]]:
+    """Images with the labels that untrained weights find likeliest, or least likely; and weights after some updates."""
+    found: list[tuple[float, Split, list[dict[str, Array]]]] = []
+    while len(found) < BATCHES and (not found or found[-1][0] < CLEAR):
+        split = random_images(config, config.batch, BATCHES * setting.seed + len(found))
+        start = Layers(_at_the_start(implementation, config, setting, split))
+        scores = paper.logits(start, config, SCALES[0] * inputs(split.images, split.images))
+        split = replace(split, labels=scores.argmax(1) if right else scores.argmin(1))
+        states = watched(implementation, replace(config, iterations=updates[-1]), split, setting, updates)
+        found.append((min(clearance("he2015", config, split, state) for state in states[:-1]), split, states))
+    return max(found, key=lambda one: one[0])[1:]
+
+
+def ten_crops(implementation: ResidualLearning, setting: Setting) -> Measurements:
+    """Mean softmax over corners, centre and their mirror images of square pictures, of weights that are drawn.
+
+    Measures:
+        apart: the largest difference from the oracle's, as a share of the spread over crops.
+    """
+    config, side = replace(setting.config, augment="none"), setting.config.image
+    split = random_images(config, config.batch, setting.seed)
+    state = implementation.state(untrained(implementation, config, split, setting))
+    names = canonical(implementation.layers(config), state)
+    weights = drawn({name: np.asarray(state[own]) for name, own in names.items()}, setting.seed)
+    coarse = np.random.default_rng(setting.seed).integers(0, 256, (3, 8, 8, config.channels), dtype=np.uint8)
+    pictures = coarse.repeat(side // 7, 1).repeat(side // 7, 2)  # of 256 pixels where crops have 224
+    rest = pictures.shape[1] - side
+    places = [(y, x) for y in (0, rest) for x in (0, rest)] + [(rest // 2, rest // 2)]
+    crops = [pictures[:, y : y + side, x : x + side] for y, x in places]
+    views = [inputs(view, split.images) for crop in crops for view in (crop, crop[:, :, ::-1])]
+
+    def apart(scale: float) -> list[float]:
+        scores = np.stack([paper.logits(Layers(weights, evaluation=True), config, scale * view) for view in views])
+        sharp = 2 / scores.std()  # so that no chance is 0 or 1
+        own = weights | {name: sharp * weights[name] for name in ("W", "b")}
+        carried = dict(state) | {names[name]: value.astype(np.float32) for name, value in own.items()}
+        found = implementation.restore(config, carried, device=setting.device).predict(pictures, crops=10)
+        chances = _softmax(sharp * scores)
+        return [float(np.abs(_softmax(found) - chances.mean(0)).max() / chances.std(0).mean())]
+
+    return {"apart": cases(fitting(apart), 0.0, "1")}
+
+
+def _softmax(scores: NDArray[Any]) -> Array:
+    odds = np.exp(scores - scores.max(-1, keepdims=True))
+    return odds / odds.sum(-1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Responses(Experiment):
+    """Train, and compute from the weights what the layers respond with, by the oracle.
+
+    Attributes:
+        images: of the test set that are looked at.
+
+    Measures:
+        response: standard deviation of what a convolution gives after its normalization and before anything else,
+            averaged over the convolutions of the main path (Figure 7).
+    """
+
+    images: int = 200
+
+    def __call__(self, implementation: ResidualLearning, setting: Setting) -> Measurements:
+        """Train one network."""
+        train, test = setting.dataset.train, setting.dataset.test.images[: self.images]
+        weights = watched(implementation, setting.config, train, setting)[-1]
+        found = []
+        with np.errstate(all="ignore"):  # what diverged responds with infinity
+            for scale in SCALES:
+                layers = Layers(weights, evaluation=True)
+                paper.logits(layers, setting.config, scale * inputs(test, train.images))
+                found.append(layers)
+        layers = min(found, key=lambda one: abs(np.log(one.spread[0])))  # inputs of the factor that statistics are of
+        return {"response": scalar(float(np.mean(layers.spread)), "1")}

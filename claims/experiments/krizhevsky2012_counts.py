@@ -1,0 +1,200 @@
+"""What networks of Krizhevsky et al. are counted by: sizes, receptive fields, formulas, and dropout's average.
+
+Shapes: N images, F side of a stored image, S side of a network's input, C channels, K classes, D features, M masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from math import isqrt, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from claims.experiments.krizhevsky2012 import ConvolutionalNetworks, weights_of
+from claims.oracles import krizhevsky2012 as oracle
+from repro import Measurements, Setting, cases, scalar
+from repro.task import Layer
+
+Array = NDArray[np.float64]
+
+KERNELS = ((96, 3, 11, 11), (256, 48, 5, 5), (384, 256, 3, 3), (384, 192, 3, 3), (256, 192, 3, 3))
+LINEAR = ((4096, 6 * 6 * 256), (4096, 4096), (1000, 4096))
+NEURONS = (27 * 27 * 256, 13 * 13 * 384, 13 * 13 * 384, 13 * 13 * 256, 4096, 4096, 1000)  # layers 2 to 8, Figure 2
+
+
+RECIPE = {
+    "batch": 128, "momentum": 0.9, "weight_decay": 5e-4, "lr": 0.01, "std": 0.01, "bias": 1.0, "ones": (2, 4, 5),
+    "dropout": 0.5, "colour": 0.1, "frame": 256, "image": 224, "pool": (3, 2),
+    "normalized": (1, 2), "pooled": (1, 2, 5),
+}  # fmt: skip
+"""Fields of the preset as Sections 2 to 5 print them."""
+FALLS, PASSES, IMAGES = 3, 90, 1.2e6  # of the rate, and through the images of the training set (Section 5)
+
+
+def recipe(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
+    """Fields of a preset that differ from the paper's, falls of the rate, and passes by the paper's, relative."""
+    config = setting.config
+    other = [getattr(config, name) != value for name, value in RECIPE.items()]
+    falls = [milestone for milestone in config.milestones if 0 < milestone < config.iterations]
+    return {
+        "other": cases(other, 0, "fields"),
+        "falls": cases([len(falls), len(config.milestones)], FALLS, "1"),
+        "passes": cases([config.iterations * config.batch / IMAGES / PASSES - 1], 0.0, "1"),
+    }
+
+
+def weights(layer: Layer) -> int:
+    """Parameters of a layer."""
+    return sum(prod(shape) for shape in layer.weights)
+
+
+def parameters(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
+    """Shapes and parameters of the whole network, against Section 3.5, and their number in millions."""
+    found = implementation.layers(setting.config)
+    expected = [number for kernel in (*KERNELS, *LINEAR) for number in (*kernel, kernel[0])]
+    listed = [number for layer in found for shape in layer.weights for number in shape]
+    listed = (listed + [0] * len(expected))[: len(expected)]  # a network of other depth differs somewhere
+    total = sum(weights(layer) for layer in found)
+    exact = sum(prod(kernel) + kernel[0] for kernel in (*KERNELS, *LINEAR))
+    return {
+        "shapes": cases(listed, expected, "1"),
+        "parameters": cases([total], [exact], "1"),
+        "millions": scalar(total / 1e6, "M"),
+    }
+
+
+def neurons(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
+    """Outputs of the eight layers: of the first, of the others against Figure 2, and of all in thousands."""
+    units = [prod(layer.output) for layer in implementation.layers(setting.config)]
+    later = (units[1:] + [0] * len(NEURONS))[: len(NEURONS)]
+    return {
+        "first": scalar(units[0], "1"),
+        "later": cases(later, NEURONS, "1"),
+        "thousands": scalar(sum(units) / 1e3, "k"),
+    }
+
+
+def shares(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
+    """Shares of all parameters, in %, of each convolution, by the 1 % of Section 1."""
+    found = implementation.layers(setting.config)
+    total = sum(weights(layer) for layer in found)
+    each = [100 * weights(layer) / total for layer in found if layer.kind == "conv"]
+    return {"stated": cases(each, 1.0, "%")}
+
+
+def geometry(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
+    """Sides of maps: of the first layer by input and padding, and after overlapping and plain pooling."""
+
+    def sides(**fields: Any) -> list[int]:
+        found = implementation.layers(replace(setting.config, **fields))
+        into, before = found[5].weights[0][1], found[4].weights[0][0]
+        return [*(layer.output[1] for layer in found[:3]), isqrt(into // before)]
+
+    first = [sides(image=image, padding=padding)[0] for image, padding in ((227, 0), (224, 2), (224, 3), (224, 0))]
+    pooled = [side for pool in ((3, 2), (2, 2)) for side in sides(pool=pool)]
+    return {"first": cases(first, [55, 55, 55, 54], "1"), "pooled": cases(pooled, [55, 27, 13, 6] * 2, "1")}
+
+
+def receptive_fields(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
+    """Side of the square of pixels that a unit of each convolution sees, after the pooling that follows it."""
+    generator = np.random.default_rng(setting.seed)
+    side, channels = setting.config.image, setting.config.channels
+    image = generator.integers(0, 256, (side, side, channels), dtype=np.uint8)
+    config = replace(setting.config, filters=tuple(maps // 8 for maps in setting.config.filters))
+    found = implementation.sensitivity(config, image, seed=setting.seed)
+    field, step, expected = 1, 1, []
+    for (*_, kernel), stride, pooled in zip(KERNELS, (4, 1, 1, 1, 1), (True, True, False, False, True), strict=True):
+        field, step = field + (kernel - 1) * step, step * stride
+        if pooled:
+            field, step = field + 2 * step, step * 2  # windows of 3 at every second unit
+        expected += [field, field]
+    extents = [extent(found[f"conv{number}"] != 0) for number in range(1, len(KERNELS) + 1)]
+    return {"fields": cases([number for pair in extents for number in pair], expected, "pixels")}
+
+
+def extent(seen: NDArray[np.bool_]) -> tuple[int, int]:
+    """Height and width of the smallest box that holds all that is true; 0 where nothing is."""
+    spans = (np.flatnonzero(seen.any(axis)) for axis in (1, 0))
+    height, width = (int(np.ptp(span)) + 1 if span.size else 0 for span in spans)
+    return height, width
+
+
+def multiplicity(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
+    """How many different inputs training can make of one image: rows, columns and reflections are read from pixels.
+
+    Each of 32 places is missed by 1,000 draws with a chance below 1e-12.
+    """
+    side, draws = setting.config.frame, 1000
+    image = np.zeros((side, side, 3), np.uint8)
+    image[..., 0], image[..., 1] = np.arange(side)[:, None], np.arange(side)
+    config = replace(setting.config, colour=0.0)
+    corners: set[tuple[int, int, bool]] = set()
+    for part in range(10):
+        images = np.broadcast_to(image, (draws // 10, *image.shape))
+        crops = implementation.augment(config, images, seed=1000 * setting.seed + part)[:, 0, :, :2]
+        left, right = crops[:, 0, 1], crops[:, -1, 1]
+        rows = zip(crops[:, 0, 0], np.minimum(left, right), left > right, strict=True)
+        corners |= {(int(row), int(column), bool(mirrored)) for row, column, mirrored in rows}
+    places = [len(set(column)) for column in zip(*corners, strict=True)]
+    return {"inputs": scalar(prod(places), "1")}
+
+
+def response_normalization(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
+    """Relative deviation of normalized activations of 16 maps from the formula of Section 3.3, map by map."""
+    a = np.random.default_rng(setting.seed).uniform(0, 50, (2, 16, 4, 4))
+    found = np.asarray(implementation.normalize(setting.config, a), float)
+    return {"deviation": cases((found / oracle.normalized(a) - 1).ravel(), 0.0, "1")}
+
+
+def momentum(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
+    """Deviation of weights from the recurrence of Section 5 over 20 gradients; the rate falls to a tenth midway."""
+    rng, size = np.random.default_rng(setting.seed), 10
+    start, gradients = rng.standard_normal(size), rng.standard_normal((2 * size, size))
+    rates = np.repeat([1e-2, 1e-3], size)
+    found = np.asarray(implementation.descend(setting.config, start, gradients, rates), float)
+    w, v, expected = start.copy(), np.zeros(size), []
+    for gradient, rate in zip(gradients, rates, strict=True):
+        v = 0.9 * v - 5e-4 * rate * w - rate * gradient
+        w = w + v
+        expected.append(w)
+    return {"deviation": cases((found - np.array(expected)).ravel(), 0.0, "1")}
+
+
+def averaged_networks(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
+    """The test-time network against the normalised geometric mean of all networks that dropout can leave.
+
+    Measures, of an untrained perceptron on test images:
+        difference: of its probabilities from that mean.
+        divergence: its KL divergence from the mean, by that of the network whose outputs are not halved.
+    """
+    images, train = setting.dataset.test.images[:20], setting.dataset.train
+    *_, (_, predictor) = implementation.train(setting.config, train, seed=setting.seed, device=setting.device)
+    found = oracle.log_softmax(np.asarray(predictor.predict(images), float))
+    learnt = weights_of(implementation, setting.config, predictor)
+    layers = [(learnt[f"W{number}"], learnt[f"b{number}"]) for number in range(1, len(learnt) // 2 + 1)]
+    x = (np.asarray(images, float) - train.images.mean(0)).reshape(len(images), -1) * setting.config.scale
+    units = sum(setting.config.hidden)
+    masks = np.array(list(product((0.0, 1.0), repeat=units)))
+    exact = oracle.log_softmax(np.mean([oracle.log_softmax(thinned(layers, x, mask)) for mask in masks], axis=0))
+    whole = oracle.log_softmax(thinned(layers, x, np.ones(units)))
+    return {
+        "difference": cases((np.exp(found) - np.exp(exact)).ravel(), 0.0, "1"),
+        "divergence": cases([divergence(found, exact) / divergence(whole, exact)], [0.1], "1"),
+    }
+
+
+def thinned(layers: Sequence[tuple[Array, Array]], x: Array, mask: Array) -> Array:
+    """Logits [N, K] of a perceptron of rectifiers on x [N, D] whose hidden units are those in a mask."""
+    for weight, bias in layers[:-1]:
+        own, mask = np.split(mask, [len(bias)])
+        x = np.maximum(x @ weight.T + bias, 0) * own
+    return x @ layers[-1][0].T + layers[-1][1]
+
+
+def divergence(log_p: Array, log_q: Array) -> float:
+    """Mean KL divergence of distributions p from q, nats."""
+    return float((np.exp(log_p) * (log_p - log_q)).sum(-1).mean())

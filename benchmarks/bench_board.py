@@ -31,8 +31,8 @@ import psutil
 from playwright.sync_api import Page, sync_playwright
 
 from repro.paths import published_dir
-from repro.record import UNSEALED, Record, encode, seal
-from repro.store import Store
+from repro.record.record import UNSEALED, Record, encode, seal
+from repro.record.store import Store
 from tests.postgresql import server as postgresql
 
 VISITS = 7
@@ -86,7 +86,7 @@ def served(store: Store, index: str | None, root: Path) -> Iterator[tuple[str, p
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from repro.cli import main; main()", "leaderboard", "--port", str(port)]
+    command = [sys.executable, "-c", "from harness.cli import main; main()", "leaderboard", "--port", str(port)]
     command += ["--store", str(store.root)]
     environment = os.environ | ({"REPRO_INDEX": index} if index else {})
     with (root / "log").open("w") as log:

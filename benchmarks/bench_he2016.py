@@ -25,8 +25,8 @@ import torch
 from torch import nn
 
 from reference import he2015, he2016
-from repro.determinism import prepare
-from repro.statistics import mean_effect, superior
+from repro.criterion.statistics import mean_effect, superior
+from repro.machine.determinism import make_deterministic
 
 CONFIG = replace(he2016.CONFIGS["resnet-110-preactivation"], augment="none")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -98,7 +98,7 @@ def ours(precision: str) -> Callable[[], None]:
     net = he2016.Net(replace(CONFIG, precision=precision))
     he2016.initialise(net, 0)
     net.to(DEVICE, memory_format=torch.channels_last).train()
-    feed = he2015.Memory(CONFIG, DATA, DEVICE)
+    feed = he2015.CifarLoader(CONFIG, DATA, DEVICE)
     update = he2016.Update(net, replace(CONFIG, precision=precision), feed, DEVICE, 1)
     batches = feed.batches(torch.Generator().manual_seed(0), 0, 1)
     return lambda: update(next(batches), 0.01)
@@ -161,7 +161,7 @@ def main(pairs: int) -> int:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    prepare(0, DEVICE)
+    make_deterministic(0, DEVICE)
     if sys.argv[1:2] == ["peak"]:
         print(peak(sys.argv[2]))
     else:

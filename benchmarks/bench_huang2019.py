@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from reference import huang2019
-from repro.statistics import t_interval
+from repro.criterion.statistics import t_interval
 
 SPREADS = ((1, 1), (2, 4), (4, 4), (4, 16))  # partitions and micro-batches
 UPDATES, LIMIT = 2, 0.85

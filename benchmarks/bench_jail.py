@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from harness import host
+from harness.sandbox import host
 from repro import data
-from repro.determinism import prepare
-from repro.implementation import reference
+from repro.machine.determinism import make_deterministic
+from repro.trial.implementation import reference
 
 SMALL: dict[str, Any] = {
     "widths": (8, 16, 32), "image": 8, "channels": 1, "augment": "none", "batch": 64, "iterations": 300, "lr": 0.02,
@@ -36,13 +36,13 @@ def main() -> None:
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     here, beside = reference("he2015"), host.of_reference("he2015")
     jailed = host.as_reference(beside, "he2015")
-    prepare(0, "cpu")
+    make_deterministic(0, "cpu")
     train(here.names, here.config("resnet-20", {**SMALL, "iterations": 5}))
     seconds: dict[str, list[float]] = {"in process": [], "in a jail": [], "start of a jail": []}
     for pair in range(pairs):
         for isolated in (pair % 2 == 0, pair % 2 == 1):
             if not isolated:
-                prepare(0, "cpu")
+                make_deterministic(0, "cpu")
                 took, scores = train(here.names, here.config("resnet-20", SMALL))
                 seconds["in process"].append(took)
                 continue

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from reference import kaplan2020
-from repro.determinism import prepare
-from repro.statistics import mean_effect, superior
+from repro.criterion.statistics import mean_effect, superior
+from repro.machine.determinism import make_deterministic
 
 WIDTHS, REPLICAS, UPDATES, LEVEL = (8, 16, 32), 4, 20, 0.025
 
@@ -45,7 +45,7 @@ class Arm:
 
 def main(pairs: int) -> int:
     """Run the pairs and print the comparison; 1 if the smallest network gains nothing."""
-    prepare(0, "cpu")
+    make_deterministic(0, "cpu")
     tokens = np.random.default_rng(0).integers(0, 96, 100_000)
     corpus = SimpleNamespace(tokens=tokens, validation=tokens[:0], vocabulary=96)
     seeds, gains = range(REPLICAS), []

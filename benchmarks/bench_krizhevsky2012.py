@@ -26,7 +26,7 @@ from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
 from reference import krizhevsky2012
-from repro.statistics import mean_effect, superior
+from repro.criterion.statistics import mean_effect, superior
 
 LEVEL, WARM = 0.01, 5
 Step = Callable[[], None]

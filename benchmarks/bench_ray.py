@@ -12,12 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from repro.cache import Cache
-from repro.catalogue import Catalogue
-from repro.cli.plan import Selection, planned
-from repro.cluster import connected
-from repro.engine import Engine
-from repro.plan import Planned
+from harness.cli.plan import asked, planned
+from harness.cluster.plan import Planned
+from harness.cluster.ray_pool import connected
+from harness.cluster.scheduler import Engine
+from repro.claim.catalogue import Catalogue
+from repro.trial.cache import Cache
 from tests.toy import write_project
 
 TRIALS = 200
@@ -27,8 +27,8 @@ LEAST = 0.85  # of linear
 
 def trials_of(catalogue: Catalogue, claim: str, seeds: int) -> list[Planned]:
     """The trials of a claim of the toy project; nothing of it is in the cache."""
-    asked = Selection(names=(claim,), controls=False, tier=None, device="cpu", seeds=seeds, store=catalogue.root / "no")
-    return planned(catalogue, asked).missing
+    given = {"tier": None, "device": "cpu", "seeds": seeds, "store": catalogue.root / "no"}
+    return planned(catalogue, asked(catalogue.select([claim]), (claim,), **given)).missing
 
 
 def seconds(catalogue: Catalogue, workers: int) -> float:

@@ -24,11 +24,11 @@ from torch.nn.functional import cross_entropy
 
 from reference import he2015
 from repro import Classification, data
-from repro.cache import Cache
-from repro.claim import name_arm
-from repro.determinism import prepare
-from repro.implementation import reference
-from repro.trial import Trial, compute
+from repro.claim.claim import name_arm
+from repro.machine.determinism import make_deterministic
+from repro.trial.cache import Cache
+from repro.trial.implementation import reference
+from repro.trial.trial import Trial, compute
 
 FIELDS = {
     "widths": (8, 16, 32),
@@ -46,7 +46,7 @@ LIMIT = 1.02
 def bare(seed: int) -> tuple[float, float]:
     """Train and count errors (train, test, in %) with torch alone."""
     digits = data.load("digits")
-    prepare(seed, "cpu")
+    make_deterministic(seed, "cpu")
     config = replace(he2015.CONFIGS["resnet-56"], **FIELDS)
     weights_seed, order_seed = (int(word) for word in np.random.SeedSequence(seed).generate_state(2))
     net = he2015.Net(config)
@@ -72,7 +72,7 @@ def bare(seed: int) -> tuple[float, float]:
             loss.backward()
             optimizer.step()
             step += 1
-    he2015.settle(net, ((part.float() - mean).permute(0, 3, 1, 2) / 255 for part in images.chunk(2)))
+    he2015.recalibrate_batchnorm(net, ((part.float() - mean).permute(0, 3, 1, 2) / 255 for part in images.chunk(2)))
     with torch.no_grad():
         scored = [
             net((torch.from_numpy(split.images).float() - mean).permute(0, 3, 1, 2) / 255).argmax(1).numpy()

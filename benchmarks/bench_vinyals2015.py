@@ -24,9 +24,9 @@ from scipy.spatial import ConvexHull
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from claims.experiments.planar import Problems, hulls
+from claims.experiments.planar import SolvedPoints, hulls
 from reference import vinyals2015
-from repro.statistics import mean_effect, superior
+from repro.criterion.statistics import mean_effect, superior
 
 UPDATES, BATCH, TARGET, LEVEL = 60, 128, 3.0, 0.01
 CASES = ((5, 5, 48), (5, 10, 128), (10, 10, 128))  # fewest and most points, hidden units; the first has the target
@@ -93,7 +93,7 @@ def plain(low: int, high: int, hidden: int, seed: int) -> None:
 
 def reference(low: int, high: int, hidden: int, seed: int) -> None:
     """Make the same number of examples and train on them."""
-    problems = Problems(count=UPDATES * BATCH, low=low, high=high, seed=(seed,), solver=hulls)
+    problems = SolvedPoints(count=UPDATES * BATCH, low=low, high=high, seed=(seed,), solver=hulls)
     preset = vinyals2015.CONFIGS["pointer-256"]
     config = replace(preset, hidden=hidden, updates=UPDATES, batch=BATCH, optimizer="adam", lr=1e-3)
     for _ in vinyals2015.train(config, problems, seed=seed, device="cpu"):

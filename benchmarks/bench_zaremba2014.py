@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/bench_zaremba2014.py [pairs]
 
-Both train two layers of 200 LSTM units on random words, 10,000 kinds of them, in 20 lanes and segments of 20 steps.
+Both train two layers of 200 LSTM units on random words, 10,000 kinds of them, in 20 streams and segments of 20 steps.
 The usual loop: nn.Embedding, nn.LSTM, nn.Linear, log_softmax, nll_loss, clip_grad_norm_, and an addition to each
 parameter. They take turns, so that a slow minute of the machine falls on all. Prints words per second and the geometric
 mean of the pairs' ratios with its 95 % t interval; fails below 1.0 in float32, and below 2.0 in bfloat16 where the
@@ -23,8 +23,8 @@ import torch
 from torch import nn
 
 from reference import zaremba2014
-from repro.determinism import prepare
-from repro.statistics import mean_effect, superior
+from repro.criterion.statistics import mean_effect, superior
+from repro.machine.determinism import make_deterministic
 
 SMALL = zaremba2014.CONFIGS["small"]
 UPDATES, LEVEL = 10, 0.025
@@ -50,7 +50,7 @@ class Usual(nn.Module):
 
 
 def usual(words: torch.Tensor) -> Callable[[int], None]:
-    """The usual loop over a text in lanes [T, B]: a function that makes one update."""
+    """The usual loop over a text in streams [T, B]: a function that makes one update."""
     model = Usual()
     state = tuple(torch.zeros(SMALL.layers, SMALL.batch, SMALL.hidden) for _ in range(2))
 
@@ -84,13 +84,13 @@ def rate(update: Callable[[int], None], numbers: range) -> float:
 
 def main(pairs: int) -> int:
     """Run the pairs and print the comparison; 1 if a target is missed."""
-    prepare(0, "cpu")
+    make_deterministic(0, "cpu")
     words = np.random.default_rng(0).integers(
         0, SMALL.vocabulary, (SMALL.batch, (pairs + 1) * UPDATES * SMALL.unroll + 1)
     )
     corpus = SimpleNamespace(tokens=words.ravel(), validation=words[0, :0], vocabulary=SMALL.vocabulary)
-    lanes = torch.from_numpy(words.T.copy())
-    arms = {"usual": usual(lanes), **{precision: ours(corpus, precision) for precision in TARGETS}}
+    streams = torch.from_numpy(words.T.copy())
+    arms = {"usual": usual(streams), **{precision: ours(corpus, precision) for precision in TARGETS}}
     rates: dict[str, list[float]] = {name: [] for name in arms}
     for turn in range(pairs + 1):  # the first is not counted
         numbers = range(turn * UPDATES, (turn + 1) * UPDATES)

@@ -23,41 +23,42 @@ from typing import Any
 
 import numpy as np
 
-from harness import quality, sidebyside
-from harness.baseline import Baseline, Entry, Held
-from harness.direction import aspects
-from harness.gate import Gate, Plan
-from harness.side import Facts, Spent
-from harness.sidebyside import Timed
-from harness.thresholds import parse
-from repro.catalogue import Catalogue
-from repro.claim import Claim, leaves
-from repro.criterion import higher
-from repro.measurement import Sample
-from repro.record import Record, as_sample
-from repro.statistics import clopper_pearson
-from repro.store import Store
-from repro.suite import Samples, judge
-from repro.verdict import Status, word
+from harness.gate import costs as paired_costs
+from harness.gate import significance
+from harness.gate.baseline import Baseline, BaselineEntry, BaselineSample
+from harness.gate.gate import Gate, SeedBudget
+from harness.gate.metric_direction import aspect_of, sample_roles
+from harness.gate.protocol import ClaimInfo, RunCost, SampleRole
+from harness.gate.thresholds import parse
+from repro.claim.catalogue import Catalogue
+from repro.claim.claim import Claim, leaves
+from repro.claim.contract import Contract
+from repro.criterion.measurement import Sample
+from repro.criterion.statistics import clopper_pearson
+from repro.criterion.verdict import Outcome, Status
+from repro.record.record import Record, as_sample
+from repro.record.store import Store
+from repro.trial.judge import Samples, judge
 
 ROOT = Path(__file__).resolve().parent.parent
 ZERO = "0" * 64
 SETTINGS = {
-    "a baseline file, own seeds, 24 fresh": (False, Plan()),
-    "--against, own seeds, 24 fresh": (True, Plan()),
-    "--against --seeds 24 --fresh 100": (True, Plan(seeds=quality.SEEDS, fresh=quality.FRESH)),
+    "a baseline file, own seeds, 24 fresh": (False, SeedBudget()),
+    "--against, own seeds, 24 fresh": (True, SeedBudget()),
+    "--against --seeds 24 --fresh 100": (True, SeedBudget(seeds=significance.SEEDS, fresh=significance.FRESH)),
 }
 
-KNOWN: dict[tuple[Any, ...], Entry] = {}  # what was drawn without a plant
+KNOWN: dict[tuple[Any, ...], BaselineEntry] = {}  # entries drawn with nothing planted
 
 
 class World:
     """Where a claim's values come from: mean and covariance of its published record."""
 
-    def __init__(self, claim: Claim, record: Record) -> None:
+    def __init__(self, claim: Claim, record: Record, contract: Contract | None) -> None:
         self.claim = claim
         self.samples = [as_sample(part) for part in record.samples]
-        self.aspects = aspects(claim.criterion, [(s.measurement, s.unit) for s in self.samples])
+        self.roles = sample_roles(claim, contract)
+        self.aspects = [aspect_of(r, s.better, s.unit) for r, s in zip(self.roles, self.samples, strict=True)]
         rows, self.slots = [], []
         for sample, aspect in zip(self.samples, self.aspects, strict=True):
             values = sample.values.reshape(len(sample.seeds), -1)
@@ -93,18 +94,18 @@ class World:
         return found
 
 
-class Drawn:
-    """A side of a gate whose values are drawn."""
+class SimulatedRevision:
+    """A revision whose values are drawn."""
 
     def __init__(self, worlds: dict[str, World], key: list[int], plant: tuple[str, int, float] | None = None) -> None:
         self.worlds, self.key, self.plant = worlds, key, plant
 
-    def facts(self, *, keys: bool = False) -> dict[str, Facts]:
-        """As a side says them."""
-        return {name: facts_of(world.claim) for name, world in self.worlds.items()}
+    def claims(self, *, keys: bool = False) -> dict[str, ClaimInfo]:
+        """As a revision describes them."""
+        return {name: claim_info(world) for name, world in self.worlds.items()}
 
-    def judge(self, claim: str, seeds: Sequence[int] | None = None) -> Entry:
-        """Draw and judge; equal seeds give equal values, and what nothing is planted in is drawn once."""
+    def judge(self, claim: str, seeds: Sequence[int] | None = None) -> BaselineEntry:
+        """Draw and judge; equal seeds give equal values, and a claim with nothing planted is drawn once."""
         world = self.worlds[claim]
         chosen = range(world.claim.seeds) if seeds is None else seeds
         planted = self.plant is not None and self.plant[0] == claim
@@ -115,46 +116,54 @@ class Drawn:
             KNOWN[place] = self._drawn(claim, world, chosen)
         return KNOWN[place]
 
-    def _drawn(self, claim: str, world: World, chosen: Sequence[int]) -> Entry:
+    def _drawn(self, claim: str, world: World, chosen: Sequence[int]) -> BaselineEntry:
         shift = {self.plant[1]: self.plant[2]} if self.plant is not None and self.plant[0] == claim else {}
         place = sorted(self.worlds).index(claim)
         samples = world.draw(np.random.default_rng([*self.key, place, min(chosen)]), chosen, shift)
-        status: Status = "refuted" if world.claim.finding else "holds"
+        status: Status = "refuted" if world.claim.known_refutation else "holds"
         if len(chosen) == world.claim.seeds:  # a gate asks for no verdict at other numbers of seeds
-            status = judge(world.claim.criterion, nested(world.claim.draws(), iter(samples))).status
-        return Entry(
+            status = judge(world.claim.criterion, nested(world.claim.measurements(), iter(samples))).status
+        return BaselineEntry(
             digest="sha256:" + ZERO,
             tier="cpu",
             evidence=world.claim.evidence,
-            word=word(status, world.claim.evidence, finding=world.claim.finding),
+            word=Outcome.of(status, world.claim.evidence, known_refutation=world.claim.known_refutation).recorded,
             seeds=tuple(chosen),
-            samples=tuple(map(held, samples)),
+            samples=tuple(map(baseline_sample, samples)),
             records=("sha256:" + ZERO,),
             source=ZERO,
             device="cpu",
             versions="",
         )
 
-    def spent(self, claim: str, arm: int, seed: int) -> Spent:
+    def run_cost(self, claim: str, arm: int, seed: int) -> RunCost:
         """Costs are drawn elsewhere."""
         raise NotImplementedError
 
 
-def held(sample: Sample) -> Held:
-    """As a baseline holds it: of a curve the mean."""
+def judged_by_values(role: SampleRole) -> bool:
+    return not (role.exact or role.clocked)
+
+
+def baseline_sample(sample: Sample) -> BaselineSample:
+    """As in a baseline: of a curve the mean."""
     values = sample.values.reshape(len(sample.seeds), -1).mean(axis=1)
-    return Held(arm=sample.arm, measurement=sample.measurement, unit=sample.unit, values=tuple(values.tolist()))
+    return BaselineSample(
+        arm=sample.arm, measurement=sample.measurement, unit=sample.unit, values=tuple(values.tolist())
+    )
 
 
-def facts_of(claim: Claim) -> Facts:
-    return Facts(
+def claim_info(world: World) -> ClaimInfo:
+    claim = world.claim
+    return ClaimInfo(
         id=claim.id,
         digest="sha256:" + ZERO,
         tier=claim.tier,
         evidence=claim.evidence,
         seeds=claim.seeds,
-        criterion=claim.criterion,
-        finding=claim.finding,
+        statistical=claim.statistical,
+        roles=world.roles,
+        known_refutation=claim.known_refutation,
         file="",
         line=0,
     )
@@ -169,20 +178,24 @@ def worlds(root: Path = ROOT) -> dict[str, World]:
     """The statistical claims of the default tier that have a published record."""
     records = {r.claim.id: r for r in Store(root / "leaderboard", read_only=True).newest(kind="reference")}
     found = {}
-    for claim in Catalogue(root).claims:
+    catalogue = Catalogue(root)
+    for claim in catalogue.claims:
         if claim.statistical and claim.tier == "cpu" and claim.id in records:
-            assert len(leaves(claim.draws())) == len(records[claim.id].samples)
-            found[claim.id] = World(claim, records[claim.id])
+            assert len(leaves(claim.measurements())) == len(records[claim.id].samples)
+            contract = getattr(catalogue.modules[claim.paper.key], "CONTRACT", None)
+            found[claim.id] = World(claim, records[claim.id], contract)
     return found
 
 
-def gates(found: dict[str, World], against: bool, plan: Plan, count: int, spreads: float = 0.0) -> Counter[str]:
+def gates(found: dict[str, World], against: bool, budget: SeedBudget, count: int, spreads: float = 0.0) -> Counter[str]:
     """Outcomes of simulated gates, and what they were due to; `spreads` standard deviations are planted in each."""
     places = [
         (name, index, aspect.worse, world.spread[index])
         for name, world in found.items()
         for index, aspect in enumerate(world.aspects)
-        if not (aspect.exact or aspect.clocked) and world.spread[index] > quality.CONSTANT * world.size[index]
+        if judged_by_values(world.roles[index])
+        and aspect.worse != "neither"
+        and world.spread[index] > significance.CONSTANT * world.size[index]
     ]
     counted: Counter[str] = Counter()
     for number in range(count):
@@ -190,15 +203,16 @@ def gates(found: dict[str, World], against: bool, plan: Plan, count: int, spread
         name, index, worse, spread = places[int(rng.integers(len(places)))]
         sign = {"up": 1.0, "down": -1.0, "either": float(rng.choice([-1.0, 1.0]))}[worse]
         plant = (name, index, sign * spreads * spread) if spreads else None
-        old = Drawn(found, [number, 1])
-        baseline_seeds = {claim: max(world.claim.seeds, plan.seeds or 0) for claim, world in found.items()}
+        old = SimulatedRevision(found, [number, 1])
+        baseline_seeds = {claim: max(world.claim.seeds, budget.seeds or 0) for claim, world in found.items()}
         known = {claim: old.judge(claim) for claim in found}
-        more = {claim: old.judge(claim, range(seeds)) for claim, seeds in baseline_seeds.items()} if plan.seeds else {}
-        before = Baseline(claims={claim: more.get(claim, entry) for claim, entry in known.items()})
-        new = Drawn(found, [number, 2], plant)
-        gate = Gate(before, new, old if against else None, plan)
-        decision = gate.decide(sorted(found), new.facts())
-        counted[decision.word] += 1
+        if budget.seeds:
+            known = {claim: old.judge(claim, range(seeds)) for claim, seeds in baseline_seeds.items()}
+        before = Baseline(claims=known)
+        new = SimulatedRevision(found, [number, 2], plant)
+        gate = Gate(before, new, old if against else None, budget)
+        decision = gate.decide(sorted(found), new.claims())
+        counted[decision.outcome] += 1
         causes = {remark.topic for remark in decision.remarks if remark.weight == "regression"}
         counted.update(f"  by {cause}" for cause in causes)
         counted["fresh seeds"] += sum(len(which) for _, which, _ in gate.looked)
@@ -206,35 +220,33 @@ def gates(found: dict[str, World], against: bool, plan: Plan, count: int, spread
 
 
 def slowdowns(
-    ratio: float, noise: float, count: int, spikes: float = 0.0, pairs: int = sidebyside.PAIRS
+    ratio: float, noise: float, count: int, spikes: float = 0.0, pairs: int = paired_costs.PAIRS
 ) -> Counter[str]:
     """Outcomes of side-by-side timings with this true ratio and this noise (standard deviation of log seconds)."""
     counted: Counter[str] = Counter()
     thresholds = parse("time<1.05, memory<1.10")
-    claim = Facts(
-        id="a/b@1", digest="", tier="cpu", evidence="reduced", seeds=3, criterion=higher(), finding=False,
-        file="", line=0,
+    claim = ClaimInfo(
+        id="a/b@1", digest="", tier="cpu", evidence="reduced", seeds=3, statistical=True, roles=(),
+        known_refutation=False, file="", line=0,
     )  # fmt: skip
 
     class Clock:
         def __init__(self, key: list[int], factor: float) -> None:
             self.rng, self.factor = np.random.default_rng(key), factor
 
-        def facts(self, *, keys: bool = False) -> dict[str, Facts]:
+        def claims(self, *, keys: bool = False) -> dict[str, ClaimInfo]:
             return {}
 
-        def judge(self, claim: str, seeds: Sequence[int] | None = None) -> Entry:
+        def judge(self, claim: str, seeds: Sequence[int] | None = None) -> BaselineEntry:
             raise NotImplementedError
 
-        def spent(self, claim: str, arm: int, seed: int) -> Spent:
+        def run_cost(self, claim: str, arm: int, seed: int) -> RunCost:
             spike = 1.5 if self.rng.random() < spikes else 1.0
             seconds = self.factor * spike * math.exp(noise * self.rng.standard_normal())
-            return Spent(seconds=seconds, bytes=1e8, joules=None, method="", arm="arm")
+            return RunCost(seconds=seconds, bytes=1e8, joules=None, method="", arm="arm")
 
     for number in range(count):
-        costs = sidebyside.measure(
-            [Timed(claim)], Clock([number, 1], ratio), Clock([number, 2], 1.0), thresholds, pairs
-        )
+        costs = paired_costs.measure([claim], Clock([number, 1], ratio), Clock([number, 2], 1.0), thresholds, pairs)
         counted[costs[0].state] += 1
         counted["pairs"] += costs[0].pairs
     return counted
@@ -250,15 +262,21 @@ def main() -> None:
     parser.add_argument("--gates", type=int, default=300)
     count = parser.parse_args().gates
     found = worlds()
-    members = sum(not (aspect.exact or aspect.clocked) for world in found.values() for aspect in world.aspects)
-    print(f"{len(found)} claims, {members} measurements, {count} gates a line\n")
+    aspects = [
+        aspect
+        for world in found.values()
+        for role, aspect in zip(world.roles, world.aspects, strict=True)
+        if judged_by_values(role)
+    ]
+    directed = sum(aspect.worse != "neither" for aspect in aspects)
+    print(f"{len(found)} claims, {len(aspects)} measurements, {directed} with a direction, {count} gates a line\n")
     print("nothing got worse")
-    for name, (against, plan) in SETTINGS.items():
-        show(name, gates(found, against, plan, count), count)
+    for name, (against, budget) in SETTINGS.items():
+        show(name, gates(found, against, budget, count), count)
     print("\none measurement got worse")
-    for name, (against, plan) in reversed(SETTINGS.items()):
-        for spreads in (1.0,) if plan.seeds else (1.0, 2.0, 3.0) if against else (2.0, 3.0, 4.0):
-            show(f"{name}, {spreads:g} sd", gates(found, against, plan, count, spreads), count)
+    for name, (against, budget) in reversed(SETTINGS.items()):
+        for spreads in (1.0,) if budget.seeds else (1.0, 2.0, 3.0) if against else (2.0, 3.0, 4.0):
+            show(f"{name}, {spreads:g} sd", gates(found, against, budget, count, spreads), count)
     print("\ntime < 1.05")
     for noise, spikes, pairs in ((0.02, 0.0, 20), (0.05, 0.0, 20), (0.1, 0.0, 20), (0.1, 0.0, 40), (0.05, 0.05, 40)):
         for ratio in (1.0, 1.2):

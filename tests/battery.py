@@ -6,20 +6,19 @@ import ast
 import dataclasses
 import inspect
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from repro.claim import Claim, arms_of
-from repro.implementation import Implementation
+from repro.claim.claim import Claim, arms_of
+from repro.code_digest import walk
 from repro.paper import Reported
-from repro.source import walk
-from repro.suite import Suite
-from tests.nulls import apply, nulls_for
+from repro.trial.implementation import LoadedImplementation
+from repro.trial.judge import Suite
 
 
-def survivors(claim: Claim, reference: Implementation, suite: Suite) -> list[str]:
+def survivors(claim: Claim, ignorant: Mapping[str, LoadedImplementation], suite: Suite) -> list[str]:
     """Nulls on which the claim holds: each shows that the claim needs nothing from the implementation."""
-    judged = {null.__name__: suite.judge(claim, apply(null, reference)) for null in nulls_for(reference)}
+    judged = {name: suite.judge(claim, implementation) for name, implementation in ignorant.items()}
     return [f"{claim.id} holds on {name}: {j.verdict.reason}" for name, j in judged.items() if _holds(j)]
 
 
@@ -31,14 +30,14 @@ def circular(claim: Claim, facts: Iterable[Reported]) -> list[str]:
     """
     found = []
     numbers = {fact.value for fact in facts} - set(range(-20, 257))
-    for arm in arms_of(claim.draws()):
+    for arm in arms_of(claim.measurements()):
         if any(value in numbers for value in arm.overrides.values() if isinstance(value, float)):
             found.append(f"{claim.id}: an override of {arm.label} is a published number")
-        if dataclasses.is_dataclass(arm.experiment):
-            fields = [getattr(arm.experiment, field.name) for field in dataclasses.fields(arm.experiment)]
+        if dataclasses.is_dataclass(arm.experiment.code):
+            fields = [getattr(arm.experiment.code, field.name) for field in dataclasses.fields(arm.experiment.code)]
             found += [f"{claim.id}: its experiment holds {fact!r}" for fact in _reported(fields)]
             found += [f"{claim.id}: its experiment holds {n}" for n in fields if isinstance(n, float) and n in numbers]
-        for _, reached in walk(arm.experiment):
+        for _, reached in walk(arm.experiment.code):
             if isinstance(reached, Reported) or _holds_reported(reached):
                 found.append(f"{claim.id}: its experiment reaches {reached!r}")
             if inspect.isfunction(reached) or inspect.isclass(reached):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.audits import Ground
+from harness.audits.contracts import AuditInputs
 from repro import task
 
 HEADER = '''
@@ -32,12 +32,12 @@ class Config:
 CONFIGS = {"tiny": Config()}
 
 
-def descend(config, seed, checkpoints, update, learnt):
+def descend(config, seed, eval_steps, update, learnt):
     """Call update(rng) for each update, and yield learnt() when asked for and at the end."""
     rng = np.random.default_rng(seed)
     for step in range(1, config.updates + 1):
         update(rng)
-        if step in checkpoints or step == config.updates:
+        if step in eval_steps or step == config.updates:
             yield step, learnt()
 '''
 
@@ -45,8 +45,8 @@ LANGUAGE = (
     HEADER
     + '''
 class Stream:
-    def __init__(self, reader, lanes):
-        self.reader, self.before = reader, np.full(lanes, -1)
+    def __init__(self, reader, streams):
+        self.reader, self.before = reader, np.full(streams, -1)
 
     def step(self, tokens):
         after, skip = self.reader.after[tokens], self.reader.skip[self.before]
@@ -60,11 +60,11 @@ class Reader:
     def __init__(self, after, skip):
         self.after, self.skip = after.copy(), skip.copy()
 
-    def start(self, lanes):
-        return Stream(self, lanes)
+    def start(self, streams):
+        return Stream(self, streams)
 
 
-def train(config, data, *, seed, device, checkpoints=()):
+def train(config, data, *, seed, device, eval_steps=()):
     vocabulary = data.vocabulary
     after, skip = np.zeros((2, vocabulary + 1, vocabulary))
 
@@ -73,7 +73,7 @@ def train(config, data, *, seed, device, checkpoints=()):
         np.add.at(after, (data.tokens[chosen - 1], data.tokens[chosen]), 0.1)
         np.add.at(skip, (data.tokens[chosen - 2], data.tokens[chosen]), 0.02)
 
-    return descend(config, seed, checkpoints, update, lambda: Reader(after, skip))
+    return descend(config, seed, eval_steps, update, lambda: Reader(after, skip))
 '''
 )
 
@@ -103,14 +103,14 @@ class Predictor:
     def __init__(self, state):
         self.state = state
 
-    def predict(self, images, *, views=1):
+    def predict(self, images, *, crops=1):
         part = self.state
         x = images.reshape(len(images), -1) / 255 - part["mean"].reshape(-1)
         x = part["norm.scale"] * (x - part["norm.average"]) / np.sqrt(part["norm.variance"] + 1e-3) + part["norm.shift"]
         return (x @ part["head.weight"].T + part["head.bias"]).astype(np.float32)
 
 
-def train(config, data, *, seed, device, checkpoints=()):
+def train(config, data, *, seed, device, eval_steps=()):
     x = data.images.reshape(len(data.images), -1) / 255
     average = x.mean(0)
     total, count = np.zeros((data.classes, x.shape[1])), np.full((data.classes, 1), 1e-6)
@@ -133,7 +133,7 @@ def train(config, data, *, seed, device, checkpoints=()):
             "head.bias": -(centroids**2).sum(1),
         })
 
-    return descend(config, seed, checkpoints, update, learnt)
+    return descend(config, seed, eval_steps, update, learnt)
 
 
 def layers(config):
@@ -195,7 +195,7 @@ class Translator:
         )
 
 
-def train(config, data, *, seed, device, checkpoints=()):
+def train(config, data, *, seed, device, eval_steps=()):
     size = int(max(data.inputs.items.max(), data.outputs.items.max())) + 1
     table = np.zeros((size, size))
 
@@ -204,7 +204,7 @@ def train(config, data, *, seed, device, checkpoints=()):
         place = rng.integers(0, np.minimum(data.inputs.lengths, data.outputs.lengths)[row])
         np.add.at(table, (data.inputs.items[row, place], data.outputs.items[row, place]), 0.1)
 
-    return descend(config, seed, checkpoints, update, lambda: Translator(table.copy()))
+    return descend(config, seed, eval_steps, update, lambda: Translator(table.copy()))
 '''
 )
 
@@ -223,7 +223,7 @@ class Pointer:
         return task.Sequences(items=np.argsort(keys, 1)[:, :longest], lengths=np.minimum(inputs.lengths, longest))
 
 
-def train(config, data, *, seed, device, checkpoints=()):
+def train(config, data, *, seed, device, eval_steps=()):
     direction = np.zeros(data.inputs.items.shape[2])
 
     def update(rng):
@@ -231,7 +231,7 @@ def train(config, data, *, seed, device, checkpoints=()):
         items, places = data.inputs.items[row], data.outputs.items[row, : data.outputs.lengths[row]]
         direction[:] += items[places[-1]] - items[places[0]] + rng.normal(size=len(direction))
 
-    return descend(config, seed, checkpoints, update, lambda: Pointer(direction.copy()))
+    return descend(config, seed, eval_steps, update, lambda: Pointer(direction.copy()))
 '''
 )
 
@@ -257,7 +257,7 @@ def features(graphs):
     return np.array(found)
 
 
-def train(config, data, *, seed, device, checkpoints=()):
+def train(config, data, *, seed, device, eval_steps=()):
     x, y = features(data.inputs), np.asarray(data.outputs)
     weights = np.zeros((x.shape[1], y.shape[1]))
 
@@ -265,7 +265,7 @@ def train(config, data, *, seed, device, checkpoints=()):
         row = rng.integers(len(x))
         weights[:] += 0.01 * np.outer(x[row], y[row] - x[row] @ weights)
 
-    return descend(config, seed, checkpoints, update, lambda: Regressor(weights.copy()))
+    return descend(config, seed, eval_steps, update, lambda: Regressor(weights.copy()))
 '''
 )
 
@@ -356,23 +356,25 @@ class Honest:
         return path
 
     @property
-    def ground(self) -> Ground:
+    def given(self) -> AuditInputs:
         """What audits run it on."""
-        return Ground(config=self.module().CONFIGS["tiny"], data=self.data, inputs=self.inputs)
+        return AuditInputs(config=self.module().CONFIGS["tiny"], data=self.data, inputs=self.inputs)
 
 
-HONEST = {
-    "classifier": Honest(task.Classifier, CLASSIFIER, LABELLED, PICTURES[:8]),
-    "counted": Honest(task.Counted, CLASSIFIER, LABELLED, PICTURES[:8]),
-    "simulator": Honest(task.Simulator, SIMULATOR),
-    "language model": Honest(task.LanguageModel, LANGUAGE, CORPUS, LANES),
-    "text generator": Honest(task.TextGenerator, WRITER, CORPUS, LANES),
-    "transducer": Honest(
-        task.SequenceTransducer, TRANSDUCER, SimpleNamespace(inputs=WORDS, outputs=WORDS), some(WORDS)
-    ),
-    "pointer": Honest(task.PointerDecoder, POINTER, SimpleNamespace(inputs=POINTS, outputs=ORDERS), some(POINTS)),
-    "regressor": Honest(
-        task.GraphRegressor, REGRESSOR, SimpleNamespace(inputs=MOLECULES, outputs=RNG.random((6, 2))), MOLECULES
-    ),
-    "pipeline": Honest(task.PipelineTrainer, PIPELINE, BATCH),
+HONEST: dict[type, Honest] = {
+    honest.protocol: honest
+    for honest in (
+        Honest(task.Classifier, CLASSIFIER, LABELLED, PICTURES[:8]),
+        Honest(task.Counted, CLASSIFIER, LABELLED, PICTURES[:8]),
+        Honest(task.Simulator, SIMULATOR),
+        Honest(task.LanguageModel, LANGUAGE, CORPUS, LANES),
+        Honest(task.TextGenerator, WRITER, CORPUS, LANES),
+        Honest(task.SequenceTransducer, TRANSDUCER, SimpleNamespace(inputs=WORDS, outputs=WORDS), some(WORDS)),
+        Honest(task.PointerDecoder, POINTER, SimpleNamespace(inputs=POINTS, outputs=ORDERS), some(POINTS)),
+        Honest(
+            task.GraphRegressor, REGRESSOR, SimpleNamespace(inputs=MOLECULES, outputs=RNG.random((6, 2))), MOLECULES
+        ),
+        Honest(task.PipelineTrainer, PIPELINE, BATCH),
+    )
 }
+"""By protocol; every protocol that has audits is here."""

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from repro.criterion import (
-    Criterion,
+from repro.criterion.comparisons import Criterion
+from repro.criterion.constructors import (
     all_of,
     at_least,
     at_most,
@@ -20,10 +20,12 @@ from repro.criterion import (
     matches,
     power_law,
 )
-from repro.machine import Machine, Software, Source
-from repro.measurement import Sample
+from repro.criterion.measurement import Sample
+from repro.criterion.verdict import Evidence, Outcome, rejects
+from repro.machine.environment import Machine, Software, Source
+from repro.machine.telemetry import Usage
 from repro.paper import Paper, Reported
-from repro.record import (
+from repro.record.record import (
     ClaimPart,
     ControlPart,
     ImplementationPart,
@@ -34,8 +36,6 @@ from repro.record import (
     sample_part,
     seal,
 )
-from repro.telemetry import Usage
-from repro.verdict import Evidence, word
 
 DIGEST = "sha256:" + "d" * 64
 RESNET = Paper(
@@ -100,6 +100,10 @@ def sample(arm: str, measurement: str, unit: str, values: object, x: object = No
     )
 
 
+DEEP = sample("plain, 56 layers", "train_error", "%", [63.0, 71.0, 58.0])
+FLAT = sample("plain, 20 layers", "train_error", "%", [1.0, 0.5, 2.0])
+
+
 def make_record(
     samples: Sequence[Sample],
     criterion: Criterion,
@@ -133,9 +137,10 @@ def make_record(
     parts = []
     for control, difference, drawn in controls:
         judged = criterion.judge(_grouped(drawn, groups))
-        rejected = judged.status == ("holds" if finding else "refuted")
+        rejected = rejects(judged.status, known_refutation=finding is not None)
         parts.append(ControlPart(name=control, says=difference, rejected=rejected, verdict=judged))
-    powerless = any(not part.rejected for part in parts)
+    rejected = [part.rejected for part in parts]
+    outcome = Outcome.of(verdict.status, evidence, known_refutation=finding is not None, rejected=rejected)
     tag = f"[{row}]" if row is not None else ""
     claim = f"{paper.key}/{name}@{version}{tag}"
     return seal(
@@ -167,9 +172,9 @@ def make_record(
             ),
             samples=tuple(sample_part(s) for s in samples),
             verdict=verdict,
-            word="inconclusive" if powerless else word(verdict.status, evidence, finding=finding is not None),
+            word=outcome.recorded,
             controls=tuple(parts),
-            powerless=powerless,
+            powerless=outcome is Outcome.POWERLESS,
             trials=tuple(_trial(s.arm, seed) for s in samples for seed in s.seeds),
             data={"digits": "sha256:" + "a" * 64},
             machine=machine,

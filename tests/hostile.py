@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.broker import Broker
-from harness.jail import Jail, Jailed, View, descendants
-from harness.limits import Limits
+from harness.sandbox.broker import Broker
+from harness.sandbox.inside.limits import Limits
+from harness.sandbox.jail import Jail, Jailed, View, descendants
 
 MIB = 1 << 20
 PATIENCE_S = 120  # for what ends in a moment, unless other processes have the machine

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from streamlit.testing.v1 import AppTest
 
-from repro.record import Record, seal
+from leaderboard.render import criterion
+from repro.record.record import Record, seal
 
-APP = Path(__file__).parents[1] / "leaderboard" / "app.py"
+APP = Path(__file__).parents[1] / "leaderboard" / "web" / "app.py"
 
 
 def page(name: str = "board", **parameters: Any) -> AppTest:
@@ -27,6 +29,21 @@ def page(name: str = "board", **parameters: Any) -> AppTest:
 def text(app: AppTest) -> str:
     """All HTML of a page."""
     return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def typed(app: AppTest) -> str:
+    """All HTML of a page, with signs that look alike as the letters of a keyboard."""
+    return text(app).replace(criterion.MINUS, "-").replace(criterion.TIMES, "x")
+
+
+def make_project(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project that this process stands in, with no published records and an empty store."""
+    (root / "claims" / "calibration").mkdir(parents=True)
+    (root / "reference").mkdir()
+    (root / "pyproject.toml").touch()
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("REPRO_STORE", str(root / "store"))
+    return root
 
 
 def changed(record: Record, **changes: Any) -> Record:

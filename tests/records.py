@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from repro.criterion import all_of, at_most, higher
-from repro.machine import Machine, Software, Source
+from repro.criterion.constructors import all_of, at_most, higher
+from repro.criterion.verdict import Verdict
+from repro.machine.environment import Machine, Software, Source
+from repro.machine.telemetry import Usage
 from repro.paper import Paper, Reported
-from repro.record import ClaimPart, ImplementationPart, Record, SamplePart, TrialPart, seal
-from repro.store import Store
-from repro.telemetry import Usage
-from repro.verdict import Verdict
+from repro.record.record import ClaimPart, ImplementationPart, Record, SamplePart, TrialPart, seal
+from repro.record.store import Store
 
 EACH = 6  # records that each of several writers adds
 MACHINE = Machine(cpu="Test CPU", cores=2, isa="AVX2", arch="x86_64", memory_bytes=1 << 34, os="Linux 6")

@@ -16,13 +16,13 @@ from typing import Any
 import requests
 import uvicorn
 
-from leaderboard.service.app import Limits, create
-from repro.record import Record, encode
-from repro.store import Store
-from repro.tokens import Tokens
+from leaderboard.api.app import ServiceLimits, create
+from repro.record.access_tokens import Tokens
+from repro.record.record import Record, encode
+from repro.record.store import Store
 
 ROOT = Path(__file__).parent.parent
-MANY = Limits(per_minute=1e6, burst=10**6)
+MANY = ServiceLimits(per_minute=1e6, burst=10**6)
 PATIENCE_S = 300  # for an answer: a test is not to fail because the machine is busy
 
 
@@ -33,7 +33,7 @@ def served(
     *,
     published: Path | None = None,
     known: Mapping[str, str] | None = None,
-    limits: Limits = MANY,
+    limits: ServiceLimits = MANY,
 ) -> Iterator[str]:
     """Serve the store in a folder from a thread; yields the address."""
     app = create(Store(root, url), Store(published or root / "published", read_only=True), known, limits)
@@ -55,7 +55,7 @@ def served(
 
 def process(root: Path, port: int) -> subprocess.Popen[bytes]:
     """Serve the store in a folder from a process of its own."""
-    command = [sys.executable, "-m", "leaderboard.service", "--address", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "leaderboard.api", "--address", "127.0.0.1", "--port", str(port)]
     command += ["--per-minute", "1e6", "--burst", "1000000", "--largest", "1000000"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("REPRO_")}
     quiet = subprocess.DEVNULL

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from repro import criterion
-from repro.measurement import Sample
+from repro.criterion import constructors
+from repro.criterion.measurement import Sample
 from repro.paper import Reported
 from tests.records import make_record
 
@@ -72,46 +72,48 @@ bounds = st.one_of(numbers(), reported)
 def one_sample_criteria():
     """Criteria that judge one number per seed."""
     return st.one_of(
-        st.builds(criterion.at_most, bounds, numbers(0, 5), levels),
-        st.builds(criterion.at_least, bounds, numbers(0, 5), levels),
-        st.builds(criterion.matches, bounds, numbers(0.5, 20), st.just(False), levels),
+        st.builds(constructors.at_most, bounds, numbers(0, 5), levels),
+        st.builds(constructors.at_least, bounds, numbers(0, 5), levels),
+        st.builds(constructors.matches, bounds, numbers(0.5, 20), st.just(False), levels),
     )
 
 
 def pair_criteria():
     """Criteria that judge two samples."""
+    margins = {"by": numbers(0, 10), "times": st.sampled_from([0.5, 1.0, 2.0]), "log": st.just(False), "level": levels}
     return st.one_of(
-        st.builds(criterion.lower, numbers(0, 10), st.sampled_from([0.5, 1.0, 2.0]), st.just(False), levels),
-        st.builds(criterion.higher, numbers(0, 10), st.sampled_from([0.5, 1.0, 2.0]), st.just(False), levels),
-        st.builds(criterion.equivalent, numbers(0.5, 20), st.just(False), levels),
+        st.builds(constructors.lower, **margins),
+        st.builds(constructors.higher, **margins),
+        st.builds(constructors.equivalent, numbers(0.5, 20), st.just(False), levels),
     )
 
 
 def curve_criteria():
     """Criteria that judge a curve."""
+    drops, thresholds = st.sampled_from([0.0, 0.15]), st.sampled_from([0.0, 3.0])
     return st.one_of(
-        st.builds(criterion.power_law, numbers(-5, 0), numbers(0.5, 5), levels),
-        st.builds(criterion.interior_peak, st.sampled_from([0.0, 0.15]), st.sampled_from([0.0, 3.0]), levels),
+        st.builds(constructors.power_law, numbers(-5, 0), numbers(0.5, 5), levels),
+        st.builds(constructors.interior_peak, drop=drops, threshold=thresholds, level=levels),
         st.builds(
-            criterion.monotone,
-            st.sampled_from([0.6, 0.95]),
-            st.sampled_from([0.0, 0.02, 0.3]),
-            st.sampled_from(["rising", "falling"]),
-            levels,
+            constructors.monotone,
+            tau=st.sampled_from([0.6, 0.95]),
+            reversal=st.sampled_from([0.0, 0.02, 0.3]),
+            direction=st.sampled_from(["rising", "falling"]),
+            level=levels,
         ),
     )
 
 
-exact_criteria = st.builds(criterion.holds, numbers(0, 5), st.sampled_from(["equal", "at_most", "at_least"]))
-order_criteria = st.builds(criterion.ordered, numbers(0, 5), levels)
+exact_criteria = st.builds(constructors.holds, numbers(0, 5), st.sampled_from(["equal", "at_most", "at_least"]))
+order_criteria = st.builds(constructors.ordered, by=numbers(0, 5), level=levels)
 
 
 def criteria():
-    """Any criterion, compound ones included."""
+    """Any comparisons, compound ones included."""
     simple = st.one_of(exact_criteria, one_sample_criteria(), pair_criteria(), order_criteria, curve_criteria())
     return st.recursive(
         simple,
-        lambda inner: st.lists(inner, min_size=1, max_size=3).map(lambda parts: criterion.all_of(*parts)),
+        lambda inner: st.lists(inner, min_size=1, max_size=3).map(lambda parts: constructors.all_of(*parts)),
         max_leaves=4,
     )
 

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
 
 
-from repro.store import Store
+from repro.record.store import Store
 from tests import factory
 from tests.pages import page, text
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
 
-from repro import Paper, Reported, Setting, at_most, claim, curve, higher, matches, scalar
+from harness.audits import checks as answer_checks
+from harness.audits.contracts import AUDITS
+from repro import Experiment, Paper, Reported, Setting, at_most, claim, curve, higher, matches, scalar
 from repro import data as datasets
-from repro.cache import Cache
-from repro.calibration import FIRST_SEED
-from repro.catalogue import Catalogue
-from repro.claim import Claim, arms_of, name_arm
-from repro.classification import Classification
-from repro.implementation import reference
+from repro.claim.catalogue import Catalogue
+from repro.claim.claim import Claim, arms_of, name_arm
+from repro.claim.contract import Contract
+from repro.experiment.classification import Classification
 from repro.paths import cache_dir
-from repro.suite import Suite
+from repro.trial.cache import Cache
+from repro.trial.calibration import FIRST_SEED
+from repro.trial.implementation import LoadedImplementation, reference
+from repro.trial.judge import Suite
 from tests.battery import circular, facts_of, survivors
-from tests.nulls import apply, constant, noise
+from tests.contracts import HONEST
+from tests.nulls import nulls
 
 CATALOGUE = Catalogue()
 STATISTICAL = [c for c in CATALOGUE.claims if c.statistical]
@@ -34,6 +40,8 @@ WORDS, LETTERS = 20, 100
 REPEATED = {"stdlib"}
 """Texts left out where splits are compared: files of a library have licences and tables in common, 3 % of phrases."""
 
+SEEDS = 3  # of a claim that meets nulls: training on permuted labels takes as long as on the right ones
+
 PAPER = Paper(key="planted2020", title="Planted", authors=("N. N.",), year=2020)
 PUBLISHED = Reported(82.75, "m", "Table 1")
 
@@ -42,6 +50,50 @@ PUBLISHED = Reported(82.75, "m", "Table 1")
 def suite() -> Suite:
     """One suite for the module: claims share trials."""
     return Suite(Cache(cache_dir() / "trials"))
+
+
+def contract_of(paper: str) -> Contract:
+    """What the paper asks of an implementation."""
+    return CATALOGUE.modules[paper].CONTRACT
+
+
+@pytest.mark.parametrize("protocol", HONEST, ids=lambda protocol: protocol.__name__)
+def test_every_protocol_has_nulls_that_answer_in_its_form(protocol):
+    """A paper under a known protocol brings none of its own: what they return passes the audit of its form."""
+    honest = HONEST[protocol]
+    known = LoadedImplementation(kind="reference", paper="toy2020", name="reference", names=honest.module(), source="")
+    found = nulls(Contract(protocol=protocol, preset="tiny"), known, {})
+    assert len(found) >= 2
+    for null in found.values():
+        runner = AUDITS[protocol](lambda names=null.names: nullcontext(names), honest.given)
+        runner.learnt = runner.learn(null.names, seed=0)
+        assert [runner.form(query) for query in runner.queries()]  # raises Fault for another form
+        if hasattr(null.names, "state") and null.name != "permuted_labels":
+            names, config, state = null.names, honest.given.config, null.names.state(runner.learnt)
+            if hasattr(names, "layers"):
+                assert answer_checks.accounted(names.layers(config), state, image=0)
+            again = names.restore(config, state, device="cpu")
+            assert (again.seed, again.width) == (runner.learnt.seed, runner.learnt.width)
+
+
+def test_functions_of_a_paper_are_answered_by_its_own_nulls():
+    """`NULLS` of its controls join those of the protocol, and are all there are where no null knows the protocol."""
+
+    class Oracle(Protocol):
+        def ask(self, config: Any) -> float: ...
+
+    def ask(config: Any) -> float:
+        return 1.0
+
+    known = LoadedImplementation(
+        kind="reference", paper="toy2020", name="reference", names=SimpleNamespace(ask=lambda config: 42.0), source=""
+    )
+    (found,) = nulls(Contract(protocol=Oracle, preset="tiny"), known, {"ask": ask}).values()
+    assert found.names.ask(None) == 1.0
+    with pytest.raises(AssertionError, match="put NULLS into"):
+        nulls(Contract(protocol=Oracle, preset="tiny"), known, {})
+    laws = nulls(contract_of("kaplan2020"), reference("kaplan2020"))
+    assert {null.names.data_needed(None, 1.0) for null in laws.values()} == {1.0}
 
 
 def ids(claims: list[Claim]) -> list[str]:
@@ -53,7 +105,9 @@ def ids(claims: list[Claim]) -> list[str]:
 @pytest.mark.parametrize("found", HERE, ids=ids(HERE))
 def test_nothing_holds_on_a_null(found, suite):
     """Noise, a constant and training on permuted labels satisfy no statistical claim."""
-    assert survivors(found, reference(found.paper.key), suite) == []
+    ignorant = nulls(contract_of(found.paper.key), reference(found.paper.key))
+    few = dataclasses.replace(found, seeds=min(found.seeds, SEEDS))  # what knows nothing is far from any criterion
+    assert survivors(few, ignorant, suite) == []
 
 
 def with_few_instances(found: Claim) -> Claim:
@@ -88,11 +142,10 @@ def test_nothing_holds_on_a_null_at_scale(found, monkeypatch, tmp_path):
 
     monkeypatch.setattr(datasets, "load", stand_in)
     monkeypatch.setattr(datasets, "digest", lambda name: "stand-in")
-    monkeypatch.setattr("repro.suite.require", lambda claim, device: None)
-    original = reference(found.paper.key)
-    for null in (noise, constant):
-        judged = Suite(Cache(tmp_path)).judge(with_few_instances(found), apply(null, original))
-        assert judged.verdict.status != "holds", judged.verdict.reason
+    monkeypatch.setattr("repro.trial.judge.require", lambda claim, device: None)
+    ignorant = nulls(contract_of(found.paper.key), reference(found.paper.key))
+    ignorant.pop("permuted_labels", None)  # which trains
+    assert survivors(with_few_instances(found), ignorant, Suite(Cache(tmp_path))) == []
 
 
 @pytest.mark.parametrize("found", STATISTICAL, ids=ids(STATISTICAL))
@@ -104,7 +157,7 @@ def test_no_published_value_is_data(found):
 @pytest.mark.parametrize("found", STATISTICAL, ids=ids(STATISTICAL))
 def test_no_seed_twice(found):
     """Within a claim an arm meets a seed once, and the seeds of calibration lie far above those of claims."""
-    labels = [arm.label for arm in arms_of(found.draws())]
+    labels = [arm.label for arm in arms_of(found.measurements())]
     assert len(set(labels)) == len(labels)
     assert found.seeds < FIRST_SEED
 
@@ -134,7 +187,7 @@ class Watched:
     def __init__(self) -> None:
         self.seen: list[bytes] = []
 
-    def predict(self, images: Any, *, views: int = 1) -> np.ndarray:
+    def predict(self, images: Any, *, crops: int = 1) -> np.ndarray:
         """Scores [N, 10], all equal."""
         self.seen += [image.tobytes() for image in images]
         return np.zeros((len(images), 10), np.float32)
@@ -142,6 +195,14 @@ class Watched:
     def train(self, config: Any, data: Any, **_: Any) -> Any:
         """Yield itself, untrained."""
         yield 1, self
+
+    def state(self, _: Any) -> dict[str, np.ndarray]:
+        """Nothing is learnt."""
+        return {}
+
+    def restore(self, config: Any, state: dict[str, np.ndarray], *, device: str) -> Watched:
+        """Itself."""
+        return self
 
 
 def test_every_item_of_a_split_is_evaluated_once():
@@ -161,7 +222,7 @@ def published_as_data(simulator: Any, setting: Setting) -> dict[str, Any]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Holder:
+class Holder(Experiment):
     """A planted experiment that carries the published number in a field."""
 
     fact: Reported
@@ -240,7 +301,7 @@ def test_the_battery_catches_planted_claims(suite):
     assert "contains 82.75" in circular(types, [PUBLISHED])[0]
     assert "experiment holds" in circular(carries, [PUBLISHED])[0]
     assert "override" in circular(told, [PUBLISHED])[0]
-    automaton = dataclasses.replace(reference("aaronson2014"), paper="planted2020")
+    ignorant = nulls(contract_of("aaronson2014"), reference("aaronson2014"))
     for planted_claim in (cannot_fail, itself):
-        assert any("holds on noise" in line for line in survivors(planted_claim, automaton, suite))
+        assert any("holds on noise" in line for line in survivors(planted_claim, ignorant, suite))
     assert circular(cannot_fail, [PUBLISHED]) == []

@@ -10,12 +10,13 @@ pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`
 
 import msgspec
 
-from leaderboard import blocks, queries, submitting, trust
-from leaderboard.queries import Asked
-from leaderboard.service import board
-from repro.record import Record, seal
-from repro.store import Store, Union
-from repro.tokens import tokens_file
+from leaderboard.api import board
+from leaderboard.board import lines, queries, suite_score
+from leaderboard.board.queries import RecordFilter
+from leaderboard.render import components, submit
+from repro.record.access_tokens import tokens_file
+from repro.record.record import Record, seal
+from repro.record.store import MergedStore, Store
 from tests import factory
 
 
@@ -26,7 +27,7 @@ def flagged(record: Record, flag: str) -> Record:
 
 def test_only_the_newest_flagged_records_are_listed_and_all_are_counted(tmp_path, monkeypatch):
     """Across stores, and a record that lies in two of them counts once."""
-    monkeypatch.setattr(trust, "FLAGGED", 3)
+    monkeypatch.setattr(suite_score, "FLAGGED", 3)
     one, other = Store(tmp_path / "a"), Store(tmp_path / "b")
     for day in range(1, 6):
         record = flagged(factory.degrades(created=f"2026-11-{day:02}T00:00:00Z"), "odd")
@@ -34,7 +35,7 @@ def test_only_the_newest_flagged_records_are_listed_and_all_are_counted(tmp_path
         if day == 4:
             one.add(record)
         other.add(factory.degrades(created=f"2026-11-2{day}T00:00:00Z"))
-    past = trust.history(Union((one, other)))
+    past = suite_score.history(MergedStore((one, other)))
     assert [row.created[8:10] for row in past.flagged] == ["05", "04", "03"]
     assert past.flags == 5
 
@@ -44,21 +45,21 @@ def test_submit_lists_the_newest_submissions_and_says_how_many_there_are(tmp_pat
     store = Store(tmp_path)
     for day in range(1, 6):
         store.add(factory.degrades(submission=f"own-{day}", created=f"2026-11-0{day}T00:00:00Z"))
-    sections = queries.sections(queries.board(Union((store,))))
-    assert "are shown" not in submitting.status(sections)
-    monkeypatch.setattr(submitting, "LISTED", 2)
-    shown = submitting.status(sections)
+    sections = queries.sections(queries.board(MergedStore((store,))))
+    assert "are shown" not in submit.status(sections)
+    monkeypatch.setattr(submit, "LISTED", 2)
+    shown = submit.status(sections)
     assert [name for name in range(1, 6) if f"own-{name}" in shown] == [4, 5]
     assert "The newest 2 of 5 are shown" in shown
 
 
 def test_a_finding_names_some_submissions_and_says_how_many_there_are(monkeypatch):
     """A finding that hundreds of submissions were judged by stays one panel."""
-    monkeypatch.setattr(blocks, "BESIDE", 2)
-    first, *others = [queries.line(factory.withdrawn(submission=name)) for name in (None, "a1", "a2", "a3")]
-    assert "2 of 3 shown" in blocks.finding(first, others)
-    assert "a3" not in blocks.finding(first, others)
-    assert "shown" not in blocks.finding(first, others[:2])
+    monkeypatch.setattr(components, "LISTED", 2)
+    first, *others = [lines.line(factory.withdrawn(submission=name)) for name in (None, "a1", "a2", "a3")]
+    assert "2 of 3 shown" in components.finding(first, others)
+    assert "a3" not in components.finding(first, others)
+    assert "shown" not in components.finding(first, others[:2])
 
 
 def test_a_badge_reads_the_lines_of_its_paper_only(tmp_path, monkeypatch):
@@ -66,20 +67,20 @@ def test_a_badge_reads_the_lines_of_its_paper_only(tmp_path, monkeypatch):
     store, calls = Store(tmp_path), []
     monkeypatch.setattr(board, "board", lambda *asked: calls.append(asked[1]) or queries.board(*asked))
     monkeypatch.setattr(board, "FRESH_S", 0.0)
-    kept = board.Board(Union((store,)))
+    kept = board.Board(MergedStore((store,)))
     for record in (factory.degrades(), factory.withdrawn(), factory.degrades(submission="mine")):
         store.add(record)
     for _ in range(3):
         assert [one.claim for one in kept.entries("he2015", "reference")] == ["he2015/plain-degrades"]
     store.add(factory.parameters())
     assert len(kept.entries("he2015", "reference")) == 2
-    assert calls == [Asked(paper="he2015", implementation="reference")] * 2
+    assert calls == [RecordFilter(paper="he2015", implementation="reference")] * 2
 
 
 def test_parts_that_are_kept_for_badges_are_few(tmp_path, monkeypatch):
     """Names that anybody may make up fill no memory."""
     monkeypatch.setattr(board, "PARTS", 3)
-    kept = board.Board(Union((Store(tmp_path),)))
+    kept = board.Board(MergedStore((Store(tmp_path),)))
     for number in range(9):
         assert kept.entries("he2015", f"submission:{number}") == ()
     assert len(kept._parts) == 3
@@ -90,10 +91,10 @@ def test_nobody_waits_while_the_whole_board_is_read(tmp_path, monkeypatch):
     store, begun, free = Store(tmp_path), threading.Event(), threading.Event()
     store.add(factory.degrades())
     monkeypatch.setattr(board, "FRESH_S", 0.0)
-    kept = board.Board(Union((store,)))
+    kept = board.Board(MergedStore((store,)))
     before = kept.snapshot()
 
-    def slow(stores: Union, asked: Asked | None = None):
+    def slow(stores: MergedStore, asked: RecordFilter | None = None):
         if asked is None:
             begun.set()
             assert free.wait(30)
@@ -123,7 +124,7 @@ def test_what_was_sent_in_and_is_published_too_is_not_in_quarantine(tmp_path):
     ):
         store.add(record)
     tokens_file(shared.root).touch()
-    found = board.Board(Union((published, shared))).snapshot().entries
+    found = board.Board(MergedStore((published, shared))).snapshot().entries
     assert {one.claim.partition("/")[2]: one.quarantined for one in found} == {
         "plain-degrades": False,
         "parameters-as-printed": True,

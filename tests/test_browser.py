@@ -19,8 +19,9 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 import pytest
 
-from repro.record import decode, seal
-from repro.store import Store
+from repro.record import claim_list
+from repro.record.record import decode, seal
+from repro.record.store import Store
 from tests import factory
 
 CHROMIUM = next(
@@ -63,6 +64,13 @@ ASKED = {
     f"telemetry?record={RECORD.id[7:23]}": "record trial",
 }
 """What each page can be asked for, beside what it needs to show anything."""
+COFFEE_PAPER, STATED = next(
+    (part.paper, one.claim)
+    for part in claim_list.read(Path(__file__).parents[1])
+    for one in part.claims
+    if part.paper.key == "aaronson2014" and one.claim.expected_refuted
+)
+"""A paper, and a claim of it today that is known not to hold: only such a one stands among the findings."""
 MARKUP = "<img src=x onerror='window.struck=1'><script>window.struck=2</script>"
 
 pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
@@ -86,11 +94,13 @@ def address(tmp_path_factory):
     for name in ("mine", HOSTILE):
         store.add(factory.degrades(name=f"{NAME}-beside", submission=name))
     store.add(factory.rises_and_falls(name=NAME))
-    store.add(seal(msgspec.structs.replace(factory.withdrawn(name=f"{NAME}-too", says=MARKUP), id="", flag=MARKUP)))
+    own = {"paper": COFFEE_PAPER, "name": STATED.name, "row": STATED.row, "version": STATED.version}
+    finding = factory.withdrawn(**own, says=MARKUP, created="2027-01-01T00:00:00Z")
+    store.add(seal(msgspec.structs.replace(finding, id="", flag=MARKUP)))
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", "from repro.cli import main; main()", "leaderboard", "--port", str(port)]
+    command = [sys.executable, "-c", "from harness.cli import main; main()", "leaderboard", "--port", str(port)]
     command += ["--store", str(store.root)]
     with (root / "log").open("w") as log:
         server = subprocess.Popen(
@@ -184,7 +194,7 @@ def test_the_board_opens_and_a_claim_is_one_click_away(visit, tmp_path):
     """Heading, story and rows are there; a row's statement leads to the claim's page, with its chart drawn."""
     page = visit("?full=true")
     assert "what we measured" in page.locator("h1").first.inner_text()
-    assert "What was withdrawn is kept as findings" in page.locator(".story").first.text_content()
+    assert "What was withdrawn is kept as a finding" in page.locator(".story").first.text_content()
     row = page.locator("table.claims tr", has_text=f"{NAME}@1").filter(has_text="plain network")
     assert "supported" in row.inner_text()
     assert "64.56%" in row.inner_text()
@@ -475,7 +485,11 @@ def test_a_phone_needs_no_sideways_scrolling(visit, tmp_path, path, scheme):
 
 def test_markup_in_records_is_text(visit):
     """Scripts and handlers in a record's texts are shown as they are written, and never run."""
-    for path in ("", "findings", f"claim?claim=aaronson2014/{NAME}-too"):
+    for path in (
+        "",
+        "findings",
+        f"claim?{urlencode({'claim': f'aaronson2014/{STATED.name}', 'row': STATED.row or ''})}",
+    ):
         page = visit(path)
         page.wait_for_timeout(300)
         assert page.evaluate("window.struck") is None

@@ -9,8 +9,8 @@ import tempfile
 
 import pytest
 
-from repro.cache import Cache, CacheWarning
 from repro.errors import ReproError
+from repro.trial.cache import Cache, CacheWarning
 
 KEY = "ab" + "0" * 62
 

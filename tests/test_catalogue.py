@@ -16,23 +16,26 @@ pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`
 
 from click.testing import CliRunner
 
-from leaderboard import catalogue, queries, style
-from leaderboard.queries import Filters
-from leaderboard.service.board import Board
-from leaderboard.site import build
+from leaderboard.api.board import Board
+from leaderboard.board import catalogue, queries
+from leaderboard.board import lines as board_lines
+from leaderboard.board.lines import Filters
+from leaderboard.export import build
+from leaderboard.render import style
 from repro import Reported
-from repro.catalogue import Catalogue
-from repro.criterion import all_of, at_most, lower
+from repro.claim.catalogue import Catalogue
+from repro.criterion.constructors import all_of, at_most, lower
 from repro.errors import ReproError
-from repro.listing import Listed, Listing, decode, encode, listing, path_of
 from repro.paper import Paper
-from repro.record import Record
-from repro.store import Store
+from repro.record import claim_list
+from repro.record.claim_list import CatalogueEntry, PaperCatalogue, encode, folder_of
+from repro.record.record import Record
+from repro.record.store import Store
 from tests import factory
 from tests.pages import page, text
 
 ROOT = Path(__file__).parents[1]
-readme = import_module("repro.cli.readme")  # of the package, this name is the command
+readme = import_module("harness.cli.readme")  # of the package, this name is the command
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 GPIPE = Paper(key="huang2019", title="GPipe", authors=("Yanping Huang",), year=2019, arxiv="1811.06965v5")
 RECORDS = [factory.degrades(), factory.parameters(), factory.withdrawn()]
@@ -60,21 +63,23 @@ def project(tmp_path, monkeypatch):
 
 def listed(root: Path, records: list[Record], **changes) -> None:
     """Write a list of the claims of records; `changes` are of each claim."""
-    claims = [
-        Listed(
-            paper=one.paper.key,
-            claim=msgspec.structs.replace(one.claim, **changes),
-            seeds=3,
-            controls=("broken",),
-            cost="" if one.claim.tier == "cpu" else "an hour on one GPU",
-        )
-        for one in records
-    ]
-    papers = tuple({one.paper.key: one.paper for one in records}.values())
-    path_of(root).write_bytes(encode(Listing(papers=papers, claims=tuple(claims))))
+    shutil.rmtree(folder_of(root), ignore_errors=True)
+    folder_of(root).mkdir()
+    for paper in {one.paper.key: one.paper for one in records}.values():
+        claims = [
+            CatalogueEntry(
+                claim=msgspec.structs.replace(one.claim, **changes),
+                seeds=3,
+                controls=("broken",),
+                cost="" if one.claim.tier == "cpu" else "an hour on one GPU",
+            )
+            for one in records
+            if one.paper.key == paper.key
+        ]
+        (folder_of(root) / f"{paper.key}.json").write_bytes(encode(PaperCatalogue(paper=paper, claims=tuple(claims))))
 
 
-def sections(filters: Filters | None = None) -> list[queries.Section]:
+def sections(filters: Filters | None = None) -> list[board_lines.Section]:
     """The board with what is not measured."""
     known = catalogue.read()
     lines = queries.marked(queries.board(queries.open_stores()), known)
@@ -92,15 +97,17 @@ def absent(filters: Filters | None = None) -> set[str]:
 
 
 def test_the_list_of_all_claims_is_current():
-    """The file that the board reads has every claim, as the claims stand today."""
-    assert path_of(ROOT).read_bytes() == readme.claim_list(ROOT), "run: repro readme"
+    """The files that the board reads have every claim, as the claims stand today, and there are no others."""
+    kept = {path.name: path.read_bytes() for path in folder_of(ROOT).iterdir()}
+    assert kept == readme.claim_lists(ROOT), "run: repro readme"
 
 
 def test_the_list_is_read_as_it_was_written():
     """Each claim of the project is in it once, with its digest; nothing is lost on the way to the board."""
     own = Catalogue(ROOT)
-    found = decode(encode(listing(own.papers.values(), own.claims)))
-    assert {one.claim.id: one.claim.digest for one in found.claims} == {one.id: one.digest() for one in own.claims}
+    found = [one for part in claim_list.read(ROOT) for one in part.claims]
+    assert [part.paper for part in claim_list.read(ROOT)] == list(own.papers.values())
+    assert {one.claim.id: one.claim.digest for one in found} == {one.id: one.digest() for one in own.claims}
     known = catalogue.read(ROOT)
     assert len(known.claims) == len(own.claims)
     assert known.papers == own.papers
@@ -113,26 +120,30 @@ def test_the_list_is_read_as_it_was_written():
 def test_readme_writes_the_list_and_checks_it(project, monkeypatch):
     """`repro readme` writes both files, and its check fails when the list alone is not current."""
     monkeypatch.setattr(readme, "table", lambda root: ["| a |"])
-    monkeypatch.setattr(readme, "claim_list", lambda root: b"today\n")
+    monkeypatch.setattr(readme, "claim_lists", lambda root, keys: {"he2015.json": b"today\n"})
     (project / "README.md").write_text(readme.START + readme.END)
     CliRunner().invoke(readme.readme, [], catch_exceptions=False)
-    assert path_of(project).read_bytes() == b"today\n"
+    path = folder_of(project) / "he2015.json"
+    assert path.read_bytes() == b"today\n"
+    assert list(folder_of(project).iterdir()) == [path]  # papers that are gone are not listed
     CliRunner().invoke(readme.readme, ["--check"], catch_exceptions=False)
-    for damage in (lambda: path_of(project).write_bytes(b"yesterday\n"), path_of(project).unlink):
+    stray = folder_of(project) / "huang2019.json"
+    for damage in (lambda: stray.write_bytes(b"{}"), lambda: path.write_bytes(b"yesterday\n"), path.unlink):
         damage()
-        with pytest.raises(ReproError, match="list of all claims"):
+        with pytest.raises(ReproError, match="list of claims"):
             CliRunner().invoke(readme.readme, ["--check"], catch_exceptions=False)
 
 
 @pytest.mark.parametrize(
     "data",
-    [None, b"", b"{", b'{"schema":2,"papers":[],"claims":[]}', b"\xff", b'{"schema":1,"papers":[],"claims":[1]}'],
+    [None, b"", b"{", b'{"schema":1,"papers":[],"claims":[]}', b"\xff", b'{"schema":2,"paper":{},"claims":[1]}'],
 )
 def test_without_the_list_the_board_shows_records_and_says_so(project, data):
-    """A file that is missing or damaged takes no page down; no verdict is lost, and none is called retired."""
-    path_of(project).unlink()
-    if data is not None:
-        path_of(project).write_bytes(data)
+    """Files that are missing or damaged take no page down; no verdict is lost, and none is called retired."""
+    if data is None:
+        shutil.rmtree(folder_of(project))
+    else:
+        (folder_of(project) / "he2015.json").write_bytes(data)
     shown = text(page())
     assert "Only claims with a record are shown" in shown
     assert "plain-degrades: supported" in shown
@@ -144,10 +155,9 @@ def test_without_the_list_the_board_shows_records_and_says_so(project, data):
     assert json.loads(Board(queries.open_stores()).snapshot().json)["unmeasured"] == []
 
 
-def test_a_list_with_a_claim_of_an_unknown_paper_is_damaged(project):
+def test_a_list_of_another_paper_than_its_name_says_is_damaged(project):
     """It is refused as a whole, with the paper's key."""
-    found = decode(path_of(project).read_bytes())
-    path_of(project).write_bytes(encode(msgspec.structs.replace(found, papers=found.papers[:1])))
+    (folder_of(project) / "huang2019.json").rename(folder_of(project) / "he2016.json")
     assert "huang2019" in catalogue.read().trouble
 
 
@@ -294,8 +304,8 @@ def test_a_submission_does_not_measure_a_claim_for_the_reference(project):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"version": 3}, "of version 1, now 3"),
-        ({"digest": "sha256:" + "e" * 64}, "of another form of version 1"),
+        ({"version": 3}, "made for version 1, now 3"),
+        ({"digest": "sha256:" + "e" * 64}, "made for an earlier definition of version 1"),
     ],
 )
 def test_a_record_of_an_earlier_claim_is_marked_and_not_counted(project, change, says):
@@ -321,6 +331,27 @@ def test_a_record_of_a_claim_that_is_gone_is_retired(project):
     assert "<b>2 of 2</b><span>claims judged</span>" in shown
     assert "retired" in text(page("claim", claim="he2015/plain-degrades"))
     assert "retired" not in text(page("claim", claim="he2015/parameters-as-printed"))
+
+
+def test_a_finding_that_is_no_longer_stated_accuses_no_paper(project):
+    """Board, Findings, the paper, its badge and the data leave it out; its own record and claim can still be opened."""
+    withdrawn = factory.withdrawn()
+    assert "most complex state" in text(page("findings"))
+    assert Board(queries.open_stores()).entries("aaronson2014", "reference")
+    listed(project, [*RECORDS[:2], factory.quadratic()])
+    assert "most complex state" not in text(page())
+    assert "badge finding" not in text(page()).partition("</ul>")[2]
+    assert "No findings yet" in text(page("findings"))
+    assert "Findings</h2>" not in text(page("paper", paper="aaronson2014"))
+    board = Board(queries.open_stores())
+    assert board.entries("aaronson2014", "reference") == ()
+    assert {one["paper"] for one in json.loads(board.snapshot().json)["claims"]} == {"he2015"}
+    files = {path: data.decode() for path, data in build.files(queries.open_stores()) if not path.endswith(".csv")}
+    assert "No findings yet" in files["findings.html"]
+    assert "no record" in files["badge/aaronson2014.svg"]
+    assert withdrawn.id in text(page("record", record=withdrawn.id[7:23]))
+    opened = text(page("claim", claim="aaronson2014/complexity-comparable-to-width"))
+    assert "This record does not count for the claims of today." in opened
 
 
 def test_the_list_is_read_anew_when_it_changes(project):

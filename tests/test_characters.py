@@ -27,7 +27,7 @@ def library(tmp_path, monkeypatch) -> Path:
     (tmp_path / "notes.txt").write_bytes(b"notes")
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setattr(stdlib, "LEAST", 1)
-    caches = (stdlib._paths, stdlib._splits, stdlib.available, stdlib.digest)
+    caches = (stdlib._paths, stdlib.available, data._read)
     for cached in caches:
         cached.cache_clear()
     yield tmp_path
@@ -94,11 +94,11 @@ def test_the_library_is_read_whole_and_once(library):
 
 def test_the_library_has_a_digest_of_its_content(library):
     """One changed file changes the digest."""
-    before = stdlib.digest()
+    before = data.digest("stdlib")
     (library / "b.py").write_bytes(b"other")
-    for cached in (stdlib._paths, stdlib._splits, stdlib.digest):
+    for cached in (stdlib._paths, data._read):
         cached.cache_clear()
-    assert stdlib.digest() != before
+    assert data.digest("stdlib") != before
 
 
 def test_a_library_without_source_is_one_error(library, monkeypatch):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from repro import Paper, Reported, at_most, claim, higher, holds, matches, refuted
-from repro.catalogue import Catalogue
-from repro.catalogue import matches as selects
-from repro.claim import Claim, arms_of, name_arm
+from repro.claim.catalogue import Catalogue
+from repro.claim.catalogue import matches as selects
+from repro.claim.claim import Claim, arms_of, name_arm
 from repro.errors import ReproError
 
 PAPER = Paper(key="planted2020", title="Planted", authors=("N. N.",), year=2020)
@@ -72,14 +72,14 @@ def test_a_refutation_needs_its_source():
 
 def test_body_is_lazy():
     """Naming arms runs nothing, and one arm drawn twice is one arm."""
-    draws = stated().draws()
+    draws = stated().measurements()
     assert [arm.label for arm in arms_of(draws)] == ["base depth=3"]
 
 
 def test_facts_follow_from_the_statement():
     """Place, statement, evidence, group and published numbers are read off the decorator and docstring."""
     found = stated(criterion=matches(FACT, within=1.0))
-    assert (found.place, found.says) == ("Table 1", "It goes up.")
+    assert (found.place, found.statement) == ("Table 1", "It goes up.")
     assert (found.id, found.evidence, found.group) == ("planted2020/goes-up@1", "reduced", "direction")
     assert found.reported == (FACT,)
     assert stated(criterion=holds(), seeds=1).group == "mechanism"

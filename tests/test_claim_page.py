@@ -1,4 +1,4 @@
-"""What a claim's page says of one record: criterion in words, samples, history, rerun, calibration, and how to cite."""
+"""What a claim's page says of one record: samples, history, rerun, calibration, and how to cite."""
 
 from __future__ import annotations
 
@@ -6,223 +6,43 @@ import csv
 import io
 import itertools
 import json
-import math
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 
 pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
 
 import streamlit as st
 from starlette.applications import Starlette
-from streamlit.testing.v1 import AppTest
 
-from leaderboard import citing, queries, rerun, sample_sheet, sheet, timeline, wording
-from leaderboard.rerun import Around
-from leaderboard.service.board import Board
-from leaderboard.service.reading import Reading
-from repro import Reported
-from repro.criterion import (
-    Criterion,
-    all_of,
-    at_least,
-    at_most,
-    equivalent,
-    higher,
-    holds,
-    interior_peak,
-    lower,
-    matches,
-    monotone,
-    ordered,
-    power_law,
-)
-from repro.record import Record, decode
-from repro.store import Store
-from tests import factory, pages
-from tests.pages import changed, page
+from leaderboard.api.board import Board
+from leaderboard.api.reading import Reading
+from leaderboard.board import citation, queries
+from leaderboard.charts import history as history_chart
+from leaderboard.render import claim as claim_page
+from leaderboard.render import criterion as criterion_page
+from leaderboard.render import rerun
+from leaderboard.render import samples as samples_page
+from leaderboard.render.rerun import ClaimContext
+from repro.criterion.constructors import lower
+from repro.record.record import Record, decode
+from repro.record.store import Store
+from tests import factory
+from tests.factory import DEEP, FLAT
+from tests.pages import changed, make_project, page
+from tests.pages import typed as text
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = sorted((ROOT / "leaderboard" / "records").rglob("*.json"))
 HOSTILE = '<script>alert(1)</script>"}\n\\input{x} % [a](javascript:b)'
 COMMIT = factory.degrades().source.commit
-DEEP = factory.sample("plain, 56 layers", "train_error", "%", [63.0, 71.0, 58.0])
-FLAT = factory.sample("plain, 20 layers", "train_error", "%", [1.0, 0.5, 2.0])
-TEST = factory.sample("plain, 20 layers", "test_error", "%", [3.0, 2.5, 4.0])
-OTHER = factory.sample("plain, 56 layers", "updates", "updates", [9.0, 8.0, 7.0])
-CURVE = factory.sample("cups n=60", "entropy", "B", np.add.outer([0.0, 0.1], np.arange(1, 9) ** 2), x=np.arange(1, 9))
-CASES = factory.sample("resnet-20", "millions", "M", [[0.2697]], expected=[0.27])
-FACT = Reported(60.0, "%", "Table 1")
-
-KINDS: list[tuple[Criterion, list, str, str]] = [
-    (
-        higher(by=20.0),
-        [DEEP, FLAT],
-        "Train error: “plain, 56 layers” is above “plain, 20 layers” by more than 20 percentage points, on average",
-        "&gt; 20%</b>, where d\u0305 is the mean over seeds of “plain, 56 layers” - “plain, 20 layers”; one-sided",
-    ),
-    (
-        lower(by=-1.0),
-        [DEEP, FLAT],
-        "“plain, 56 layers” is less than 1 percentage point above “plain, 20 layers”, on average",
-        "SE &lt; 1%</b>",
-    ),
-    (
-        higher(by=-2.0),
-        [DEEP, FLAT],
-        "“plain, 56 layers” is less than 2 percentage points below “plain, 20 layers”",
-        "SE &gt; -2%</b>",
-    ),
-    (
-        lower(times=0.6),
-        [FLAT, DEEP],
-        "“plain, 20 layers” is below 0.6 times “plain, 56 layers”, on average",
-        "“plain, 20 layers” - 0.6 x “plain, 56 layers”",
-    ),
-    (
-        higher(by=math.log(2.0), times=3.0, log=True),
-        [DEEP, FLAT],
-        "“plain, 56 layers” is above 6 times “plain, 20 layers”, in geometric means",
-        "log(“plain, 56 layers” / (3 x “plain, 20 layers”))",
-    ),
-    (lower(), [FLAT, TEST], "“plain, 20 layers”: train error is below test error, on average", "train error - test"),
-    (
-        equivalent(100.0),
-        [DEEP, FLAT],
-        "“plain, 56 layers” and “plain, 20 layers” differ by less than 100 percentage points",
-        "two one-sided paired t tests",
-    ),
-    (equivalent(9.0, log=True), [DEEP, FLAT], "differ by a factor of less than 8103.08, in geometric", "&lt; 9</b>"),
-    (
-        ordered(by=0.1),
-        [FLAT, TEST],
-        "train error; test error: in this order each is below the next by more than 0.1 percentage points",
-        "of which all must hold",
-    ),
-    (
-        at_most(FACT, plus=20.0),
-        [DEEP],
-        "“plain, 56 layers”, train error: the mean over seeds is at most 80%: the published 60% (Table 1) plus a "
-        "margin of 20 percentage points",
-        "&le; 80%</b>",
-    ),
-    (at_least(7.0), [OTHER], "“plain, 56 layers”, updates: the mean over seeds is at least 7.", "&ge; 7"),
-    (
-        matches(FACT, within=9.0),
-        [DEEP],
-        "the mean over seeds lies less than 9 percentage points from the published 60% (Table 1)",
-        "train error of “plain, 56 layers” - 60%; two one-sided t tests",
-    ),
-    (matches(60.0, within=0.5, log=True), [DEEP], "lies within a factor of 1.64872 of 60%", "/ 60%)"),
-    (
-        power_law(1.5, 2.5),
-        [CURVE],
-        "“cups …”, entropy over swaps: a power law with an exponent between 1.5 and 2.5",
-        "b is the slope of log entropy against log swaps",
-    ),
-    (interior_peak(), [CURVE], "a peak in the inner 80 % of the grid, more than 3 standard errors above", "0.15 peak"),
-    (
-        monotone(),
-        [CURVE],
-        "steadily rising: Kendall's τ of at least 0.95, and no reversal as large as 2 %",
-        "2 % of the",
-    ),
-    (holds(0.005), [CASES], "“resnet-20”, millions (M): every case is 0.27 to within 0.005, without", "&le; 0.005</b>"),
-    (holds(relation="at_most"), [CASES], "every case is at most 0.27, without exception", "x &le; e</b>"),
-    (holds(1.0, relation="at_least"), [CASES], "every case is at least 0.27 less 1", "x &ge; e &minus; 1</b>"),
-]
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """An empty project, with no published records and an empty store."""
-    (tmp_path / "claims" / "calibration").mkdir(parents=True)
-    (tmp_path / "reference").mkdir()
-    (tmp_path / "pyproject.toml").touch()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REPRO_STORE", str(tmp_path / "store"))
-    return tmp_path
-
-
-def text(app: AppTest) -> str:
-    """All HTML of a page, with signs that look alike as the letters of a keyboard."""
-    return pages.text(app).replace(wording.MINUS, "-").replace(wording.TIMES, "x")
-
-
-# the criterion
-
-
-@pytest.mark.parametrize(("rule", "drawn", "words", "formula"), KINDS, ids=map(str, range(len(KINDS))))
-def test_every_kind_of_criterion_names_its_arms(project, rule, drawn, words, formula):
-    """On the claim's page: the arms' own names, the margin in their unit, and what was tested as a formula."""
-    record = factory.make_record(drawn, rule, evidence="reduced" if rule.statistical else "exact")
-    Store(project / "store").add(record)
-    shown = text(page("claim", claim="he2015/plain-degrades")).replace("&#x27;", "'")
-    shown = shown.partition("Criterion</h2>")[2].partition("Controls</h2>")[0]
-    assert words in shown
-    assert formula in shown
-    level = f"&alpha; = {rule.level:g}" if rule.statistical else "no test, so no level"
-    assert level in shown
-
-
-def test_a_compound_criterion_names_the_arms_of_each_part(project):
-    """Each part has its own arms and number, and the reason of the whole names them too, not a and b."""
-    record = factory.shortcut_cures()
-    Store(project / "store").add(record)
-    shown = text(page("claim", claim="he2015/shortcuts-cure"))
-    assert "Train error: “residual depth=42” is less than 1 percentage point above “residual depth=10”" in shown
-    assert "Train error: “residual depth=42” is below 0.1 times “plain depth=42”" in shown
-    assert "a - 0.1 b" in record.verdict.parts[1].reason
-    assert "a - 0.1 b" not in shown
-    assert "“residual depth=42” - 0.1 x “plain depth=42” is -6" in shown
-
-
-def test_nested_and_unfit_samples_are_worded_or_left_in_general_words():
-    """A part of parts is said in one line; samples that cannot be shared out leave the rule without names."""
-    one, two = factory.sample("a", "x", "1", [1.0, 2.0]), factory.sample("b", "x", "1", [5.0, 6.0])
-    rule = all_of(at_most(9.0), all_of(lower(), at_least(1.0)))
-    kept = factory.make_record([two, one, two, one], all_of(at_most(9.0), lower(), at_least(1.0)), groups=(1, 2, 1))
-    nested = msgspec.structs.replace(kept, claim=msgspec.structs.replace(kept.claim, criterion=rule))
-    words = [part.words for part in wording.said(nested)]
-    assert words == [
-        "“b”, x: the mean over seeds is at most 9.",
-        "X: “a” is below “b”, on average over seeds. “a”, x: the mean over seeds is at least 1.",
-    ]
-    short = msgspec.structs.replace(factory.shortcut_cures(), samples=())
-    assert all("The first is lower than the second" in part.words for part in wording.said(short))
-    alone = msgspec.structs.replace(factory.degrades(), samples=factory.degrades().samples[:1])
-    assert wording.said(alone)[0].words.startswith("The first is higher than the second")
-
-
-def test_welch_is_said_where_seeds_differ():
-    """Arms at other seeds are not paired, and the formula says so."""
-    record = factory.degrades()
-    moved = msgspec.structs.replace(record.samples[1], seeds=(5, 6, 7, 8, 9))
-    (found,) = wording.said(msgspec.structs.replace(record, samples=(record.samples[0], moved)))
-    assert "one-sided Welch's t test" in found.formula
-
-
-def test_every_published_criterion_is_worded():
-    """No record of the project falls back to words without names, and none speaks of a and b."""
-    assert PUBLISHED
-    for path in PUBLISHED:
-        record = decode(path.read_bytes())
-        parts = wording.said(record)
-        assert all(part.formula for part in parts), path
-        assert not any("the first" in part.words.lower() for part in parts), path
-        told = wording.reason(record.verdict, parts)
-        assert " b " not in told.partition(";")[0], (path, told)
-
-
-def test_hostile_names_are_escaped_in_words_and_formulas():
-    """Arms, measurements and units of a record are text in the criterion as well."""
-    drawn = [factory.sample(f"{HOSTILE}{i}", HOSTILE, HOSTILE, [1.0 * i, 2.0 * i, 3.0 * i]) for i in (1, 2)]
-    shown = sheet.criterion(factory.make_record(drawn, lower(times=1e300)))
-    assert "<script" not in shown
-    assert "&lt;script&gt;" in shown
-    assert "<script" not in sheet.criterion(factory.make_record(drawn, equivalent(1e300, log=True)))
+    return make_project(tmp_path, monkeypatch)
 
 
 # the samples
@@ -242,7 +62,7 @@ def test_samples_are_numbers_by_arm_and_seed(project):
         assert table.count("<tr>") == 11
         assert ">63.125%<" in table
         assert "diverged, or not finite" in table
-    rows = list(csv.DictReader(io.StringIO(sample_sheet.as_csv(record))))
+    rows = list(csv.DictReader(io.StringIO(samples_page.as_csv(record))))
     assert [row["value"] for row in rows[:3]] == ["63.125", "not finite", "58.9"]
     assert [row["seed"] for row in rows[5:]] == list("01234")
 
@@ -250,16 +70,16 @@ def test_samples_are_numbers_by_arm_and_seed(project):
 def test_long_samples_are_limited_and_the_csv_has_all():
     """Of a curve the first fifty numbers are shown, with where they stand; the samples of compound parts count once."""
     record = factory.rises_and_falls()
-    shown = sample_sheet.table(record)
+    shown = samples_page.table(record)
     assert "50 of 120 shown" in shown
     assert shown.count("<tr>") == 51
     assert '<span class="value">1 swaps</span>' in shown
-    rows = list(csv.DictReader(io.StringIO(sample_sheet.as_csv(record))))
+    rows = list(csv.DictReader(io.StringIO(samples_page.as_csv(record))))
     assert len(rows) == 120
     assert float(rows[23]["x"]) == 1e6
     assert rows[24]["point"] == "1"
-    assert sample_sheet.count(factory.shortcut_cures()) == 15
-    exact = list(csv.DictReader(io.StringIO(sample_sheet.as_csv(factory.parameters()))))
+    assert samples_page.count(factory.shortcut_cures()) == 15
+    exact = list(csv.DictReader(io.StringIO(samples_page.as_csv(factory.parameters()))))
     assert (exact[1]["value"], exact[1]["expected"]) == ("462600.0", "460000.0")
 
 
@@ -268,9 +88,9 @@ def test_a_cell_of_the_samples_is_no_formula():
     record = factory.degrades()
     part = msgspec.structs.replace(record.samples[0], arm="=1+1", values=((1.0,), (2.0, None), (), (3.0,), (4.0,)))
     record = msgspec.structs.replace(record, samples=(part,))
-    assert next(csv.DictReader(io.StringIO(sample_sheet.as_csv(record))))["arm"] == "'=1+1"
-    assert "not finite" in sample_sheet.table(record)
-    assert sample_sheet.table(msgspec.structs.replace(record, samples=())) == ""
+    assert next(csv.DictReader(io.StringIO(samples_page.as_csv(record))))["arm"] == "'=1+1"
+    assert "not finite" in samples_page.table(record)
+    assert samples_page.table(msgspec.structs.replace(record, samples=())) == ""
 
 
 # the history
@@ -279,7 +99,7 @@ def test_a_cell_of_the_samples_is_no_formula():
 def test_the_history_of_a_scaled_comparison_names_its_arms():
     """What was measured is said as above it on the page, not as the first and the second."""
     record = factory.make_record([FLAT, DEEP], lower(times=0.6))
-    shown = sheet.history([record], record).replace(wording.MINUS, "-").replace(wording.TIMES, "x")
+    shown = claim_page.history([record], record).replace(criterion_page.MINUS, "-").replace(criterion_page.TIMES, "x")
     assert "“plain, 20 layers” - 0.6 x “plain, 56 layers”" in shown
     assert "second" not in shown
 
@@ -308,7 +128,7 @@ def dated(day: int, version: int = 1, **changes) -> Record:
 def test_the_history_is_drawn_with_a_break_where_the_version_changes():
     """Estimates with both ends of their intervals, and a labelled rule between the versions' records."""
     records = [dated(9, 2), dated(5), dated(1)]
-    found = timeline.strips(records, records[0])
+    found = history_chart.strips(records, records[0])
     (picture,) = found.pictures
     sets = list(chart(picture)["datasets"].values())
     (rows,) = [rows for rows in sets if "estimate" in rows[0]]
@@ -324,12 +144,12 @@ def test_the_history_is_drawn_with_a_break_where_the_version_changes():
 def test_each_implementation_or_machine_has_one_strip():
     """Implementations where there are several, else machines; no more than four."""
     other = msgspec.structs.replace(factory.MACHINE, cores=64)
-    machines = timeline.strips([dated(3), dated(2, machine=other)], dated(3)).pictures
+    machines = history_chart.strips([dated(3), dated(2, machine=other)], dated(3)).pictures
     assert [chart(one)["title"]["text"] for one in machines] == ["2 cores x86_64 AVX512", "64 cores x86_64 AVX512"]
     records = [dated(9), *(dated(i, submission=f"s{i}", machine=other) for i in range(1, 6))]
-    found = timeline.strips(records, records[0])
+    found = history_chart.strips(records, records[0])
     assert chart(found.pictures[0])["title"]["text"] == "reference"
-    assert len(found.pictures) == timeline.MOST
+    assert len(found.pictures) == history_chart.MOST
     assert "4 of 6 strips are drawn" in found.note
 
 
@@ -339,12 +159,12 @@ def test_what_cannot_be_compared_is_left_out_of_the_picture():
     unlike = factory.make_record([DEEP, FLAT], lower(times=0.5), created="2026-01-03T00:00:00Z")
     nothing = msgspec.structs.replace(bare, verdict=msgspec.structs.replace(bare.verdict, estimate=None))
     never = msgspec.structs.replace(bare, created="2026-99-99T00:00:00Z")
-    found = timeline.strips([here, bare, unlike, nothing, never], here)
+    found = history_chart.strips([here, bare, unlike, nothing, never], here)
     assert len(found.pictures) == 1
     assert "3 of 5 records have no such finite number" in found.note
-    assert timeline.strips([here, unlike], here).pictures == []
+    assert history_chart.strips([here, unlike], here).pictures == []
     exact = [factory.parameters(created=f"2026-01-0{i}T00:00:00Z") for i in (1, 2)]
-    assert timeline.strips(exact, exact[0]).pictures == []
+    assert history_chart.strips(exact, exact[0]).pictures == []
 
 
 def test_of_a_compound_claim_the_same_part_is_drawn_for_every_record():
@@ -354,7 +174,7 @@ def test_of_a_compound_claim_the_same_part_is_drawn_for_every_record():
         next(part for part in records[0].verdict.parts if part.estimate == records[0].verdict.estimate)
     )
     other = msgspec.structs.replace(records[1].verdict, estimate=123.0)
-    found = timeline.strips([records[0], msgspec.structs.replace(records[1], verdict=other)], records[0])
+    found = history_chart.strips([records[0], msgspec.structs.replace(records[1], verdict=other)], records[0])
     drawn = [row["estimate"] for rows in chart(found.pictures[0])["datasets"].values() for row in rows]
     assert drawn == [records[0].verdict.estimate] * 2
     assert f"part {deciding + 1} is drawn" in found.note
@@ -382,14 +202,14 @@ def test_an_older_version_is_rerun_at_its_commit(project):
 
 def test_the_commit_of_the_checkout_need_not_be_checked_out():
     """Where the board runs from the record's own commit, the line is left out."""
-    assert "git checkout" not in rerun.commands(factory.degrades(), Around(1, 1, str(COMMIT)))
-    assert "git checkout" in rerun.commands(factory.degrades(), Around(1, 1, "f" * 40))
+    assert "git checkout" not in rerun.commands(factory.degrades(), ClaimContext(1, 1, str(COMMIT)))
+    assert "git checkout" in rerun.commands(factory.degrades(), ClaimContext(1, 1, "f" * 40))
 
 
 @pytest.mark.parametrize(
     ("source", "says", "checked_out"),
     [
-        ({"dirty": True}, "changes that were not committed</b>", True),
+        ({"dirty": True}, "uncommitted changes</b>", True),
         ({"dirty": None}, "the record does not say", True),
         ({"commit": None, "dirty": None}, "names no commit", False),
         ({"commit": "HEAD; rm -rf ~"}, "names no commit", False),
@@ -399,8 +219,8 @@ def test_what_the_commit_does_not_hold_is_said(source, says, checked_out):
     """Uncommitted changes, no checkout at all, and what is no commit."""
     record = factory.degrades()
     record = changed(record, source=msgspec.structs.replace(record.source, **source))
-    assert says in rerun.notes(record, Around(1, 1))
-    assert ("git checkout" in rerun.commands(record, Around(1, 1))) == checked_out
+    assert says in rerun.notes(record, ClaimContext(1, 1))
+    assert ("git checkout" in rerun.commands(record, ClaimContext(1, 1))) == checked_out
 
 
 def test_a_submission_is_rerun_with_its_folder_and_salt():
@@ -408,20 +228,20 @@ def test_a_submission_is_rerun_with_its_folder_and_salt():
     part = factory.SUBMISSION
     line = "repro run 'he2015/plain-degrades@1' --device cpu --seeds 5 --implementation harness/submissions/he2015/mine"
     record = factory.degrades(submission="mine", command=f"{line} --salt {part.salt}")
-    assert rerun.commands(record, Around(1, 1)).endswith(f"{line} --salt {part.salt}")
-    said = rerun.notes(record, Around(1, 1))
-    for words in ("harness/submissions/he2015/mine", "b" * 64, part.isolation, "5 seeds: 0 to 4; the command says"):
+    assert rerun.commands(record, ClaimContext(1, 1)).endswith(f"{line} --salt {part.salt}")
+    said = rerun.notes(record, ClaimContext(1, 1))
+    for words in ("harness/submissions/he2015/mine", "b" * 64, part.isolation, "5 seeds: 0 to 4; the command states"):
         assert words in said
     assert "not one that this software writes" not in said
     loose = msgspec.structs.replace(part, isolation="none (trusted)")
-    assert "without a jail" in rerun.notes(factory.degrades(submission="mine", part=loose), Around(1, 1))
+    assert "without a jail" in rerun.notes(factory.degrades(submission="mine", part=loose), ClaimContext(1, 1))
 
 
 @pytest.mark.parametrize("end", ["; curl x | sh", " && x", "\nrm -rf ~", " $(x)", " `x`", " > y"])
 def test_a_command_that_this_software_does_not_write_is_marked(end):
     """Whoever sends a record chooses its command; nobody is to copy another one unread."""
     record = factory.degrades(command=f"repro run 'he2015/plain-degrades@1' --device cpu{end}")
-    assert "Read it before you run it" in rerun.notes(record, Around(1, 1))
+    assert "Read it before you run it" in rerun.notes(record, ClaimContext(1, 1))
 
 
 def test_no_published_command_is_marked():
@@ -430,14 +250,14 @@ def test_no_published_command_is_marked():
         assert rerun.OURS.fullmatch(decode(path.read_bytes()).command), path
 
 
-# citing, linking, embedding
+# citation, linking, embedding
 
 
 def test_a_paper_and_a_record_are_cited_by_what_records_say():
     """BibTeX with title, authors, year and arXiv number; the record with its id, commit and version of the software."""
     record = factory.degrades()
-    where = citing.served_claim("https://board.example/x/", record)
-    paper, own, link, *_ = citing.of_claim(record, where)
+    where = citation.served_claim("https://board.example/x/", record)
+    paper, own, link, *_ = citation.of_claim(record, where)
     assert paper.text.startswith("@misc{he2015,\n  title = {{Deep Residual Learning for Image Recognition}},\n")
     assert "author = {Kaiming He and Xiangyu Zhang and Shaoqing Ren and Jian Sun}" in paper.text
     assert "eprint = {1512.03385}" in paper.text
@@ -446,7 +266,7 @@ def test_a_paper_and_a_record_are_cited_by_what_records_say():
         assert fact in own.text
     assert "author" not in own.text
     assert link.text == "https://board.example/x/claim?claim=he2015/plain-degrades"
-    mine = citing.bibtex_record(factory.degrades(submission="mine"), "claim?x")
+    mine = citation.bibtex_record(factory.degrades(submission="mine"), "claim?x")
     assert "author = {Ada Lovelace and Charles Babbage}" in mine
     assert "url" not in mine
 
@@ -455,7 +275,9 @@ def test_nothing_of_a_record_is_a_command_or_markup_in_what_is_copied():
     """Braces balance in BibTeX, and neither Markdown nor HTML is left by a hostile name."""
     paper = msgspec.structs.replace(factory.RESNET, title=HOSTILE, authors=(HOSTILE, "A and B"), url="javascript:x")
     record = factory.degrades(paper=paper, name=HOSTILE, row=HOSTILE, submission=HOSTILE)
-    found = {one.title: one.text for one in citing.of_claim(record, citing.served_claim("https://b.example/", record))}
+    found = {
+        one.title: one.text for one in citation.of_claim(record, citation.served_claim("https://b.example/", record))
+    }
     for entry in (found["The paper, for BibTeX"], found["This record, for BibTeX"]):
         bare = entry.replace("\\{", "").replace("\\}", "")
         depth = list(itertools.accumulate({"{": 1, "}": -1}.get(c, 0) for c in bare))
@@ -480,7 +302,7 @@ def test_the_pages_fold_away_how_to_cite_and_the_addresses_are_served(project):
     opened = [page("claim", **asked), page("paper", paper="he2015"), page("record", record=digits)]
     routes = Starlette(routes=Reading(Board(queries.open_stores())).routes()).router
     for app in opened:
-        assert [one.label for one in app.expander] == [citing.TITLE]
+        assert [one.label for one in app.expander] == [citation.TITLE]
         said = [one.value for one in app.expander[0].code]
         assert said[0].startswith("@misc{he2015,")
         for address in [x for x in said if x.startswith("api/")]:
@@ -503,7 +325,7 @@ def test_the_pages_fold_away_how_to_cite_and_the_addresses_are_served(project):
 )
 def test_the_address_of_the_board_is_that_of_its_page(url, base):
     """Whether it lies at the root or below a path."""
-    assert citing.base_of(url, "claim") == base
+    assert citation.base_of(url, "claim") == base
 
 
 # calibration and deviations

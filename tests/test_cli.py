@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.cli import cli
+from harness.cli import cli
 from tests.toy import trials_run, write_project
 
 
@@ -26,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def repro(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in the project."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("REPRO_", "PYTEST_"))}
-    code = "from repro.cli import main; main()"
+    code = "from harness.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=project, env=kept | environment, capture_output=True, text=True
     )
@@ -78,7 +78,7 @@ def test_show_and_verify_a_record(project):
     assert "verdict" in by_path.stdout
     result = repro(project, "verify", str(path))
     assert result.returncode == 0
-    assert "sound" in result.stdout
+    assert "valid" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,23 @@ def test_calibrate_counts_on_fresh_seeds(tmp_path):
     assert "3 of 3" in repro(root, "claims", "toy2020/drift-carries").stdout
 
 
+def test_a_calibration_is_confirmed_where_code_changed_and_numbers_did_not(tmp_path):
+    """Renamed code makes a calibration stale; its first repeat, computed again, confirms it. Other numbers do not."""
+    root = write_project(tmp_path)
+    source = root / "reference" / "toy2020.py"
+    assert repro(root, "calibrate", "toy2020/drift-carries", "--repeats", "2", "--write").returncode == 0
+    source.write_text(source.read_text().replace("rng =", "noise =").replace("rng.", "noise."))
+    assert "earlier form" in repro(root, "claims", "toy2020/drift-carries").stdout
+    result = repro(root, "calibrate", "toy2020/drift-carries", "--confirm", "--write")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "the same numbers" in result.stdout
+    assert "earlier form" not in repro(root, "claims", "toy2020/drift-carries").stdout
+    source.write_text(source.read_text().replace("cumsum(config", "cumsum(1.5 * config"))
+    result = repro(root, "calibrate", "toy2020/drift-carries", "--confirm", "--write")
+    assert (result.returncode, "other numbers" in result.stdout) == (1, True)
+    assert "earlier form" in repro(root, "claims", "toy2020/drift-carries").stdout
+
+
 def test_calibrate_fails_on_a_claim_without_power(tmp_path):
     """A control that slips through makes calibration fail."""
     root = write_project(tmp_path)
@@ -209,7 +226,7 @@ def test_mistakes_are_two_lines(project, arguments, says):
 def test_help_is_quick():
     """`repro --help` imports neither torch nor scipy nor pandas."""
     code = (
-        "import sys\nfrom click.testing import CliRunner\nfrom repro.cli import cli\n"
+        "import sys\nfrom click.testing import CliRunner\nfrom harness.cli import cli\n"
         "assert CliRunner().invoke(cli, ['--help']).exit_code == 0\n"
         "print([m for m in ('torch', 'scipy', 'pandas', 'numba', 'sklearn', 'sqlalchemy') if m in sys.modules])"
     )

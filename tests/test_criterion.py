@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.criterion import (
-    AllOf,
-    Criterion,
+from repro.criterion.comparisons import AllOf, Criterion
+from repro.criterion.constructors import (
     all_of,
     at_least,
     at_most,
@@ -29,11 +28,10 @@ from repro.criterion import (
 )
 from repro.errors import ReproError
 from repro.paper import Reported
+from tests.shapes import GRID, RAMP, allowance, share
 from tests.strategies import (
     UNIT,
     criteria,
-    curve_criteria,
-    curves,
     levels,
     make_sample,
     numbers,
@@ -44,22 +42,7 @@ from tests.strategies import (
     values,
 )
 
-SEED = 20240607
-GRID = np.geomspace(1, 1000, 21)
-RAMP = np.linspace(0.5, 2, 21)
-HILL = 2.5 - np.linspace(-1, 1, 21) ** 2
 STATUSES = ("refuted", "inconclusive", "holds")
-
-
-def share(rule, status, draw, runs):
-    """How often `rule` gives `status` on samples that `draw(rng)` makes."""
-    rng = np.random.default_rng(SEED)
-    return np.mean([rule.judge(draw(rng)).status == status for _ in range(runs)])
-
-
-def allowance(rate, runs):
-    """Four Monte Carlo standard errors."""
-    return 4 * math.sqrt(rate * (1 - rate) / runs)
 
 
 def moved(sample, shift):
@@ -229,27 +212,10 @@ def test_a_diverged_run_refutes(rule, v, bad):
             assert verdict.reason == f"1 of {rule.arity * (len(v) + 1)} runs diverged"
 
 
-@given(curve_criteria(), curves(), st.integers(0, 8), st.sampled_from([math.nan, math.inf]))
-def test_a_diverged_curve_refutes(rule, sample, point, bad):
-    """One point of one curve that is not finite refutes."""
-    v = sample.values.copy()
-    v[0, point] = bad
-    verdict = rule.judge([replace(sample, values=v)])
-    assert verdict.status == "refuted"
-    assert verdict.reason == f"1 of {len(v)} runs diverged"
-
-
 @pytest.mark.parametrize("rule", [at_most(1e9), at_least(-1e9), matches(0.0, within=1e9)])
 def test_one_seed_is_inconclusive(rule):
     """However clear the number, one seed decides nothing."""
     assert rule.judge([make_sample([1.0])]).status == "inconclusive"
-
-
-@pytest.mark.parametrize("rule", [interior_peak(), monotone(), monotone(direction="falling")])
-def test_one_curve_is_inconclusive(rule):
-    """However clear the shape, one seed decides nothing about peaks and trends."""
-    for shape in (RAMP, HILL):
-        assert rule.judge([make_sample([shape], x=GRID)]).status == "inconclusive"
 
 
 def test_an_effect_at_the_margin_does_not_hold():
@@ -333,7 +299,7 @@ def test_comparisons_have_their_size_and_power(n, paired):
     assert share(rule, "holds", draw(by), runs) <= 0.01 + allowance(0.01, runs)
     assert share(rule, "refuted", draw(by), runs) <= 0.01 + allowance(0.01, runs)
     # differences of both designs have standard error 1 / sqrt(n)
-    from repro.statistics import Effect, superior
+    from repro.criterion.statistics import Effect, superior
 
     known = Effect(estimate=0.0, se=1 / math.sqrt(n), df=n - 1 if paired else 2 * n - 2, n=n)
     power = share(rule, "holds", draw(superior(known, by, 0.01).detectable), runs)
@@ -393,206 +359,6 @@ def test_order_reports_its_neighbours():
     verdict = ordered().judge(arms)
     assert (verdict.status, [part.status for part in verdict.parts]) == ("refuted", ["holds", "refuted"])
     assert "size 3.0 below size 2.0" in verdict.reason
-
-
-# Shapes
-
-
-def noisy(shape, sd, n=5):
-    """Draws n curves of a shape with independent noise."""
-    return lambda rng: [make_sample(shape + rng.normal(0, sd, (n, len(shape))), x=GRID[: len(shape)])]
-
-
-def power_curve(shape, sd):
-    """Draws two seeds of a curve, the mean of their logarithms with noise of spread `sd`."""
-    spread = sd * math.sqrt(2)
-    return lambda rng: [make_sample(shape * np.exp(rng.normal(0, spread, (2, len(shape)))), x=GRID)]
-
-
-def test_one_curve_alone_is_no_power_law_yet():
-    """However well one seed fits, another might not: the verdict is inconclusive until there are two."""
-    rows = [3 * GRID**-0.3, 3.1 * GRID**-0.3]
-    assert power_law(-0.4, -0.2).judge([make_sample(rows[:1], x=GRID)]).status == "inconclusive"
-    assert power_law(-0.4, -0.2).judge([make_sample(rows, x=GRID)]).status == "holds"
-
-
-def test_power_law_recovers_its_exponent():
-    """A noisy power law holds within wide bounds, is refuted by bounds elsewhere, and its interval covers 98 in 100."""
-    runs, shape = 250, 3 * GRID**-0.3
-    assert share(power_law(-0.4, -0.2), "holds", power_curve(shape, 0.02), 60) >= 0.8
-    assert share(power_law(-0.2, -0.1), "refuted", power_curve(shape, 0.02), 60) == 1.0
-    rng = np.random.default_rng(SEED)
-    spans = [power_law(-1, 1).judge(power_curve(shape, 0.05)(rng)).interval for _ in range(runs)]
-    covered = np.mean([low <= -0.3 <= high for low, high in spans])
-    assert covered == pytest.approx(0.98, abs=allowance(0.98, runs))
-
-
-def test_power_law_has_its_size():
-    """With the true exponent on the boundary, the claim holds at most 1 time in 100."""
-    runs = 300
-    rate = share(power_law(-0.3, 0.0), "holds", power_curve(3 * GRID**-0.3, 0.05), runs)
-    assert rate <= 0.01 + allowance(0.01, runs)
-
-
-def test_a_logarithm_is_no_power_law():
-    """Data that follow a logarithm are refuted although their slope lies within the bounds."""
-    verdict = power_law(-2, 0).judge([make_sample([8 - np.log(GRID)], x=GRID)])
-    assert verdict.interval[0] > -2
-    assert verdict.interval[1] < 0
-    assert verdict.status == "refuted"
-    assert share(power_law(-2, 0), "refuted", power_curve(8 - np.log(GRID), 0.02), 60) == 1.0
-
-
-def test_a_power_law_above_a_floor_is_not_called_a_power_law():
-    """A clear offset keeps the claim from holding; whether it is refuted is up to the slope."""
-    verdict = power_law(-2, 0).judge([make_sample([5 * GRID**-0.8 + 1], x=GRID)])
-    assert verdict.status == "inconclusive"
-
-
-def test_a_flat_curve_has_exponent_zero():
-    """A constant is the power law with exponent exactly zero."""
-    verdict = power_law(-0.12, -0.03).judge([make_sample(np.full((3, 21), 0.1), x=GRID)])
-    assert (verdict.status, verdict.interval) == ("refuted", (0.0, 0.0))
-
-
-def test_peaks_are_found_and_impostors_are_not():
-    """A hill holds; ramps, a constant and a hill that hardly falls are refuted."""
-    assert share(interior_peak(), "holds", noisy(HILL, 0.1), 200) == 1.0
-    for shape in (RAMP, RAMP[::-1], np.ones(21), np.maximum(HILL, 2.3)):
-        assert share(interior_peak(), "refuted", noisy(shape, 0.01), 200) == 1.0
-    assert interior_peak().judge([make_sample(np.ones((3, 21)), x=GRID)]).status == "refuted"
-
-
-def test_a_peak_must_stand_inside():
-    """A peak at the second of 21 points is refuted; one whose place depends on the seed left out is inconclusive."""
-    early = np.zeros(21)
-    early[2:4] = 1
-    verdict = interior_peak().judge([make_sample([early, early + 0.01, early], x=GRID)])
-    assert (verdict.status, {part.status for part in verdict.parts}) == ("refuted", {"holds"})
-    twin = np.stack([early, early])
-    twin[:, 8:13] = 0.5
-    twin[0, 2] += 0.02
-    twin[1, 10] += 0.03
-    verdict = interior_peak().judge([make_sample(twin, x=GRID)])
-    assert (verdict.status, {part.status for part in verdict.parts}) == ("inconclusive", {"holds"})
-
-
-@pytest.mark.parametrize("n", [2, 3, 5, 10])
-def test_noise_has_no_peak(n):
-    """Pure noise is called a peak at most 1 time in 100, though its highest point always stands out."""
-    runs = 1000
-    assert share(interior_peak(drop=0.0), "holds", noisy(np.zeros(21), 1.0, n), runs) <= 0.01 + allowance(0.01, runs)
-
-
-def test_few_seeds_need_more_than_three_standard_errors():
-    """With three seeds the t quantile is stricter than 3, with twenty the threshold is; both must be passed."""
-    for n, needed in ((3, 6.965), (20, 3.0)):
-        excess = np.linspace(-1, 1, n)
-        unit = excess.std(ddof=1) / math.sqrt(n)
-        for factor, status in ((0.98, "inconclusive"), (1.02, "holds")):
-            step = needed * factor * unit
-            hill = np.where((np.arange(21) > 5) & (np.arange(21) < 15), 1.0, 0.0)
-            curves_ = hill * (step + excess)[:, None]
-            assert interior_peak(drop=0).judge([make_sample(curves_, x=GRID)]).status == status
-
-
-def test_trends_are_found_and_impostors_are_not():
-    """A ramp is monotone in its own direction only; hills, constants and noise are refuted."""
-    assert share(monotone(), "holds", noisy(RAMP, 0.002), 100) == 1.0
-    assert share(monotone(direction="falling"), "holds", noisy(RAMP[::-1], 0.002), 100) == 1.0
-    assert share(monotone(direction="falling"), "refuted", noisy(RAMP, 0.002), 100) == 1.0
-    assert share(monotone(), "refuted", noisy(HILL, 0.002), 100) == 1.0
-    assert share(monotone(), "refuted", noisy(np.zeros(21), 1.0), 100) >= 0.9
-    assert monotone().judge([make_sample(np.ones((3, 21)), x=GRID)]).status == "refuted"
-
-
-@pytest.mark.parametrize("n", [2, 5])
-def test_monotone_has_its_size(n):
-    """A curve with a reversal of exactly the share allowed is called monotone at most 1 time in 100."""
-    runs = 1000
-    shape = np.linspace(0, 1, 8)
-    shape[4] = shape[3] - 0.02
-    assert share(monotone(tau=0.8), "holds", noisy(shape, 0.01, n), runs) <= 0.01 + allowance(0.01, runs)
-    assert share(monotone(tau=0.8), "refuted", noisy(shape, 0.01, n), runs) <= 0.02
-
-
-def test_many_reversals_at_the_limit_are_not_refuted_by_luck():
-    """With ten reversals of exactly the share allowed, one of them looks too large at most 1 time in 100."""
-    runs, shape = 600, np.repeat(np.linspace(0, 1, 11), 2)[:21]
-    shape[2:20:2] += 0.02
-    assert share(monotone(tau=0.01), "refuted", noisy(shape, 0.01, 4), runs) <= 0.01 + allowance(0.01, runs)
-
-
-def test_one_of_many_pairs_needs_more_to_refute():
-    """A reversal beyond the limit by 6 standard errors, n=4, is no refutation among 210 pairs; by 60 it is."""
-    for errors, status in ((6, "inconclusive"), (60, "refuted")):
-        noise = np.array([1.0, -1.0, 1.0, -1.0])
-        shape = np.tile(10.0 * np.arange(21), (4, 1))
-        shape[:, 5] = 40 - 4 - (errors + noise * math.sqrt(3)) / 10
-        assert monotone().judge([make_sample(shape, x=GRID)]).status == status
-
-
-def test_the_noisiest_pair_decides_a_trend():
-    """A step that differs between seeds is judged by its own spread, though another step is smaller on average."""
-    steps = np.arange(9.0) + np.array([[0.0], [0.1], [0.2], [0.3]])
-    steps[:, 4:] += 1
-    steps[:, 4] += [1.4, -1.4, 1.4, -1.4]
-    assert monotone(tau=0.5).judge([make_sample(steps, x=GRID[:9])]).status == "inconclusive"
-
-
-def test_four_points_cannot_show_a_trend():
-    """Four points stand in order by chance 1 time in 24, so at level 0.01 even perfect order is inconclusive."""
-    steps = make_sample(np.arange(4.0) + np.array([[0.0], [0.1], [0.2]]), x=GRID[:4])
-    assert monotone().judge([steps]).status == "inconclusive"
-    assert monotone(level=0.05).judge([steps]).status == "holds"
-
-
-@given(curve_criteria(), curves(), st.sampled_from([0.5, 4.0]), st.randoms())
-def test_shapes_follow_scale_and_order_of_seeds(rule, sample, scale, random):
-    """Another unit or another order of seeds leaves the decision on a shape alone."""
-    order = random.sample(range(len(sample.seeds)), len(sample.seeds))
-    after = replace(sample, values=scale * sample.values[order])
-    assert rule.judge([after]).status == rule.judge([sample]).status
-
-
-# Exact cases
-
-
-def test_holds_counts_violations():
-    """The estimate is the number of violations; the reason has the worst deviation and the tolerance."""
-    sample = make_sample([[1.0, 2.0, 3.5]], expected=[1.0, 2.0, 3.0])
-    verdict = holds(0.1).judge([sample])
-    assert (verdict.status, verdict.estimate, verdict.n, verdict.interval) == ("refuted", 1.0, 3, None)
-    assert verdict.reason == "1 of 3 cases violate; worst deviation 0.5, tolerance 0.1"
-    assert holds(0.5).judge([sample]).status == "holds"
-
-
-@pytest.mark.parametrize(("relation", "good", "bad"), [("at_most", -9.0, 0.6), ("at_least", 9.0, -0.6)])
-def test_holds_can_be_one_sided(relation, good, bad):
-    """One-sided relations bound one side only, up to the tolerance."""
-    for value, status in ((good, "holds"), (bad, "refuted"), (0.5 * np.sign(bad), "holds")):
-        assert holds(0.5, relation).judge([make_sample([[value]], expected=[0.0])]).status == status
-
-
-@given(st.sampled_from(["equal", "at_most", "at_least"]), values(1, 5), st.integers(0, 5))
-def test_nan_violates(relation, v, place):
-    """A case that is NaN is a violation under every relation, at any tolerance."""
-    spoilt = [*v[:place], math.nan, *v[place:]]
-    verdict = holds(1e6, relation).judge([make_sample([spoilt], expected=0.0)])
-    assert (verdict.status, verdict.estimate) == ("refuted", 1.0)
-    msgspec.json.encode(verdict)
-
-
-def test_infinity_agrees_with_infinity_only():
-    """An infinite value is right where infinity is expected, and wrong elsewhere."""
-    assert holds().judge([make_sample([[math.inf]], expected=[math.inf])]).status == "holds"
-    assert holds(1e9).judge([make_sample([[math.inf]], expected=[1.0])]).status == "refuted"
-
-
-def test_no_cases_are_no_evidence():
-    """Zero cases without a violation do not hold."""
-    verdict = holds().judge([make_sample(np.zeros((1, 0)), expected=np.zeros(0))])
-    assert (verdict.status, verdict.reason, verdict.n) == ("refuted", "no cases", 0)
 
 
 # Compounds

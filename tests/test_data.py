@@ -16,7 +16,7 @@ from PIL import Image
 
 from repro import data
 from repro.data import cifar10, imagenet
-from repro.data.dataset import Split, arrays_digest
+from repro.data._dataset import Split, arrays_digest
 from repro.errors import ReproError, Unavailable
 
 REAL = Path(os.environ.get("REPRO_DATA", "")) / "cifar10"
@@ -227,7 +227,7 @@ def test_pickles_can_execute_nothing(call):
 def test_real_cifar10_is_what_everybody_measured(monkeypatch):
     """The real batches of REPRO_DATA pass their checksums; one test batch has its known labels and mean colour."""
     monkeypatch.setenv("REPRO_DATA", str(REAL.parent))
-    read = cifar10._source()
+    read = cifar10.FILES.find(cifar10.BATCH_HASHES)
     assert read is not None
     images, labels = cifar10._batch("test_batch", read("test_batch"))
     assert images.shape == (10_000, 32, 32, 3)

@@ -12,10 +12,11 @@ import pytest
 
 pytest.importorskip("sqlalchemy", reason="the index needs SQLAlchemy")
 
-from leaderboard import queries
-from leaderboard.queries import REFERENCE, Asked
-from repro.record import Record, seal
-from repro.store import Store, Union
+from leaderboard.board import queries
+from leaderboard.board.lines import REFERENCE
+from leaderboard.board.queries import RecordFilter
+from repro.record.record import Record, seal
+from repro.record.store import MergedStore, Store
 from tests import factory
 
 TEXTS = (
@@ -64,11 +65,11 @@ def _row(name: str) -> Callable[..., Record]:
 
 def answers(store: Store) -> dict[str, Any]:
     """What a store and the board's queries say of its content."""
-    union = Union([store])
+    union = MergedStore([store])
     hardware = union.distinct("hardware")
     names = queries.implementations(union)
-    asked = [Asked(), Asked(paper="he2015"), *(Asked(implementation=name) for name in names)]
-    asked += [Asked(hardware=one) for one in hardware]
+    asked = [RecordFilter(), RecordFilter(paper="he2015"), *(RecordFilter(implementation=name) for name in names)]
+    asked += [RecordFilter(hardware=one) for one in hardware]
     heads = [
         {"runner": "verified"},
         {"kind": "submission"},
@@ -78,7 +79,7 @@ def answers(store: Store) -> dict[str, Any]:
     cases = {(f"{row.paper}/{row.name}", row.row) for row in store.rows()}
     return {
         "rows": store.rows(),
-        "heads": [sorted(record.id for record in store.heads(**where)) for where in heads],
+        "heads": [sorted(record.id for record in store.latest(**where)) for where in heads],
         "verified": [sorted(row.id for row in one) for one in (store.verified(), store.verified(paper="he2015"))],
         "flagged": (store.flagged(7), sorted(store.flags())),
         "distinct": {x: store.distinct(x) for x in ("implementation", "hardware", "gpu", "flag", "word", "row")},

@@ -16,10 +16,10 @@ pytest.importorskip("streamlit", reason="the service needs the extra `board`")
 
 import yaml
 
-from leaderboard.service.app import create
+from harness.cli import cli
+from leaderboard.api.app import create
 from repro import paths
-from repro.cli import cli
-from repro.store import Store
+from repro.record.store import Store
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.record import decode
+from repro.record.record import decode
 from tests.test_plugin import clean, edit, records_in
 from tests.toy import trials_run, write_project
 
@@ -19,8 +19,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 import torch
-from repro import distributed
-distributed.join("cpu")
+from repro.machine import process_group
+process_group.init_process_group("cpu")
 from torch.nn.parallel import DistributedDataParallel
 def threads():
     return [path.read_text() for path in Path("/proc/self/task").glob("*/comm") if "gloo" in path.read_text()]
@@ -28,7 +28,7 @@ net = DistributedDataParallel(torch.nn.Linear(2, 1))
 net(torch.ones(3, 2)).sum().backward()
 assert threads()
 del net
-distributed.leave()
+process_group.destroy_process_group()
 assert not threads(), threads()
 """
 

@@ -15,7 +15,7 @@ import pytest
 
 from repro import data
 from repro.data import cifar10
-from repro.data.download import RETRIES, download
+from repro.data._download import RETRIES, download
 from repro.errors import ReproError
 
 BODY = bytes(range(256)) * 1000

@@ -9,39 +9,39 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from repro.cache import Cache
-from repro.catalogue import Catalogue
-from repro.cli.plan import Selection, planned
-from repro.engine import AHEAD, RETRIES, Engine, Lost, Progress, Report
-from repro.errand import Done, Errand, Refused, accept, differences, perform, trial_of
+from harness.cli.plan import asked, planned
+from harness.cluster.plan import Plan, Planned
+from harness.cluster.scheduler import AHEAD, RETRIES, Engine, Lost, Progress, Report
+from repro.claim.catalogue import Catalogue
 from repro.errors import ReproError
-from repro.estimate import Estimate, Past
-from repro.implementation import reference
-from repro.machine import machine
-from repro.plan import Plan, Planned
-from repro.publish import record_of
-from repro.record import decode, encode
-from repro.suite import Suite
+from repro.machine.environment import machine
+from repro.record.record import decode, encode
+from repro.trial.cache import Cache
+from repro.trial.cost_estimate import Estimate, Past
+from repro.trial.implementation import reference
+from repro.trial.judge import Suite
+from repro.trial.recording import record_of
+from repro.trial.request import Done, Refused, TrialRequest, accept, differences, perform, trial_of
 from tests.toy import trials_run, write_project
 
 
 class Here:
-    """A pool of one worker, which is this process; `loses` says which errands it loses, `then` what follows each."""
+    """A pool of one worker, which is this process; `loses` says which requests it loses, `then` what follows each."""
 
     def __init__(self, slots: int = 1) -> None:
         self.room = slots
-        self.sent: list[Errand] = []
+        self.sent: list[TrialRequest] = []
         self.most = 0
-        self.loses: Callable[[Errand], bool] = lambda errand: False
-        self.then: Callable[[Errand], None] = lambda errand: None
+        self.loses: Callable[[TrialRequest], bool] = lambda request: False
+        self.then: Callable[[TrialRequest], None] = lambda request: None
         self._waiting: dict[int, tuple[bytes, bytes]] = {}
 
     def slots(self) -> int:
         return self.room
 
-    def submit(self, errand: bytes, facts: bytes) -> object:
-        self.sent.append(msgspec.json.decode(errand, type=Errand))
-        self._waiting[len(self.sent)] = (errand, facts)
+    def submit(self, request: bytes, facts: bytes) -> object:
+        self.sent.append(msgspec.json.decode(request, type=TrialRequest))
+        self._waiting[len(self.sent)] = (request, facts)
         self.most = max(self.most, len(self._waiting))
         return len(self.sent)
 
@@ -50,11 +50,11 @@ class Here:
 
     def answer(self, sent: object) -> bytes:
         assert isinstance(sent, int)
-        errand, facts = self._waiting.pop(sent)
-        named = msgspec.json.decode(errand, type=Errand)
+        request, facts = self._waiting.pop(sent)
+        named = msgspec.json.decode(request, type=TrialRequest)
         if self.loses(named):
             raise Lost("killed")
-        found = perform(errand, facts)
+        found = perform(request, facts)
         self.then(named)
         return found
 
@@ -70,8 +70,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def plan_of(root: Path, *names: str, controls: bool = False) -> Plan:
     """The plan of a selection on the CPU."""
-    asked = Selection(names=names, controls=controls, tier=None, device="cpu", seeds=None, store=root / "store")
-    return planned(Catalogue(root), asked)
+    catalogue = Catalogue(root)
+    given = {"tier": None, "controls": controls, "device": "cpu", "store": root / "store"}
+    return planned(catalogue, asked(catalogue.select(names), names, **given))
 
 
 def cache_of(root: Path) -> Cache:
@@ -127,7 +128,7 @@ def test_the_longest_goes_first(project):
     trials = [msgspec.structs.replace(t, estimate=c) for t, c in zip(found, costs, strict=False)]
     pool = Here()
     mapped(project, pool, trials)
-    assert [errand.key for errand in pool.sent] == [trials[i].key for i in (2, 3, 0, 1)]
+    assert [request.key for request in pool.sent] == [trials[i].key for i in (2, 3, 0, 1)]
 
 
 def test_a_lost_trial_is_sent_again_and_only_so_often(project):
@@ -136,12 +137,12 @@ def test_a_lost_trial_is_sent_again_and_only_so_often(project):
     deadly, unlucky = found[0].key, found[1].key
     pool = Here()
     seen: list[str] = []
-    pool.loses = lambda errand: (
-        errand.key == deadly or (errand.key == unlucky and not seen.count(unlucky) and not seen.append(unlucky))
+    pool.loses = lambda request: (
+        request.key == deadly or (request.key == unlucky and not seen.count(unlucky) and not seen.append(unlucky))
     )
     report = mapped(project, pool, found)
-    assert [errand.key for errand in pool.sent].count(deadly) == RETRIES + 1
-    assert [errand.key for errand in pool.sent].count(unlucky) == 2
+    assert [request.key for request in pool.sent].count(deadly) == RETRIES + 1
+    assert [request.key for request in pool.sent].count(unlucky) == 2
     assert set(report.lost) == {deadly}
     assert len(report.computed) == len(found) - 1
     with cache_of(project).lock(deadly, wait=0.0) as free:
@@ -156,9 +157,9 @@ def test_what_another_driver_computes_is_left_for_last_and_looked_up(project):
     assert other.enter_context(cache.lock(theirs.key, wait=0.0))
     said: list[Progress] = []
 
-    def finish(errand: Errand) -> None:
-        if errand.key == found[-1].key:
-            facts = msgspec.json.encode(trial_of(theirs, project).facts)
+    def finish(request: TrialRequest) -> None:
+        if request.key == found[-1].key:
+            facts = msgspec.json.encode(trial_of(theirs, project).key_inputs)
             done = accept(perform(_json(theirs), facts), theirs.key)
             assert isinstance(done, Done)
             cache.put(theirs.key, done.payload)
@@ -167,7 +168,7 @@ def test_what_another_driver_computes_is_left_for_last_and_looked_up(project):
     pool = Here()
     pool.then = finish
     report = mapped(project, pool, found, said.append)
-    assert theirs.key not in {errand.key for errand in pool.sent}
+    assert theirs.key not in {request.key for request in pool.sent}
     assert report.found == [theirs.key]
     assert max(progress.elsewhere for progress in said) == 1
 
@@ -178,7 +179,7 @@ def test_what_another_driver_leaves_unfinished_is_computed(project):
     other = ExitStack()
     other.enter_context(cache_of(project).lock(found[0].key, wait=0.0))
     pool = Here()
-    pool.then = lambda errand: other.close() if errand.key == found[-1].key else None
+    pool.then = lambda request: other.close() if request.key == found[-1].key else None
     report = mapped(project, pool, found)
     assert pool.sent[-1].key == found[0].key
     assert len(report.computed) == len(found)
@@ -208,10 +209,10 @@ def test_a_failing_trial_does_not_stop_the_others(project):
 )
 def test_another_environment_is_refused(project, change, says):
     """A worker whose facts give another key computes nothing and names what differs."""
-    errand = plan_of(project, "toy2020/drift-carries").missing[0]
-    facts = msgspec.json.decode(msgspec.json.encode(trial_of(errand, project).facts))
+    request = plan_of(project, "toy2020/drift-carries").missing[0]
+    facts = msgspec.json.decode(msgspec.json.encode(trial_of(request, project).key_inputs))
     change(facts)
-    answer = accept(perform(_json(errand, key="0" * 64), msgspec.json.encode(facts)), "0" * 64)
+    answer = accept(perform(_json(request, key="0" * 64), msgspec.json.encode(facts)), "0" * 64)
     assert isinstance(answer, Refused)
     assert says in answer.problem
     assert trials_run(project) == []
@@ -220,9 +221,9 @@ def test_another_environment_is_refused(project, change, says):
 @pytest.mark.parametrize("name", ["claim", "implementation", "arm"])
 def test_names_that_mean_nothing_there_are_refused(project, name):
     """A claim, a control or an arm that the worker's project does not have is a refusal, not a crash."""
-    errand = plan_of(project, "toy2020/drift-carries", controls=True).missing[-1]
+    request = plan_of(project, "toy2020/drift-carries", controls=True).missing[-1]
     wrong = 9 if name == "arm" else "toy2020/gone@1"
-    answer = accept(perform(_json(errand, **{name: wrong}), b"{}"), errand.key)
+    answer = accept(perform(_json(request, **{name: wrong}), b"{}"), request.key)
     assert isinstance(answer, Refused)
     assert "Unknown" in answer.problem
 
@@ -246,7 +247,7 @@ def test_a_refusal_ends_the_map_and_frees_its_locks(project):
 def test_the_result_of_another_trial_is_not_kept(project):
     """A worker that mixes results up is found out by the facts in them."""
     one, other, *_ = plan_of(project, "toy2020/drift-carries").missing
-    answer = perform(_json(one), msgspec.json.encode(trial_of(one, project).facts))
+    answer = perform(_json(one), msgspec.json.encode(trial_of(one, project).key_inputs))
     with pytest.raises(ReproError, match="another trial"):
         accept(answer, other.key)
 
@@ -265,5 +266,5 @@ def test_differences_name_the_innermost_fact():
 
 
 def _json(planned: Planned, **changed: object) -> bytes:
-    fields = {name: getattr(planned, name) for name in Errand.__struct_fields__}
+    fields = {name: getattr(planned, name) for name in TrialRequest.__struct_fields__}
     return msgspec.json.encode(fields | changed)

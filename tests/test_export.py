@@ -16,28 +16,22 @@ import pytest
 
 pytest.importorskip("altair", reason="the export needs the extra `board`")
 
-from leaderboard import blocks, catalogue, queries, repository, sheet, trust, trust_sheet
-from leaderboard.queries import REFERENCE, Asked
-from leaderboard.site import build, folder, frame, places
+from leaderboard.board import catalogue, downloads, queries, repository, suite_score
+from leaderboard.board.lines import REFERENCE
+from leaderboard.board.queries import RecordFilter
+from leaderboard.export import build, folder, frame, places
+from leaderboard.render import claim as claim_page
+from leaderboard.render import components, provenance
+from leaderboard.render import suite_score as suite_score_page
 from repro.errors import ReproError
 from repro.paths import PACKAGE
-from repro.record import decode, encode
-from repro.store import Store
+from repro.record.record import decode, encode
+from repro.record.store import Store
 from tests import factory
 
 HOSTILE = '../../<img src=x onerror="alert(1)"><script>alert(2)</script>'
 VOID = {"meta", "link", "br", "col", "img", "hr", "input"}
 HREF = re.compile(r' href="[^"]*"')
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A project with an empty store and no published records."""
-    (tmp_path / "claims").mkdir()
-    (tmp_path / "pyproject.toml").touch()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REPRO_STORE", str(tmp_path / "store"))
-    return tmp_path
 
 
 @pytest.fixture
@@ -109,30 +103,32 @@ def bare(text: str) -> str:
 def test_numbers_are_those_of_the_app(site):
     """Board, claims, findings and trust are the app's own HTML, but for where the links lead."""
     stores = queries.open_stores()
-    reference = queries.sections(queries.board(stores, Asked(implementation=REFERENCE)))
+    reference = queries.sections(queries.board(stores, RecordFilter(implementation=REFERENCE)))
     index = bare((site / "index.html").read_text())
     for section in reference:
-        assert bare(blocks.claims_table(section.lines)) in index
-        assert bare(blocks.paper(section, (), queries.implementations(stores, section.paper.key)[1:])) in index
+        assert bare(components.claims_table(section.lines)) in index
+        assert bare(components.paper(section, (), queries.implementations(stores, section.paper.key)[1:])) in index
     history = queries.history(stores, "he2015/plain-degrades", None)
     page = bare((site / places.claim("he2015/plain-degrades")).read_text())
     newest = queries.reference_of(history)
     assert newest is not None
     assert newest.claim.version == 2
-    for part in (sheet.verdict(newest), sheet.sides(newest), sheet.history(history, newest)):
+    for part in (claim_page.verdict(newest), claim_page.sides(newest), claim_page.history(history, newest)):
         assert bare(part) in page
     own = bare((site / places.record(history[0].id)).read_text())
-    assert bare(sheet.provenance(history[0])) in own
+    assert bare(provenance.provenance(history[0])) in own
     known = {one.paper.key: ({}, "") for one in reference}
-    parts = trust_sheet.page(reference, trust.history(stores), known, queries.board(stores), catalogue.read())
-    assert all(bare(part) in bare((site / "trust.html").read_text()) for part in parts)
+    parts = suite_score_page.page(
+        reference, suite_score.history(stores), known, queries.board(stores), catalogue.read()
+    )
+    assert all(bare(part.body) in bare((site / "trust.html").read_text()) for part in parts)
 
 
 def test_data_are_those_of_the_app(site, store):
     """CSV and JSON are the app's downloads; each record lies there as its file in the store does."""
     lines = queries.board(queries.open_stores())
-    assert (site / "board.csv").read_text() == queries.csv(lines)
-    assert (site / "board.json").read_text() == queries.as_json(lines)
+    assert (site / "board.csv").read_text() == downloads.csv(lines)
+    assert (site / "board.json").read_text() == downloads.as_json(lines)
     for record in store.records():
         raw = (site / places.record(record.id, "json")).read_bytes()
         assert raw == encode(record)
@@ -199,7 +195,7 @@ def test_a_file_that_is_no_record_is_listed(store, project):
     """What cannot be read is said on the first page, and takes nothing down."""
     (store.root / "records" / "he2015" / "broken.json").write_text("{")
     text = dict(build.files(queries.open_stores()))["index.html"].decode()
-    assert "Files that are not sound records" in text
+    assert "1 file is not a valid record" in text
     assert "records/he2015/broken.json" in text
 
 
@@ -346,7 +342,7 @@ def test_two_files_at_one_place_are_refused(tmp_path):
 def test_the_command_writes_a_site(project):
     """`repro export site` does all that by itself, from the published records and a store; errors are two lines."""
     Store(project / "other").add(factory.degrades(name="of-the-store"))
-    run = [sys.executable, "-c", "from repro.cli import main; main()", "export", "site"]
+    run = [sys.executable, "-c", "from harness.cli import main; main()", "export", "site"]
     done = subprocess.run(
         [*run, str(project / "out"), "--store", str(project / "other")],
         cwd=PACKAGE.parent, env=os.environ, capture_output=True, text=True,

@@ -11,14 +11,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.broker import Broker
-from harness.jail import Jailed
-from harness.limits import Limits
-from harness.wire import BUFFERS, HEAD, JSON_BYTES, SIZE
-from repro.classification import score
+from harness.sandbox.broker import Broker
+from harness.sandbox.inside.limits import Limits
+from harness.sandbox.inside.wire import BUFFERS, HEAD, JSON_BYTES, SIZE
+from harness.sandbox.jail import Jailed
 from repro.data import Split
 from repro.errors import ReproError
-from repro.streaming import log_likelihood
+from repro.experiment.classification import score_split
+from repro.experiment.likelihood import log_likelihood
 from tests.hostile import LIMITS, MIB, SOCKET, refused, still_well, submitted
 
 # Frames
@@ -69,7 +69,7 @@ def test_an_answer_that_is_too_long(tmp_path):
 def test_objects_that_were_never_given(tmp_path):
     """A made-up reference is of no use: a call with it fails inside, and the trial goes on."""
     source = """
-from harness.wire import Codec
+from harness.sandbox.inside.wire import Codec
 
 def strike():
     honest = Codec.pack
@@ -186,7 +186,7 @@ class Predictor:
     def __init__(self, kind):
         self.kind = kind
 
-    def predict(self, images, *, views):
+    def predict(self, images, *, crops):
         wrong = np.eye(10, dtype=np.float32)[(np.arange(len(images)) + 1) % 10]
         right = np.eye(10, dtype=np.float32)[np.arange(len(images)) % 10]
         return {
@@ -218,7 +218,7 @@ def test_scores_that_say_nothing_are_wrong(tmp_path):
     """NaN, infinities and ties count as errors; honest scores count as what they are."""
     with submitted(tmp_path, PREDICTOR) as inside:
         wrong = {
-            kind: score(inside.names.trained(kind), SPLIT).wrong.mean()
+            kind: score_split(inside.names.trained(kind), SPLIT).wrong.mean()
             for kind in ("right", "wrong", "nan", "inf", "constant")
         }
     assert wrong == {"right": 0.0, "wrong": 1.0, "nan": 1.0, "inf": 1.0, "constant": 1.0}
@@ -241,7 +241,7 @@ def test_answers_that_are_no_scores(tmp_path):
     with submitted(tmp_path, PREDICTOR) as inside:
         for kind, words in says.items():
             with pytest.raises(ReproError, match=words):
-                score(inside.names.trained(kind), SPLIT)
+                score_split(inside.names.trained(kind), SPLIT)
 
 
 def test_pickles_are_bytes(tmp_path):
@@ -276,7 +276,7 @@ def test_patching_the_scorer_changes_nothing(tmp_path):
         PREDICTOR
         + """
 import sys
-import harness.wire, repro.errors, repro.task
+import harness.sandbox.inside.wire, repro.errors, repro.task
 
 def perfect(*args, **kwargs):
     return 0.0
@@ -289,7 +289,7 @@ for name, module in list(sys.modules.items()):
 """
     )
     with submitted(tmp_path, source) as inside:
-        assert score(inside.names.trained("wrong"), SPLIT).wrong.mean() == 1.0
+        assert score_split(inside.names.trained("wrong"), SPLIT).wrong.mean() == 1.0
 
 
 def test_the_clock_is_outside(tmp_path):
@@ -376,8 +376,9 @@ def test_what_a_submission_may_not_import_is_not_there(tmp_path):
     """Neither the reference nor the claims nor the harness can be imported: they are not in the jail."""
     source = "import importlib\ndef strike(name):\n    importlib.import_module(name)\n"
     with submitted(tmp_path, source) as inside:
-        for name in ("reference", "claims", "leaderboard", "repro.suite", "repro.data", "harness.broker"):
-            with pytest.raises(Jailed, match=f"raised ModuleNotFoundError: No module named '{name}'"):
+        for name in ("reference", "claims", "leaderboard", "repro.trial.judge", "repro.data", "harness.sandbox.broker"):
+            package = ".".join(name.split(".")[:2])
+            with pytest.raises(Jailed, match=f"raised ModuleNotFoundError: No module named '{package}"):
                 inside.names.strike(name)
     says = r"submission mine raised ModuleNotFoundError: No module named 'reference' \(implementation.py, line 2\)"
     with pytest.raises(Jailed, match=says), submitted(tmp_path, "import reference.he2015\n"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_gate_cli import CLAIMS, REFERENCE, STEP, commit, edit, git, repro
+from tests.gate_repository import CLAIMS, REFERENCE, STEP, commit, edit, git, repro
 from tests.toy import write_project, write_submission
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +36,7 @@ def step(run: str, project: Path, **environment: str) -> subprocess.CompletedPro
     tools.mkdir(exist_ok=True)
     python = f'exec {sys.executable} "$@"'
     for name, line in {
-        "repro": f'exec {sys.executable} -c "from repro.cli import main; main()" "$@"',
+        "repro": f'exec {sys.executable} -c "from harness.cli import main; main()" "$@"',
         "python": 'echo "python $*"' if run == INSTALL else python,
     }.items():
         (tools / name).write_text(f"#!/bin/sh\n{line}\n")
@@ -118,7 +118,7 @@ def test_a_submission_is_gated_from_its_folder(project):
     named = {"GATE_IMPLEMENTATION": "mine", "GATE_BASELINE": "main", "GATE_COSTS": "none", "GATE_JOBS": "1"}
     result = step(GATE, project, GATE_CLAIMS="toy2020/slope", **named)
     assert result.returncode == 1, result.stdout + result.stderr
-    assert "in pairs" in " ".join(result.stdout.split())
+    assert "paired" in " ".join(result.stdout.split())
 
 
 def test_the_page_can_be_followed_literally(tmp_path):

@@ -3,90 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import signal
 import subprocess
-import sys
+import time
 import xml.etree.ElementTree as ET
 from importlib import import_module
 from pathlib import Path
-from typing import IO
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 
-from harness.decision import Decision
+from harness.gate.result import Decision
+from tests.gate_repository import CLAIMS, DRIFT, REFERENCE, STEP, begin, commit, edit, gated, line_of, repro, said
 from tests.toy import SUBMISSION, write_project, write_submission
-
-REFERENCE, CLAIMS = "reference/toy2020.py", "claims/test_toy2020.py"
-STEP = "    return path[np.asarray(times)]"
-DRIFT = '@claim("drift-carries", higher(by=10.0), seeds=4, controls=["no_drift"])'
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy repository with a baseline, committed."""
-    root = write_project(tmp_path_factory.mktemp("kept"))
-    (root / ".gitignore").write_text(".repro/\ntrials.log\n__pycache__/\n")
-    git(root, "init", "-q", "-b", "main")
-    result = repro(root, "baseline", "write", "baseline.json")
-    assert result.returncode == 0, result.stderr
-    commit(root)
-    return root
 
 
 @pytest.fixture
-def project(kept: Path, tmp_path: Path) -> Path:
-    """A copy of that repository to change."""
+def project(gate_repository: Path, tmp_path: Path) -> Path:
+    """A copy of the toy repository to change."""
     root = tmp_path / "project"
-    shutil.copytree(kept, root)
+    shutil.copytree(gate_repository, root)
     return root
-
-
-def git(root: Path, *arguments: str) -> None:
-    """Run git, as somebody."""
-    named = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", "-C", str(root), *named, *arguments], check=True, capture_output=True)
-
-
-def commit(root: Path) -> None:
-    """Commit all there is."""
-    git(root, "add", "-A")
-    git(root, "commit", "-qm", "a change")
-
-
-def repro(
-    project: Path, *arguments: str, stdout: IO[str] | int = subprocess.PIPE, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the command in the project."""
-    dropped = ("REPRO_", "PYTEST_", "GITHUB_", "GIT_")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
-    code = "from repro.cli import main; main()"
-    words, own = [sys.executable, "-c", code, *arguments], kept | environment
-    return subprocess.run(words, cwd=project, env=own, stdout=stdout, stderr=subprocess.PIPE, text=True)
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    """Replace text that must be there."""
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-
-
-def gated(project: Path, *arguments: str) -> tuple[Decision, str]:
-    """Run the gate with a JSON file; the decision must be the exit code's."""
-    result = repro(project, "gate", "--json", "decision.json", *arguments)
-    file = project / "decision.json"
-    assert file.exists(), result.stdout + result.stderr
-    decision = msgspec.json.decode(file.read_bytes(), type=Decision)
-    assert result.returncode == decision.exit, result.stdout + result.stderr
-    return decision, result.stdout + result.stderr
-
-
-def said(decision: Decision, weight: str) -> list[tuple[str, str]]:
-    """Topic and claim of the remarks of one weight."""
-    return sorted((remark.topic, remark.about) for remark in decision.remarks if remark.weight == weight)
 
 
 def test_nothing_changed_is_quiet(project):
@@ -115,15 +53,10 @@ def test_a_drop_that_changes_no_verdict_is_a_regression(project):
     assert decision.exit == 1
     assert ("quality", "toy2020/drift-carries@1") in said(decision, "regression")
     assert "end of walk: " in text
-    assert "less is worse" in text
+    assert "lower is worse" in text
     assert not [remark for remark in decision.remarks if remark.topic == "verdict"]
     worst = decision.of("regression")[0]
     assert (worst.file, worst.line) == (CLAIMS, line_of(project / CLAIMS, DRIFT))
-
-
-def line_of(path: Path, text: str) -> int:
-    """The line that a text stands in."""
-    return path.read_text()[: path.read_text().index(text)].count("\n") + 1
 
 
 def test_a_claim_that_no_longer_holds_is_a_regression(project):
@@ -195,6 +128,33 @@ def test_a_changed_version_is_said_and_not_compared(project):
     assert decision.claims == 3
 
 
+FID = '''
+
+def fid(walk, setting):
+    return {"FID score": scalar(walk.simulate(setting.config, [49], seed=setting.seed)[0] / 10, "1")}
+
+
+@claim("low-fid", at_most(20.0), seeds=6, controls=["fast"])
+def test_low_fid(run):
+    """Section 1: the distance to real images, smaller is better, stays below twenty."""
+    return run(fid, "walk")["FID score"]
+'''
+
+
+def test_the_criterion_says_which_way_a_score_gets_worse(project):
+    """Under `at_most` twice the score is a regression and half of it is none, whatever the measurement is called."""
+    edit(project / CLAIMS, "at_least, cases", "at_least, at_most, cases")
+    (project / CLAIMS).write_text((project / CLAIMS).read_text() + FID)
+    assert repro(project, "baseline", "update", "baseline.json", "toy2020/low-fid").returncode == 0
+    edit(project / REFERENCE, STEP, STEP + " * 2")
+    decision, text = gated(project, "toy2020/low-fid")
+    assert said(decision, "regression") == [("quality", "toy2020/low-fid@1")], text
+    assert "FID score of walk: 4.99 became 10.02" in text
+    assert "higher is worse" in text
+    edit(project / REFERENCE, STEP + " * 2", STEP + " / 2")
+    assert gated(project, "toy2020/low-fid")[0].exit == 0
+
+
 def test_a_change_without_a_new_version_is_undecided(project):
     """A criterion that changed under the same version cannot be compared: exit 2."""
     edit(project / CLAIMS, "higher(by=10.0), seeds=4", "higher(by=9.0), seeds=4")
@@ -212,7 +172,7 @@ def test_a_change_without_a_new_version_is_undecided(project):
         ('{"schema": 2, "claims": {}}', "has schema 2, this is software for 1"),
         ('{"schema": 1, "claims": {"a": 3}}', "is broken: Expected `object`, got `int` - at `$.claims[...]`"),
         ('{"schema": 1, "claims": {}, "implementation": "submission:x"}', "is of submission:x, not of reference"),
-        (None, "The baseline 'baseline.json' is neither a file, nor a folder with records, nor a revision"),
+        (None, "The baseline 'baseline.json' is neither a file, nor a folder of them or of records, nor a revision"),
     ],
 )
 def test_a_broken_baseline_is_an_error(project, content, says):
@@ -241,7 +201,10 @@ def test_values_and_seeds_of_a_baseline_must_match(project):
     ("arguments", "says"),
     [
         (["--against", "nowhere"], "There is no revision 'nowhere' in project"),
-        (["--baseline", "nowhere"], "The baseline 'nowhere' is neither a file, nor a folder with records, nor a rev"),
+        (
+            ["--baseline", "nowhere"],
+            "The baseline 'nowhere' is neither a file, nor a folder of them or of records, nor",
+        ),
         (["--changed-since", "--output=x"], "There is no revision '--output=x' in project"),
         (["--against", "main", "--costs", "tme<1.05"], "Unknown cost in the thresholds 'tme'"),
         (["--costs", "time<1.05"], "Costs are compared side by side only"),
@@ -304,7 +267,7 @@ def test_a_terminal_without_a_character_shows_another(project):
 
 def test_an_interrupted_gate_says_so(monkeypatch, tmp_path):
     """Ctrl-C ends a gate with 3 and one sentence, not with a traceback."""
-    module = import_module("repro.cli.gate")  # of the package, this name is the command
+    module = import_module("harness.cli.gate")  # of the package, this name is the command
 
     def interrupted(*_: object) -> Decision:
         raise KeyboardInterrupt
@@ -315,6 +278,23 @@ def test_an_interrupted_gate_says_so(monkeypatch, tmp_path):
     assert result.exit_code == 3
     assert "the same command goes on from there" in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_a_gate_that_is_ended_removes_what_it_checked_out(project):
+    """SIGTERM ends a gate as Ctrl-C does: the process of the other revision and its working tree are gone."""
+    edit(project / REFERENCE, STEP, "    import time; time.sleep(60)\n" + STEP)
+    commit(project)
+    trees = ["git", "-C", str(project), "worktree", "list"]
+    gate = begin(project, "gate", "--baseline", "main", "--json", "gate.json")
+    deadline = time.monotonic() + 120
+    while len(subprocess.check_output(trees).splitlines()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    gate.send_signal(signal.SIGTERM)
+    gate.communicate(timeout=120)
+    assert gate.returncode == 3
+    assert "interrupted" in json.loads((project / "gate.json").read_text())["remarks"][0]["says"]
+    assert len(subprocess.check_output(trees).splitlines()) == 1
 
 
 def test_annotations_point_into_the_repository(project):
@@ -359,7 +339,7 @@ def test_a_revision_is_a_baseline_and_runs_beside(project):
     decision, text = gated(project, "--baseline", "main", "--costs", "")
     assert decision.exit == 1
     assert (decision.baseline, decision.against) == ("main", "main")
-    assert "in pairs" in text
+    assert "paired" in text
     listed = subprocess.run(["git", "-C", str(project), "worktree", "list"], capture_output=True, text=True)
     assert len(listed.stdout.splitlines()) == 1  # the other tree is gone
 
@@ -400,7 +380,7 @@ def test_a_claim_that_comes_with_the_change_runs_on_one_side_only(project):
 
 @pytest.mark.slow
 def test_a_slower_loop_is_a_regression(project):
-    """Both revisions by turns: four times the time is found, memory is not worse, and energy is said to be absent."""
+    """Interleaved runs: four times the time is found, memory is not worse, and energy is noted as absent."""
     edit(project / REFERENCE, "import numpy as np\n", "import time\n\nimport numpy as np\n")
     edit(project / REFERENCE, STEP, "    time.sleep(0.1)\n" + STEP)
     commit(project)
@@ -452,48 +432,3 @@ def test_a_submission_that_is_refused_is_an_error(project):
     decision, _ = gated(project, "--implementation", "mine", "--trusted")
     assert decision.exit == 3
     assert "Unknown paper 'toy2002'" in decision.remarks[0].says
-
-
-def test_more_seeds_are_kept_and_taken(project):
-    """`baseline write --seeds` keeps more values, and `gate --seeds` compares as many."""
-    assert repro(project, "baseline", "write", "more.json", "--seeds", "8").returncode == 0
-    decision, _ = gated(project, "--baseline", "more.json", "--seeds", "8")
-    assert {row.seeds for row in decision.quality} == {(8, 8)}
-    assert decision.exit == 0
-
-
-def test_a_baseline_is_shown_and_updated_claim_by_claim(project):
-    """`update` says what changed and leaves the other claims as they were."""
-    before = json.loads((project / "baseline.json").read_text())
-    shown = repro(project, "baseline", "show", "baseline.json").stdout
-    assert "toy2020/drift-carries@1" in shown
-    assert "4 claims of reference" in shown
-    edit(project / REFERENCE, STEP, STEP + " * 0.9")
-    result = repro(project, "baseline", "update", "baseline.json", "toy2020/drift-carries")
-    assert result.returncode == 0, result.stderr
-    assert "~ toy2020/drift-carries@1: supported, other values" in result.stdout
-    after = json.loads((project / "baseline.json").read_text())
-    assert after["claims"].pop("toy2020/drift-carries@1") != before["claims"].pop("toy2020/drift-carries@1")
-    assert after == before
-    commit(project)
-    assert gated(project, "toy2020/drift-carries")[0].exit == 0
-
-
-def test_a_baseline_comes_from_records_too(project):
-    """`baseline write --from` takes the newest records of a store, and gives the same file as judging anew."""
-    assert repro(project, "run").returncode == 0
-    result = repro(project, "baseline", "write", "other.json", "--from", ".repro/store")
-    assert result.returncode == 0, result.stderr
-    one, other = (json.loads((project / name).read_text())["claims"] for name in ("baseline.json", "other.json"))
-    for entry in (*one.values(), *other.values()):
-        del entry["records"]  # they hold the moment and the commit
-    assert one == other
-
-
-def test_writing_a_baseline_of_code_that_crashes_is_an_error(project):
-    """A baseline is never written with holes in it."""
-    edit(project / REFERENCE, STEP, "    raise IndexError('gone')")
-    result = repro(project, "baseline", "write", "bad.json")
-    assert result.returncode == 1
-    assert "cannot be a baseline" in result.stderr
-    assert not (project / "bad.json").exists()

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from harness import host
+from harness.sandbox import host
 from reference import he2015
 from repro import data
-from repro.classification import Classification, decoded, score
 from repro.data import Dataset, Split, imagenet
+from repro.data._lazy_images import Pictures
 from repro.errors import ReproError
-from repro.experiment import Setting
-from repro.pictures import Pictures
+from repro.experiment.classification import Classification, decoded_split, score_split
+from repro.experiment.setting import Setting
 
 ROOT = Path(he2015.__file__).parent.parent
 TINY = replace(
@@ -79,7 +79,7 @@ def final(config, split, **how):
 
 def error(predictor, split) -> float:
     """The share of images classified wrongly."""
-    return float(score(predictor, split).wrong.mean())
+    return float(score_split(predictor, split).wrong.mean())
 
 
 @pytest.mark.parametrize("shortcut", ["A", "B", "C"])
@@ -130,9 +130,9 @@ def test_training_depends_on_the_seed_and_on_nothing_else(digits):
     assert np.abs(first - other).max() > 0.1
 
 
-def test_checkpoints_do_not_change_the_training(digits):
+def test_eval_steps_do_not_change_the_training(digits):
     """Predictors come at the asked updates and at the end, and looking on the way leaves the end as it was."""
-    steps = he2015.train(TINY, digits.train, seed=0, device="cpu", checkpoints=(0, 5, 99))
+    steps = he2015.train(TINY, digits.train, seed=0, device="cpu", eval_steps=(0, 5, 99))
     seen = [(step, predictor.predict(digits.test.images)) for step, predictor in steps]
     assert [step for step, _ in seen] == [0, 5, 12]
     np.testing.assert_array_equal(seen[-1][1], final(TINY, digits.train).predict(digits.test.images))
@@ -163,18 +163,6 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch(digits):
     assert predictor.predict(images[:0]).shape == (0, 10)
 
 
-def test_normalization_statistics_are_those_of_the_training_images(digits):
-    """After training, the stem's statistics are the mean and variance of its convolution over all training images."""
-    predictor = final(TINY, digits.train)
-    feed = he2015.Memory(TINY, digits.train, "cpu")
-    inputs = torch.cat(list(feed.sweep()))
-    conv, norm = predictor.net.stem[0], predictor.net.stem[1]
-    with torch.no_grad():
-        outputs = conv(inputs)
-    torch.testing.assert_close(norm.running_mean, outputs.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(norm.running_var, outputs.var((0, 2, 3)), atol=1e-4, rtol=1e-2)
-
-
 def test_deepening_keeps_the_function_and_can_be_trained_on():
     """The deeper network gives the same scores to the last bit, and its added scales have gradients."""
     split = Split(
@@ -192,7 +180,7 @@ def test_deepening_keeps_the_function_and_can_be_trained_on():
 def test_augmentation_pads_shifts_and_mirrors(digits):
     """A batch equals crops taken one by one from padded images, mean subtracted before padding."""
     config = replace(TINY, augment="shift-flip")
-    feed = he2015.Memory(config, digits.train, "cpu")
+    feed = he2015.CifarLoader(config, digits.train, "cpu")
     ((draws,),) = islice(feed.batches(torch.Generator().manual_seed(0), 0, 1), 1)
     inputs, labels = feed.prepare(draws)
     centred = np.pad(digits.train.images - digits.train.images.mean(0), ((0, 0), (4, 4), (4, 4), (0, 0)))
@@ -206,7 +194,7 @@ def test_augmentation_pads_shifts_and_mirrors(digits):
 def test_a_pass_takes_each_image_at_most_once_and_processes_share_it(digits):
     """The batches of a pass are disjoint, and two processes split each batch between them."""
     passes = 1400 // TINY.batch
-    feed = he2015.Memory(TINY, digits.train, "cpu")
+    feed = he2015.CifarLoader(TINY, digits.train, "cpu")
     whole, left, right = (
         [draws[:, 0].tolist() for (draws,) in islice(feed.batches(torch.Generator().manual_seed(0), *share), passes)]
         for share in ((0, 1), (0, 2), (1, 2))
@@ -222,7 +210,7 @@ def test_warmup_ends_when_the_training_error_is_below_80_percent(digits, labels,
     config = replace(TINY, warmup=True, classes=10)
     drawn = np.random.default_rng(0).integers(0, 10, len(digits.train)) if labels == "random" else 0
     split = Split(images=digits.train.images, labels=digits.train.labels * 0 + drawn, classes=10)
-    net, feed = he2015.Net(config), he2015.Memory(config, split, "cpu")
+    net, feed = he2015.Net(config), he2015.CifarLoader(config, split, "cpu")
     he2015.initialise(net, 0)
     update = he2015.Update(net, config, feed, "cpu", 1)
     rates = []
@@ -266,7 +254,7 @@ def test_updates_on_a_gpu_are_captured_once_and_then_replayed(digits, monkeypatc
     }.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
     monkeypatch.setattr(he2015.Update, "_update", lambda self: calls.append("update"))
-    feed = he2015.Memory(TINY, digits.train, "cpu")
+    feed = he2015.CifarLoader(TINY, digits.train, "cpu")
     update = he2015.Update(he2015.Net(TINY), TINY, feed, "cpu", 1)
     update.run = update._beside
     for inputs in islice(feed.batches(torch.Generator().manual_seed(0), 0, 1), 6):
@@ -293,27 +281,28 @@ def test_data_of_other_sizes_are_refused(digits):
 def test_small_images_have_one_view(digits):
     """Ten crops of a CIFAR-sized image are not a thing of this paper."""
     with pytest.raises(ValueError, match="10 crops"):
-        final(replace(TINY, iterations=1), digits.train).predict(digits.test.images, views=10)
+        final(replace(TINY, iterations=1), digits.train).predict(digits.test.images, crops=10)
 
 
 def test_ten_crops_are_corners_centre_and_their_mirror_images():
     """On an image whose shorter side needs no scaling, the crops are slices of it."""
     picture = np.random.default_rng(0).integers(0, 256, (256, 300, 3), dtype=np.uint8)
-    crops = he2015.views_of(picture, 224, 10).numpy()
+    crops = he2015.crops_of(picture, 224, 10).numpy()
     places = [(0, 0), (0, 76), (32, 0), (32, 76), (16, 38)]
     for crop, (y, x) in zip(crops[:5], places, strict=True):
         np.testing.assert_array_equal(crop, picture[y : y + 224, x : x + 224])
     np.testing.assert_array_equal(crops[5:], crops[:5, :, ::-1])
-    np.testing.assert_array_equal(he2015.views_of(picture, 224, 1)[0], crops[4])
-    assert he2015.views_of(picture[:100, :, :], 224, 10).shape == (10, 224, 224, 3)
+    np.testing.assert_array_equal(he2015.crops_of(picture, 224, 1)[0], crops[4])
+    assert he2015.crops_of(picture[:100, :, :], 224, 10).shape == (10, 224, 224, 3)
 
 
 def test_imagenet_works_from_files_to_ten_crop_error(pictures):
     """A small folder in the real layout is trained on and scored end to end, the same twice."""
     setting = Setting(config=FOLDER, seed=0, device="cpu", data=pictures)
-    first, again = (Classification(views=10, checkpoints=(2,))(he2015, setting) for _ in range(2))
+    first, again = (Classification(crops=10, eval_steps=(2,))(he2015, setting) for _ in range(2))
     assert set(first) == {"train_error", "test_error", "train_loss", "mean_train_loss"}
     assert all(np.array_equal(first[name].value, again[name].value) for name in first)
+    assert {measurement.better for measurement in first.values()} == {"lower"}
     assert 0 <= first["test_error"].value <= 100
 
 
@@ -331,18 +320,19 @@ def test_a_jail_shows_pictures_to_train_on_and_sends_those_to_predict(pictures, 
 def test_red_and_blue_pictures_are_told_apart(pictures):
     """Streamed training learns: the folder's two classes differ in colour only."""
     config = replace(FOLDER, iterations=40, milestones=(32,), lr=0.01, batch=8)
-    predictor = final(config, decoded(pictures.train))
-    assert error(predictor, decoded(pictures.train)) < 0.2
-    one, ten = (predictor.predict(decoded(pictures.test).images, views=views) for views in (1, 10))
+    predictor = final(config, decoded_split(pictures.train))
+    assert error(predictor, decoded_split(pictures.train)) < 0.2
+    one, ten = (predictor.predict(decoded_split(pictures.test).images, crops=crops) for crops in (1, 10))
     assert one.shape == ten.shape == (11, 2)
     np.testing.assert_allclose(np.exp(ten).sum(1), 1, atol=1e-5)
 
 
 def test_colour_jitter_follows_the_principal_components(pictures):
-    """The colour shift's covariance is that of the training pixels, scaled by 0.01."""
-    feed = he2015.Stream(FOLDER, decoded(pictures.train), "cpu", 0)
-    pixels = torch.cat([x.flatten(0, 2) for x in feed._middles(16)]).double()
-    torch.testing.assert_close((feed.colour_CC @ feed.colour_CC.T).double(), torch.cov(pixels.T), rtol=1e-3, atol=1)
+    """A column is a principal component of the training pixels times its eigenvalue, with colours in 0..1."""
+    feed = he2015.ImageNetLoader(FOLDER, decoded_split(pictures.train), "cpu", 0)
+    pixels = torch.cat([x.flatten(0, 2) for x in feed.framed(list(range(16)))]).double() / 255
+    shifts, covariance = feed.colour_CC.double() / 255, torch.cov(pixels.T)
+    torch.testing.assert_close(shifts @ shifts.T, covariance @ covariance, rtol=0.05, atol=1e-4)
 
 
 def test_a_file_that_is_no_image_is_named(pictures):
@@ -350,12 +340,12 @@ def test_a_file_that_is_no_image_is_named(pictures):
     path = Path(pictures.test.images[0])
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ReproError, match=path.name):
-        decoded(pictures.test).images[0]
+        decoded_split(pictures.test).images[0]
 
 
 def test_pictures_slice_without_decoding(pictures):
     """A slice is again a sequence of files; grey images come as RGB."""
-    images = decoded(pictures.test).images
+    images = decoded_split(pictures.test).images
     assert images[2:5] == Pictures(images.paths[2:5])
     assert all(image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8 for image in images)
 
@@ -366,15 +356,16 @@ from pathlib import Path
 import torch.distributed as dist
 sys.path.insert(0, {root!r})
 from reference import he2015
-from repro import data, distributed
+from repro import data
+from repro.machine import process_group
 from tests.test_he2015 import TINY
-distributed.join("cpu")
+process_group.init_process_group("cpu")
 *_, (_, predictor) = he2015.train(TINY, data.load("digits").train, seed=0, device="cpu")
 state = b"".join(p.detach().numpy().tobytes() for p in predictor.net.parameters())
 found = Path(sys.argv[1]) / str(dist.get_rank())
 found.write_text(str(dist.get_world_size()) + " " + hashlib.sha256(state).hexdigest())
 del predictor
-distributed.leave()
+process_group.destroy_process_group()
 """
 
 
@@ -398,104 +389,8 @@ def test_two_processes_under_torchrun_end_with_the_same_weights(tmp_path):
     assert first == second
 
 
-class Fixed:
-    """A predictor with scores given beforehand, which notes how many images it was shown."""
-
-    def __init__(self, scores) -> None:
-        self.scores, self.shown = np.asarray(scores, dtype=np.float32), []
-
-    def predict(self, images, *, views: int = 1):
-        self.shown.append(images)
-        return self.scores
-
-
-class Blank(Fixed):
-    """A predictor that finds all ten classes equal."""
-
-    def predict(self, images, *, views: int = 1):
-        self.shown.append(images)
-        return np.zeros((len(images), 10))
-
-
-def split_of(labels, classes: int = 3) -> Split:
-    """A split of blank images."""
-    return Split(images=np.zeros((len(labels), 2, 2, 1), np.uint8), labels=np.asarray(labels), classes=classes)
-
-
-def test_errors_and_losses_are_counted_from_scores():
-    """Wrong images, missed top-5 and cross-entropy agree with what torch computes."""
-    rng = np.random.default_rng(0)
-    scores, labels = rng.normal(0, 3, (200, 12)).astype(np.float32), rng.integers(0, 12, 200)
-    scored = score(Fixed(scores), split_of(labels, 12))
-    expected = torch.nn.functional.cross_entropy(torch.tensor(scores), torch.tensor(labels), reduction="none")
-    top = torch.tensor(scores).topk(5).indices
-    np.testing.assert_allclose(scored.loss, expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(scored.wrong, scores.argmax(1) != labels)
-    np.testing.assert_array_equal(scored.missed, ~(top == torch.tensor(labels)[:, None]).any(1).numpy())
-
-
-def test_scores_that_are_not_finite_are_errors():
-    """NaN and infinities count against the implementation, in errors and in the loss."""
-    scored = score(Fixed([[np.nan, 0, 0], [np.inf, 0, 0], [5, 0, 0]]), split_of([0, 0, 0]))
-    assert scored.wrong.tolist() == [True, True, False]
-    assert np.isfinite(scored.loss).tolist() == [False, False, True]
-
-
-def test_ties_are_no_hits():
-    """A class with the label's own score ranks before it, in the best and in the best five."""
-    scores = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0], [3, 2, 2, 2, 2, 2], [5, 4, 3, 2, 1, 0]], float)
-    scored = score(Fixed(scores), split_of([0, 0, 1, 4], 6))
-    assert scored.wrong.tolist() == [True, True, True, True]
-    assert scored.missed.tolist() == [False, True, True, False]
-
-
-def test_scores_that_are_not_floating_point_are_refused():
-    """Integers and texts are not scores."""
-    predictor = Fixed(np.zeros((2, 3)))
-    predictor.scores = np.zeros((2, 3), np.int64)
-    with pytest.raises(ReproError, match="came as int64, not as floating-point numbers"):
-        score(predictor, split_of([0, 1]))
-
-
 def test_a_state_that_is_carried_over_restores_the_predictor(digits):
     """`state` holds all that was learnt: a fresh network with it predicts bit for bit the same."""
     *_, (_, trained) = he2015.train(TINY, digits.train, seed=1, device="cpu")
     fresh = he2015.restore(TINY, he2015.state(trained), device="cpu")
     np.testing.assert_array_equal(fresh.predict(digits.test.images), trained.predict(digits.test.images))
-
-
-@pytest.mark.parametrize("shape", [(3, 3), (5, 3), (4, 2), (4,)])
-def test_scores_of_a_wrong_shape_are_refused(shape):
-    """Fewer or more rows or columns than images and classes is an error, never a smaller denominator."""
-    with pytest.raises(ReproError, match="came with shape"):
-        score(Fixed(np.zeros((9, 9))[: shape[0]] if len(shape) == 1 else np.zeros(shape)), split_of([0, 1, 2, 0]))
-
-
-def test_training_that_skips_a_checkpoint_is_refused(digits):
-    """A curve has all the points that were asked for, or there is none."""
-
-    class Early:
-        @staticmethod
-        def train(config, split, *, seed, device, checkpoints=()):
-            yield 12, Fixed(np.zeros((1400, 10)))
-
-    with pytest.raises(ReproError, match=r"at updates \[12\], not \[5, 12\]"):
-        Classification(checkpoints=(5, 12))(Early, Setting(config=TINY, seed=0, device="cpu", data=digits))
-
-
-def test_every_image_of_a_split_is_scored_once(digits):
-    """The experiment shows the predictor exactly the items of both splits, and trains on no test label."""
-    predictor, given = Blank([]), []
-
-    class Spy:
-        @staticmethod
-        def train(config, split, *, seed, device, checkpoints=()):
-            given.append(split)
-            yield 12, predictor
-
-    found = Classification()(Spy, Setting(config=TINY, seed=0, device="cpu", data=digits))
-    np.testing.assert_array_equal(predictor.shown[0], digits.train.images)
-    np.testing.assert_array_equal(predictor.shown[1], digits.test.images)
-    assert len(predictor.shown) == 2
-    assert given == [digits.train]
-    assert found["test_error"].value == 100.0  # all scores are equal, and a tie is no hit

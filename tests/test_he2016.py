@@ -12,8 +12,8 @@ from torch import nn
 
 from reference import he2015, he2016
 from repro import data
-from repro.classification import score
 from repro.data import Dataset, Split
+from repro.experiment.classification import score_split
 
 TINY = replace(
     he2016.CONFIGS["resnet-110-original"],
@@ -169,8 +169,8 @@ def test_the_learning_rate_is_a_tenth_at_first_and_after_each_milestone():
 def test_training_is_torchs_sgd_on_the_feeds_batches(digits):
     """Weights after training are those of a loop written with torch.optim.SGD and the same batches."""
     config = replace(TINY, unit="preactivation")
-    weights_seed, order_seed, _ = (int(word) for word in np.random.SeedSequence(3).generate_state(3))
-    net, feed = he2016.Net(config), he2015.Memory(config, digits.train, "cpu")
+    weights_seed, order_seed, _ = he2015.seeds(3, 3)
+    net, feed = he2016.Net(config), he2015.CifarLoader(config, digits.train, "cpu")
     he2016.initialise(net, weights_seed)
     optimizer = torch.optim.SGD(net.parameters(), 1.0, momentum=0.9, weight_decay=1e-4)
     draws = feed.batches(torch.Generator().manual_seed(order_seed), 0, 1)
@@ -192,7 +192,7 @@ def test_training_depends_on_the_seed_and_on_nothing_else(digits, name):
     torch.manual_seed(1)
     first = final(config, digits.train).predict(digits.test.images)
     torch.manual_seed(2)
-    steps = he2016.train(config, digits.train, seed=0, device="cpu", checkpoints=(0, 5, 99))
+    steps = he2016.train(config, digits.train, seed=0, device="cpu", eval_steps=(0, 5, 99))
     seen = [(step, predictor.predict(digits.test.images)) for step, predictor in steps]
     assert [step for step, _ in seen] == [0, 5, 8]
     np.testing.assert_array_equal(seen[-1][1], first)
@@ -218,7 +218,7 @@ def test_a_graph_is_not_captured_where_dropout_draws(digits, monkeypatch):
     monkeypatch.setattr(he2015.Update, "_capture", lambda self: calls.append("capture"))
     for rate, engine in ((0.5, "eager; not captured: dropout"), (0.0, "eager")):
         config = replace(TINY, dropout=rate)
-        update = he2016.Update(he2016.Net(config), config, he2015.Memory(config, digits.train, "cpu"), "cpu", 1)
+        update = he2016.Update(he2016.Net(config), config, he2015.CifarLoader(config, digits.train, "cpu"), "cpu", 1)
         update._capture()
         assert update.engine == engine
     assert calls == ["update", "capture"]
@@ -251,7 +251,7 @@ def test_gradients_of_signals_agree_with_differences():
     config = replace(TINY, unit="preactivation")
     found = he2016.unroll(config, images, labels, seed=1)
     net = he2016.Net(config)
-    he2016.initialise(net, 1)
+    he2016.initialise(net, *he2015.seeds(1, 1))
     rest = nn.Sequential(*he2016.units_of(net)[1:], net.stages[-1]).double().train()
     direction, losses = torch.from_numpy(rng.normal(size=found["x"][1].shape)), []
     for step in (1e-5, -1e-5):
@@ -289,7 +289,7 @@ def test_networks_are_tested_on_crops_larger_than_those_of_training():
     mixed = [large[0], rng.integers(0, 256, (60, 90, 3), dtype=np.uint8)]
     np.testing.assert_allclose(fresh.predict(mixed), predictor.predict(mixed), rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match="10 crops of 48 pixels"):
-        predictor.predict(large, views=10)
+        predictor.predict(large, crops=10)
 
 
 def test_data_of_other_sizes_are_refused(digits):
@@ -311,4 +311,4 @@ def test_preactivation_learns(digits):
             milestones=(50,),
             precision=precision,
         )
-        assert score(final(config, digits.train), digits.train).wrong.mean() < 0.15
+        assert score_split(final(config, digits.train), digits.train).wrong.mean() < 0.15

@@ -18,10 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from claims.experiments.huang2019 import Largest, OnCores, OnGPUs, Throughput, _faults, require_cores
+from claims.experiments.huang2019 import Largest, _faults
+from claims.experiments.huang2019_equations import canonical
+from claims.experiments.huang2019_speed import OnCores, OnGPUs, Throughput, _resident, require_cores
 from reference import huang2019 as gpipe
+from reference.common import process_chain
+from reference.common.live_bytes import LiveBytes
 from repro import Reported, ReproError, Setting, Unavailable
-from repro.implementation import control
+from repro.trial.implementation import control
 
 TINY = replace(gpipe.CONFIGS["residual"], layers=4, width=6, hidden=10)
 NORM = replace(TINY, batch_norm=True)
@@ -37,49 +41,15 @@ def spread(config: gpipe.Config, partitions: int, micro_batches: int) -> gpipe.C
     return replace(config, partitions=partitions, micro_batches=micro_batches)
 
 
-def plain(config: gpipe.Config, updates: int) -> tuple[list[float], dict[str, np.ndarray]]:
-    """Losses of the residual network by linear maps and torch's optimizer; the gradients of the last loss."""
-    whole = gpipe.Partition(spread(config, 1, 1), 0, 3, CPU)
-    weights = {name: value.clone().requires_grad_() for name, value in whole.layers.state_dict().items()}
-    optimizer = torch.optim.SGD(list(weights.values()), config.lr)
-    losses = []
-    for _ in range(updates):
-        x = torch.from_numpy(INPUTS)
-        for i in range(config.layers):
-            up, down = ((weights[f"{i}.{side}.weight"], weights[f"{i}.{side}.bias"]) for side in ("up", "down"))
-            x = x + nn.functional.linear(nn.functional.linear(x, *up).clamp(min=0), *down)
-        optimizer.zero_grad()
-        value = ((x - torch.from_numpy(TARGETS)) ** 2).mean()
-        value.backward()
-        losses.append(value.item())
-        found = {name: weight.grad.numpy().copy() for name, weight in weights.items()}
-        optimizer.step()
-    return losses, found
-
-
-@pytest.mark.parametrize(("partitions", "micro_batches"), [(1, 2), (3, 4)])
-def test_gradients_and_updates_are_those_of_plain_torch(partitions, micro_batches):
-    """A pipeline's gradients and losses are those of linear maps and torch's own optimizer in one process."""
-    config = spread(TINY, partitions, micro_batches)
-    losses, known = plain(TINY, 3)
-    _, first = plain(TINY, 1)
-    found = gpipe.gradients(config, INPUTS, TARGETS, seed=3)
-    assert found.keys() == first.keys()
-    assert all(np.abs(found[name] - first[name]).max() < 1e-13 for name in first)
-    assert any(np.abs(known[name] - first[name]).max() > 1e-6 for name in first)
-    with closing(gpipe.steps(config, INPUTS, TARGETS, seed=3, device="cpu")) as steps:
-        assert [next(steps) for _ in range(3)] == pytest.approx(losses, rel=1e-13)
-
-
 def test_a_transformer_is_the_same_over_processes():
     """Tokens, cross entropy and all layers of a Transformer over three partitions give one process's gradients."""
     known = gpipe.Partition(WORDS, 0, 5, CPU)
     outputs = known(torch.from_numpy(TOKENS))
     nn.CrossEntropyLoss()(outputs.reshape(-1, 11), torch.from_numpy(NEXT).reshape(-1)).backward()
     found = gpipe.gradients(spread(WORDS, 3, 2), TOKENS, NEXT, seed=5)
-    assert {name for name, _ in known.layers.named_parameters()} == found.keys()
+    assert {gpipe.symbol(name) for name, _ in known.layers.named_parameters()} == found.keys()
     for name, weight in known.layers.named_parameters():
-        assert np.abs(found[name] - weight.grad.numpy()).max() < 1e-13, name
+        assert np.abs(found[gpipe.symbol(name)] - weight.grad.numpy()).max() < 1e-13, name
 
 
 def test_attention_looks_back_only():
@@ -105,16 +75,6 @@ def test_rematerialization_changes_nothing(kept):
             norm.settle()
         results.append([*(weight.grad for weight in part.parameters()), *part.buffers()])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
-
-
-def test_deferred_normalization_is_torchs_where_there_is_one_micro_batch():
-    """One micro-batch is normalized and remembered as torch's batch normalization does it."""
-    own, theirs = gpipe.DeferredNorm(NORM).double(), nn.BatchNorm1d(6, momentum=NORM.momentum).double()
-    x = torch.from_numpy(INPUTS)
-    assert torch.allclose(own(x), theirs(x), atol=1e-12)
-    own.settle()
-    assert torch.allclose(own.running_mean, theirs.running_mean, atol=1e-12)
-    assert torch.allclose(own.running_var, theirs.running_var, atol=1e-12)
 
 
 def test_moving_averages_take_uneven_micro_batches_together():
@@ -161,12 +121,6 @@ def test_timetables_are_possible_and_nothing_waits_without_reason(k, m, seed):
                 assert min(abs(table[i, j, kind, 0] - end) for end in before + arrives) < 1e-12
 
 
-def test_equal_partitions_take_as_long_as_the_formula_says():
-    """The last pass of K equal partitions ends after (M + K - 1) forward and backward times."""
-    for k, m in ((1, 1), (2, 4), (4, 4), (3, 16)):
-        assert gpipe.timetable([1.0] * k, [2.0] * k, m).max() == 3 * (m + k - 1)
-
-
 @pytest.mark.parametrize("name", ["one_after_another", "two_bubbles", "starts_full", "mean_costs"])
 def test_faults_are_found_in_timetables_that_cannot_be(name):
     """Timetables of controls are possible, but for those that leave out what partitions wait for or need."""
@@ -188,7 +142,7 @@ def test_live_bytes_are_those_that_autograd_keeps():
         return tensor.detach()  # itself would hold itself
 
     weights = {weight.untyped_storage().data_ptr() for weight in part.parameters()}
-    with gpipe.LiveBytes(part.parameters()) as live:
+    with LiveBytes(part.parameters()) as live:
         x = torch.zeros(8, 6, dtype=torch.float64, requires_grad=True)
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             out = part(x)
@@ -201,30 +155,11 @@ def test_live_bytes_are_those_that_autograd_keeps():
     assert live.now == 0
 
 
-def test_footprints_fall_with_partitions_and_micro_batches():
-    """Each partition needs less than the whole, and each micro-batch less than the mini-batch."""
-    deep = replace(TINY, layers=8)
-    whole = gpipe.footprint(deep, 64)[0]
-    parts, cut = gpipe.footprint(spread(deep, 4, 1), 64), gpipe.footprint(spread(deep, 1, 8), 64)[0]
-    assert parts.shape == (4,)
-    assert parts.max() < 0.5 * whole
-    assert cut < 0.5 * whole
-    assert gpipe.footprint(replace(spread(deep, 1, 8), rematerialize="none"), 64)[0] > 2 * cut
-
-
-@pytest.mark.parametrize("layers", [3, 13])
-def test_parameters_are_those_of_the_formula(layers):
-    """L (12 d**2 + 13 d) + 2 V d + V: four matrices of attention, two of 4 d, biases, and two normalizations."""
-    config = replace(gpipe.CONFIGS["transformer-naive-1"], layers=layers)
-    d, v = config.width, config.vocabulary
-    assert gpipe.parameters(config) == layers * (12 * d**2 + 13 * d) + 2 * v * d + v
-
-
 @pytest.mark.parametrize("rows", [1, 100_000])
 def test_tensors_arrive_in_order_and_a_lost_neighbour_is_an_error(rows):
     """Tensors that a socket holds and tensors that it does not are received as sent; then the other end goes."""
     ends = multiprocessing.Pipe()
-    left, right = gpipe.Links(0, 2, {1: ends[0]}), gpipe.Links(1, 2, {0: ends[1]})
+    left, right = process_chain.SocketGroup(0, 2, {1: ends[0]}), process_chain.SocketGroup(1, 2, {0: ends[1]})
     known = [torch.randn(2, rows, dtype=torch.float64).T for _ in range(3)]
     sent = [left.send([tensor], 1, 0) for tensor in known]
     for tensor in known:
@@ -245,33 +180,35 @@ def alive(pids: list[int]) -> list[int]:
 
 def test_a_partition_that_raises_is_named():
     """An error in one partition is an error here that says where and what; no process is left."""
-    with gpipe.Pipeline(spread(TINY, 2, 2), INPUTS[:, :5], TARGETS, seed=0) as pipeline:
-        pids = [process.pid for process in pipeline.processes]
-        with pytest.raises(gpipe.PipelineBroken, match=r"partition 0 of 2: RuntimeError"):
-            pipeline.ask("step")
+    with gpipe.pipeline(spread(TINY, 2, 2), INPUTS[:, :5], TARGETS, seed=0) as chain:
+        pids = [process.pid for process in chain.processes]
+        with pytest.raises(process_chain.ChainBroken, match=r"partition 0 of 2: RuntimeError"):
+            chain.ask("step")
     assert alive(pids) == []
 
 
 def test_a_partition_that_is_killed_is_named(monkeypatch):
     """A lost process is an error at once, not a wait; the neighbours' lost connections are not taken for the cause."""
-    monkeypatch.setattr(gpipe, "LINGER_S", gpipe.Config.patience)  # the exit code comes late where much else runs
-    with gpipe.Pipeline(spread(TINY, 3, 2), INPUTS, TARGETS, seed=0) as pipeline:
-        pipeline.ask("step")
-        pids = [process.pid for process in pipeline.processes]
+    monkeypatch.setattr(
+        process_chain, "LINGER_S", gpipe.Config.patience
+    )  # the exit code comes late where much else runs
+    with gpipe.pipeline(spread(TINY, 3, 2), INPUTS, TARGETS, seed=0) as chain:
+        chain.ask("step")
+        pids = [process.pid for process in chain.processes]
         os.kill(pids[1], signal.SIGKILL)
-        with pytest.raises(gpipe.PipelineBroken, match=r"^partition 1 of 3: the process ended with code -9$"):
-            pipeline.ask("step")
+        with pytest.raises(process_chain.ChainBroken, match=r"^partition 1 of 3: the process ended with code -9$"):
+            chain.ask("step")
     assert alive(pids) == []
 
 
 def test_a_partition_that_never_answers_is_given_up():
     """After the config's patience there is an error that names who was silent, and no process is left."""
     slow = replace(gpipe.CONFIGS["waiting"], layers=2, costs=(0.0, 600.0), partitions=2, micro_batches=1)
-    with gpipe.Pipeline(slow, INPUTS[:, :1], TARGETS[:, :1], seed=0) as pipeline:
-        pids = [process.pid for process in pipeline.processes]
-        pipeline.config = replace(slow, patience=0.5)
-        with pytest.raises(gpipe.PipelineBroken, match=r"no answer within 0.5 s from partition 0, 1 of 2"):
-            pipeline.ask("step")
+    with gpipe.pipeline(slow, INPUTS[:, :1], TARGETS[:, :1], seed=0) as chain:
+        pids = [process.pid for process in chain.processes]
+        chain.patience = 0.5
+        with pytest.raises(process_chain.ChainBroken, match=r"no answer within 0.5 s from partition 0, 1 of 2"):
+            chain.ask("step")
     assert alive(pids) == []
 
 
@@ -305,7 +242,7 @@ def test_throughput_is_of_what_was_timed(monkeypatch, tmp_path):
     """Speeds and efficiencies follow from the seconds between updates, of which the quickest counts."""
     monkeypatch.setenv("REPRO_CACHE", str(tmp_path))
     clock = [0.0]
-    monkeypatch.setattr("claims.experiments.huang2019.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("claims.experiments.huang2019_speed.time.perf_counter", lambda: clock[0])
 
     class Timed:
         """A pipeline that takes as long as the formula says, and half as long again every other time."""
@@ -331,14 +268,17 @@ def test_throughput_is_of_what_was_timed(monkeypatch, tmp_path):
 
 def test_too_little_memory_is_an_error_of_its_own():
     """A GPU's lack of memory becomes a MemoryError that says which partition; on CPUs a limit is refused."""
-    pipeline = gpipe.Pipeline(TINY, INPUTS, TARGETS, seed=0)
+    chain = process_chain.ProcessChain(gpipe.Worker, [], patience=1.0, called="partition", preload=[])
     ours, theirs = multiprocessing.Pipe()
-    pipeline.processes, pipeline.controls = [], [ours]
+    chain.controls = [ours]
     theirs.send((False, "OutOfMemoryError: CUDA out of memory"))
     with pytest.raises(MemoryError, match="partition 0 of 1: OutOfMemoryError"):
-        pipeline.ask("step")
-    with pytest.raises(ValueError, match="on GPUs only"):
-        gpipe.Pipeline(replace(TINY, memory=1 << 30), INPUTS, TARGETS, seed=0)
+        chain.ask("step")
+    with (
+        pytest.raises(ValueError, match="on GPUs only"),
+        gpipe.pipeline(replace(TINY, memory=1 << 30), INPUTS, TARGETS, seed=0),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("error", [MemoryError("no memory"), ReproError("x raised MemoryError: no memory")])
@@ -370,7 +310,7 @@ def test_what_a_machine_lacks_is_said(monkeypatch, tmp_path):
     """Too few GPUs, too few cores and busy cores are no failures; wrong losses are, whatever the machine."""
     monkeypatch.setenv("REPRO_CACHE", str(tmp_path))
     few = SimpleNamespace(gpus=1, cores=1)
-    monkeypatch.setattr("claims.experiments.huang2019.machine", lambda: few)
+    monkeypatch.setattr("claims.experiments.huang2019_speed.this_machine", lambda: few)
     setting = Setting(config=TINY, seed=0, device="cuda")
     with pytest.raises(Unavailable, match="needs 2 GPUs, and 1 are here"):
         OnGPUs(spreads=((1, 1), (2, 2)))(gpipe, setting)
@@ -384,7 +324,52 @@ def test_what_a_machine_lacks_is_said(monkeypatch, tmp_path):
     assert found["disagreement"].value == pytest.approx(0.5)
     few.cores = 2
     times = iter([1.0, 1.0, 1.0, 1.5, 1.5, 1.5, 1.0, 1.0, 1.0, 1.05, 1.05, 1.05])
-    monkeypatch.setattr("claims.experiments.huang2019._seconds", lambda *_: next(times))
+    monkeypatch.setattr("claims.experiments.huang2019_speed._seconds", lambda *_: next(times))
     with pytest.raises(Unavailable, match=r"needs 2 idle cores, and here 2 processes take 1\.50 times as long as one"):
         require_cores(2)
     require_cores(2)
+
+
+# What networks have learnt, and what runs
+
+
+def test_networks_are_restored_from_their_state():
+    """Outputs in evaluation go by moving averages, and follow from what `state` gives alone."""
+    config = replace(NORM, lr=0.5)
+    with closing(gpipe.networks(spread(config, 2, 2), INPUTS, TARGETS, seed=3)) as course:
+        first, second = next(course), next(course)
+    arrays = gpipe.state(second)
+    assert set(canonical(arrays, config)) == set(arrays)
+    again = gpipe.restore(config, arrays, device="cpu")
+    np.testing.assert_array_equal(gpipe.outputs(again, INPUTS), gpipe.outputs(second, INPUTS))
+    assert np.abs(gpipe.outputs(second, INPUTS) - gpipe.outputs(first, INPUTS)).max() > 1e-3
+    alone = np.concatenate([gpipe.outputs(second, row[None]) for row in INPUTS])
+    np.testing.assert_allclose(alone, gpipe.outputs(second, INPUTS), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda arrays: arrays.pop("1.b"), r"no '1.b' \[10\]"),
+        (lambda arrays: arrays.update({"0.U": np.zeros((6, 10))}), r"'0.U' as \[6, 10\], where \[10, 6\] is due"),
+        (lambda arrays: arrays.update({"table": np.zeros(9)}), "'table', which is none of the weights"),
+    ],
+)
+def test_weights_are_what_the_layers_have(change, message):
+    """What is missing, misshapen or too much is named."""
+    arrays = gpipe.state(gpipe.Partition(TINY, 0, 3, CPU))
+    change(arrays)
+    with pytest.raises(ReproError, match=message):
+        canonical(arrays, TINY)
+
+
+def test_a_user_may_choose_the_cut():
+    """Layers of each partition are those of the config where it says them."""
+    assert gpipe.spread(replace(TINY, partitions=2, cut=(3, 1))) == [[0, 1, 2], [3]]
+
+
+def test_bytes_of_processes_are_seen():
+    """Resident bytes grow by what is allocated."""
+    before = _resident()
+    kept = np.ones(1 << 23)
+    assert _resident() - before > 0.9 * kept.nbytes

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from repro import Setting, reconfigure, sabotage, scalar
-from repro.cache import Cache
-from repro.claim import name_arm
+from repro import Experiment, Setting, reconfigure, sabotage, scalar
+from repro.claim.claim import name_arm
 from repro.errors import ReproError
-from repro.implementation import control, reference
-from repro.suite import Suite
-from repro.trial import Trial
+from repro.trial.cache import Cache
+from repro.trial.implementation import control, reference
+from repro.trial.judge import Suite
+from repro.trial.trial import Trial
 from tests.toy import write_project
 
 
@@ -30,9 +31,17 @@ def root(tmp_path: Path) -> Path:
     return project
 
 
-def plain(walk, setting: Setting):
-    """Hands the config on as it is."""
-    return {"end": scalar(walk.simulate(setting.config, [-1], seed=setting.seed)[0], "m")}
+@dataclass(frozen=True)
+class Plain(Experiment):
+    """Hands the config on as it is, and says so."""
+
+    passes_config_on: ClassVar[bool] = True
+
+    def __call__(self, walk, setting: Setting):
+        return {"end": scalar(walk.simulate(setting.config, [-1], seed=setting.seed)[0], "m")}
+
+
+plain = Plain()
 
 
 def twice(walk, setting: Setting):
@@ -46,9 +55,8 @@ def trial(experiment, implementation, **overrides) -> Trial:
     return Trial(name_arm(experiment, "walk", **overrides), implementation, 0, "cpu")
 
 
-def test_reconfigured_control_shares_trials_only_where_the_config_is_handed_on(root, monkeypatch):
+def test_reconfigured_control_shares_trials_only_where_the_config_is_handed_on(root):
     """A control that changes configs is the reference with another config, unless the experiment changes them too."""
-    monkeypatch.setattr(plain, "passes_config_on", True, raising=False)
     slow, walk = control("toy2020", "slow", root), reference("toy2020", root)
     assert trial(plain, slow).key == trial(plain, walk, drift=0.5).key
     assert trial(twice, slow).key != trial(twice, walk, drift=0.5).key
@@ -127,7 +135,7 @@ def test_data_that_was_changed_is_refused(root):
 
 def test_suite_asks_for_measurements_that_exist(root, tmp_path):
     """A body that draws a measurement nobody makes is told what there is."""
-    from repro.catalogue import Catalogue
+    from repro.claim.catalogue import Catalogue
 
     path = root / "claims" / "test_toy2020.py"
     path.write_text(path.read_text().replace('run(slope, row)["slope"]', 'run(slope, row)["slop"]'))

@@ -14,12 +14,14 @@ from scipy import optimize
 from torch import nn
 
 from claims.experiments import kaplan2020 as measuring
+from claims.experiments import kaplan2020_laws
 from reference import kaplan2020 as scaling
-from repro import Setting, implementation
+from repro import Setting
 from repro import data as datasets
-from repro.catalogue import Catalogue
-from repro.claim import arms_of, leaves
+from repro.claim.catalogue import Catalogue
+from repro.claim.claim import arms_of, leaves
 from repro.errors import ReproError
+from repro.trial import implementation
 
 KINDS = 11
 TINY = scaling.Config(
@@ -103,12 +105,12 @@ def test_streams_read_contexts_one_after_another():
     np.testing.assert_array_equal(twice[6:], twice[:6])
 
 
-def test_lanes_are_independent():
+def test_streams_are_independent():
     """A text has the same scores alone and among others, and in streams that take turns."""
     reader = final()
     together = scores(reader)
-    for lane, text in enumerate(TEXTS):
-        np.testing.assert_allclose(scores(reader, text[None])[:, 0], together[:, lane], atol=1e-5)
+    for stream, text in enumerate(TEXTS):
+        np.testing.assert_allclose(scores(reader, text[None])[:, 0], together[:, stream], atol=1e-5)
     one, other = reader.start(3), reader.start(3)
     by_turns = [(one.step(column), other.step((column + 1) % KINDS))[0] for column in TEXTS.T]
     np.testing.assert_array_equal(np.stack(by_turns), together)
@@ -116,7 +118,7 @@ def test_lanes_are_independent():
 
 def test_replicas_are_what_single_networks_are():
     """Trained side by side, each network is the one that training with its seed gives."""
-    seen = list(scaling.train_replicas(EXACT, corpus(), seeds=[3, 0, 5], device="cpu", checkpoints=[2]))
+    seen = list(scaling.train_replicas(EXACT, corpus(), seeds=[3, 0, 5], device="cpu", eval_steps=[2]))
     assert [number for number, _ in seen] == [2, 6]
     for seed, reader in zip([3, 0, 5], seen[-1][1], strict=True):
         np.testing.assert_allclose(scores(reader), scores(final(EXACT, seed=seed)), atol=1e-5)
@@ -133,9 +135,9 @@ def test_training_depends_on_the_seed_and_on_nothing_else():
     assert np.abs(first - scores(final())).max() > 1e-3
 
 
-def test_checkpoints_do_not_change_the_training():
+def test_eval_steps_do_not_change_the_training():
     """Readers come at the asked updates and at the end, and looking on the way leaves the end as it was."""
-    steps = scaling.train(TINY, corpus(), seed=0, device="cpu", checkpoints=(0, 4, 99))
+    steps = scaling.train(TINY, corpus(), seed=0, device="cpu", eval_steps=(0, 4, 99))
     seen = [(step, scores(reader)) for step, reader in steps]
     assert [step for step, _ in seen] == [0, 4, 6]
     np.testing.assert_array_equal(seen[-1][1], scores(final()))
@@ -273,6 +275,28 @@ def test_fitted_constants_have_the_least_errors():
     assert errors(start) < 0.95 * errors(np.log([truth.e, truth.a, truth.b, truth.alpha, truth.beta]))
 
 
+def test_a_network_is_what_its_arrays_say():
+    """What `state` gives has the shapes that are declared, and makes the same network."""
+    reader = final()
+    arrays = scaling.state(reader)
+    assert {name: array.shape for name, array in arrays.items()} == scaling.shapes(TINY)
+    np.testing.assert_array_equal(scores(scaling.restore(TINY, arrays, device="cpu")), scores(reader))
+
+
+def test_queries_keys_and_values_may_stand_apart():
+    """Weights are the same whether they are fused or not, biases may be missing, and what is not there is named."""
+    arrays = scaling.state(final())
+    apart = {name: array for name, array in arrays.items() if "bias" not in name and "attention in" not in name}
+    for i in range(TINY.layers):
+        parts = np.split(arrays[f"{i} attention in"], 3, axis=1)
+        apart |= {f"{i} {name}": part for name, part in zip(("queries", "keys", "values"), parts, strict=True)}
+    found = measuring.learnt(TINY, apart)
+    np.testing.assert_array_equal(found["1 attention in"], arrays["1 attention in"])
+    del apart["1 keys"]
+    with pytest.raises(ReproError, match="no '1 attention in'"):
+        measuring.learnt(TINY, apart)
+
+
 # Experiments.
 
 
@@ -282,14 +306,24 @@ class Fixed:
     def __init__(self, margin: float, kinds: int = KINDS) -> None:
         self.scores = margin * np.eye(1, kinds)
 
-    def start(self, lanes: int) -> Fixed:
+    def start(self, streams: int) -> Fixed:
         """A stream, which is this too."""
-        self.lanes = lanes
+        self.streams = streams
         return self
 
     def step(self, tokens: np.ndarray) -> np.ndarray:
         """Scores [B, V]."""
-        return np.tile(self.scores, (self.lanes, 1))
+        return np.tile(self.scores, (self.streams, 1))
+
+
+def trained_by(train: Any) -> SimpleNamespace:
+    """An implementation whose readers are `Fixed`: what they learn is their margin and how many kinds there are."""
+    return SimpleNamespace(
+        train=train,
+        state=lambda reader: {"scores": reader.scores},
+        restore=lambda config, state, device: Fixed(float(state["scores"].max()), state["scores"].size),
+        shapes=lambda config: {"scores": (1, config.vocabulary)},
+    )
 
 
 def setting(tokens: np.ndarray, config: Any = TINY, seed: int = 0) -> Setting:
@@ -309,10 +343,10 @@ def test_parts_are_made_of_pieces_and_nested():
         seen.append(np.asarray(data.tokens))
         yield 1, Fixed(1.0, 37)
 
-    amounts = measuring.Amounts((4, 10, 35), piece=5, checkpoints=())
+    amounts = measuring.Amounts((4, 10, 35), piece=5, eval_steps=())
     text, config = np.arange(37), replace(TINY, vocabulary=37)
     for seed in (0, 1):
-        amounts(SimpleNamespace(train=train), setting(text, config, seed))
+        amounts(trained_by(train), setting(text, config, seed))
     first, second, third, *others = seen
     assert [len(part) for part in seen] == [4, 10, 35] * 2
     np.testing.assert_array_equal(third[:10], second)
@@ -322,7 +356,7 @@ def test_parts_are_made_of_pieces_and_nested():
     assert sorted(pieces[:, 0]) == [0, 5, 10, 15, 20, 25, 30]
     assert (others[2] != third).any()
     with pytest.raises(ReproError, match="the text has 35"):
-        measuring.Amounts((36,), piece=5, checkpoints=())(SimpleNamespace(train=train), setting(text, config))
+        measuring.Amounts((36,), piece=5, eval_steps=())(trained_by(train), setting(text, config))
 
 
 def test_training_on_a_part_stops_at_the_second_look_that_is_no_better():
@@ -334,20 +368,20 @@ def test_training_on_a_part_stops_at_the_second_look_that_is_no_better():
             asked.append(number)
             yield number, Fixed(margin)
 
-    found = measuring.Amounts((5,), piece=5, checkpoints=())(SimpleNamespace(train=train), setting(np.arange(10)))
+    found = measuring.Amounts((5,), piece=5, eval_steps=())(trained_by(train), setting(np.arange(10)))
     assert float(found["loss"].value[0]) == pytest.approx(math.log(1 + (KINDS - 1) * math.exp(-3)))
     assert asked == [0, 1, 2, 3]
 
 
 def test_the_frontier_of_runs_is_their_lowest_loss():
-    """Between checkpoints log loss is linear in log compute; a network counts from its first checkpoint on."""
+    """Between eval_steps log loss is linear in log compute; a network counts from its first checkpoint on."""
     rates = {4: 1.0, 8: 2.0, 16: 4.0}
 
     def train(config: Any, data: Any, **how: Any) -> Any:
         yield from ((step, Fixed(rates[config.width] * step)) for step in (1, 2))
 
-    experiment = measuring.Compute(((1, 4, 1), (1, 8, 1), (1, 16, 1)), checkpoints=(1,), points=3)
-    found = experiment(SimpleNamespace(train=train), setting(np.arange(10)))
+    experiment = measuring.Compute(((1, 4, 1), (1, 8, 1), (1, 16, 1)), eval_steps=(1,), points=3)
+    found = experiment(trained_by(train), setting(np.arange(10)))
 
     def nats(margin: float) -> float:
         return math.log(1 + (KINDS - 1) * math.exp(-margin))
@@ -362,25 +396,25 @@ def test_the_frontier_of_runs_is_their_lowest_loss():
 def test_the_noisy_quadratic_is_the_mean_of_runs():
     """Descent that really draws its noise has the target's mean loss after as many updates as are said."""
     noise, rate = 1 / 40, 0.3
-    steps = measuring.quadratic_steps(rate, noise)
-    rng, modes = np.random.default_rng(0), measuring.MODES
+    steps = kaplan2020_laws.quadratic_steps(rate, noise)
+    rng, modes = np.random.default_rng(0), kaplan2020_laws.MODES
     x, means = np.ones((150, len(modes))), []
     for _ in range(math.ceil(steps)):
         means.append(float((x**2 @ modes).mean() / modes.sum()))
         x -= rate * (modes * x + np.sqrt(noise * modes) * rng.standard_normal(x.shape))
-    assert means[-1] == pytest.approx(measuring.TARGET, rel=0.05)
-    assert means[int(0.8 * steps)] > 1.1 * measuring.TARGET
+    assert means[-1] == pytest.approx(kaplan2020_laws.TARGET, rel=0.05)
+    assert means[int(0.8 * steps)] > 1.1 * kaplan2020_laws.TARGET
 
 
 @pytest.mark.parametrize("decay", [0.7, 1.2])
 def test_solvable_models_have_the_powers_of_the_theory(decay):
     """By Eq. 1.8 without batches, from L(N) and L(S) of the model."""
     power = 1 / (1 / decay + (1 + decay) / decay)
-    assert measuring.solvable_powers(decay) == pytest.approx((-power, power / decay), abs=0.005)
+    assert kaplan2020_laws.solvable_powers(decay) == pytest.approx((-power, power / decay), abs=0.005)
 
 
 CLAIMS = [c for c in Catalogue().claims if c.paper.key == "kaplan2020" and c.tier == "gpu"]
-AT_SCALE = {arm.label: (arm, c) for c in CLAIMS for arm in arms_of(c.draws())}
+AT_SCALE = {arm.label: (arm, c) for c in CLAIMS for arm in arms_of(c.measurements())}
 
 
 @pytest.mark.parametrize("label", AT_SCALE)
@@ -390,7 +424,7 @@ def test_claims_at_scale_run(label: str):
     Of the training, two updates on short contexts are made, on text of which the largest amount is learnt.
     """
     arm, found = AT_SCALE[label]
-    less = {"evaluated": 33, "checkpoints": (1,)}
+    less = {"evaluated": 33, "eval_steps": (1,)}
     experiment = replace(arm.experiment, **{k: v for k, v in less.items() if hasattr(arm.experiment, k)})
     few = {**arm.overrides, "updates": 2, "warmup": 1, "batch": 2, "context": 8}
     length = max(getattr(arm.experiment, "tokens", (20_000,)))
@@ -398,7 +432,7 @@ def test_claims_at_scale_run(label: str):
     controls = [implementation.control("kaplan2020", name) for name in found.controls]
     for subject in (implementation.reference("kaplan2020"), *controls):
         measured = experiment(subject.names, setting(text, replace(scaling.CONFIGS[arm.preset], **few)))
-        judged = [drawn for c in CLAIMS for drawn in leaves(c.draws()) if drawn.arm.label == label]
+        judged = [drawn for c in CLAIMS for drawn in leaves(c.measurements()) if drawn.arm.label == label]
         assert {drawn.measurement for drawn in judged} <= set(measured)
         losses = np.concatenate([np.atleast_1d(measurement.value) for measurement in measured.values()])
         assert (abs(losses - math.log(256)) < 2).all()

@@ -18,12 +18,14 @@ from torch import nn
 
 from claims.experiments import krizhevsky2012 as experiments
 from reference import krizhevsky2012
+from reference.common.images import standard_crops
+from reference.common.response_normalization import response_normalized
 from repro import data
-from repro.classification import decoded, score
 from repro.data import Dataset, Split, imagenet
-from repro.experiment import Setting
-from repro.implementation import sabotage
-from repro.resume import Snapshots, SnapshotWarning, snapshots_of, trained
+from repro.experiment.classification import decoded_split, score_split
+from repro.experiment.setting import Setting
+from repro.experiment.snapshots import Snapshots, SnapshotWarning, snapshots_of, train_with_snapshots
+from repro.trial.implementation import sabotage
 
 ROOT = Path(krizhevsky2012.__file__).parent.parent
 MLP = replace(krizhevsky2012.CONFIGS["digits-mlp"], hidden=(16, 16), iterations=12, milestones=(6, 10))
@@ -109,15 +111,6 @@ def test_the_network_is_the_published_one():
         torch.testing.assert_close(features, plain(x), rtol=1e-4, atol=1e-5)
 
 
-def test_initial_weights_and_biases_are_the_papers():
-    """Standard deviation 0.01; biases 1 in layers 2, 4 and 5 and in hidden linear layers, 0 in the others."""
-    net = krizhevsky2012.Net(replace(krizhevsky2012.CONFIGS["alexnet"], hidden=(64, 64)))
-    krizhevsky2012.initialise(net, 3)
-    biases = [float(module.bias.detach().unique()) for module in (*net.convolutions, *net.linears)]
-    assert biases == [0, 1, 0, 1, 1, 1, 1, 0]
-    assert float(net.linears[0].weight.detach().std()) == pytest.approx(0.01, rel=0.01)
-
-
 @pytest.mark.parametrize("maps", [1, 2, 3, 5, 7])
 def test_response_normalization_and_its_gradient_are_torchs(maps):
     """The layer of torch, given alpha times n, agrees in value and gradient for any number of maps, both layouts."""
@@ -125,11 +118,11 @@ def test_response_normalization_and_its_gradient_are_torchs(maps):
     layer = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
     weights = torch.rand(2, maps, 3, 4, dtype=torch.float64)
     for layout in (torch.contiguous_format, torch.channels_last):
-        ours = krizhevsky2012.normalized(a.to(memory_format=layout))
+        ours = response_normalized(a.to(memory_format=layout))
         torch.testing.assert_close(ours, layer(a))
         found, expected = (torch.autograd.grad((weights * b).sum(), a)[0] for b in (ours, layer(a)))
         torch.testing.assert_close(found, expected)
-    torch.autograd.gradcheck(krizhevsky2012.normalized, a)
+    torch.autograd.gradcheck(response_normalized, a)
 
 
 def test_the_update_is_the_papers_and_torchs_until_the_rate_falls():
@@ -154,26 +147,6 @@ def test_the_update_is_the_papers_and_torchs_until_the_rate_falls():
     assert np.abs(found[6:] - theirs[6:]).max() > 1e-3
 
 
-def test_training_uses_that_update(digits):
-    """Weights after a few updates are those of the recurrence on gradients that autograd gives at each step."""
-    config = replace(MLP, dropout=0.0, weight_decay=5e-4, milestones=(2,), iterations=4)
-    net = krizhevsky2012.Net(config)
-    seeds = np.random.SeedSequence(0).generate_state(3)
-    krizhevsky2012.initialise(net, int(seeds[0]))
-    feed = krizhevsky2012.Memory(config, digits.train, "cpu")
-    velocity = [torch.zeros_like(parameter) for parameter in net.parameters()]
-    for step, batch in enumerate(islice(feed.batches(int(seeds[1]), 0, 0, 1), 4)):
-        rate = config.lr * (0.1 if step >= 2 else 1)
-        x, labels = feed.prepare(*batch)
-        gradients = torch.autograd.grad(nn.functional.cross_entropy(net(x), labels), list(net.parameters()))
-        with torch.no_grad():
-            for parameter, v, gradient in zip(net.parameters(), velocity, gradients, strict=True):
-                v.mul_(0.9).sub_(rate * (5e-4 * parameter + gradient))
-                parameter.add_(v)
-    for found, expected in zip(final(config, digits.train).net.parameters(), net.parameters(), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
-
-
 def test_dropout_drops_half_and_is_halved_at_the_end(digits):
     """In training a mask decides; in prediction outputs are halved; with nothing to drop both are the plain network."""
     net = krizhevsky2012.Net(MLP)
@@ -184,7 +157,7 @@ def test_dropout_drops_half_and_is_halved_at_the_end(digits):
         h = torch.relu(second(torch.relu(first(x.flatten(1))) / 2)) / 2
         torch.testing.assert_close(net(x), last(h))
         torch.testing.assert_close(net(x, [torch.full((5, 16), 0.5)] * 2), last(h))
-    feed = krizhevsky2012.Memory(MLP, digits.train, "cpu")
+    feed = krizhevsky2012.Feed(MLP, digits.train, "cpu", 0)
     update = krizhevsky2012.Update(net, MLP, feed, "cpu", 1)
     update(next(feed.batches(0, 0, 0, 1)), 0.1, 7)
     mask = update.masks[0].clone()
@@ -195,19 +168,19 @@ def test_dropout_drops_half_and_is_halved_at_the_end(digits):
 
 @pytest.mark.parametrize("config", [MLP, CNN], ids=["mlp", "cnn"])
 def test_training_depends_on_the_seed_and_on_nothing_else(digits, config):
-    """Same seed, same bits; another seed, others; global generator and checkpoints play no part."""
+    """Same seed, same bits; another seed, others; global generator and eval_steps play no part."""
     torch.manual_seed(1)
     first = final(config, digits.train)
     torch.manual_seed(2)
-    again = final(config, digits.train, checkpoints=(0, 3, 99))
+    again = final(config, digits.train, eval_steps=(0, 3, 99))
     assert bits(first) == bits(again)
     assert bits(first) != bits(final(config, digits.train, seed=1))
 
 
-def test_checkpoints_come_when_asked(digits):
+def test_eval_steps_come_when_asked(digits):
     """Predictors are yielded at the asked updates and at the end, each as it would be if training ended there."""
     steps = []
-    for step, predictor in krizhevsky2012.train(CNN, digits.train, seed=0, device="cpu", checkpoints=(0, 4, 99)):
+    for step, predictor in krizhevsky2012.train(CNN, digits.train, seed=0, device="cpu", eval_steps=(0, 4, 99)):
         steps.append(step)
         assert bits(predictor) == bits(final(replace(CNN, iterations=step), digits.train))
     assert steps == [0, 4, 6]
@@ -226,7 +199,7 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch(digits):
 def test_networks_learn(digits):
     """Two hundred updates on the digits leave few errors."""
     predictor = final(krizhevsky2012.CONFIGS["digits-cnn"], digits.train, seed=0)
-    assert score(predictor, digits.train).wrong.mean() < 0.15
+    assert score_split(predictor, digits.train).wrong.mean() < 0.15
 
 
 def test_bfloat16_trains_too(digits):
@@ -239,22 +212,9 @@ def test_bfloat16_trains_too(digits):
     assert 0 < np.abs(exact - rough).max() < 1
 
 
-def test_inputs_are_crops_mirrored_and_centred(digits):
-    """A batch equals crops taken one by one; the mean image is cut at the same place."""
-    config = replace(CNN, image=6, augment="crop-mirror")
-    feed = krizhevsky2012.Memory(config, digits.train, "cpu")
-    batch = next(feed.batches(0, 0, 0, 1))
-    inputs, _ = feed.prepare(*batch)
-    mean = digits.train.images.mean(0)
-    for index, (down, right, mirrored), found in zip(batch[0].tolist(), batch[2].tolist(), inputs, strict=True):
-        crop = (digits.train.images[index] - mean)[down : down + 6, right : right + 6, 0] / 255
-        np.testing.assert_allclose(found[0], crop[:, ::-1] if mirrored else crop, atol=1e-5)
-    assert set(batch[2].flatten().tolist()) == {0, 1}
-
-
 def test_a_pass_takes_each_image_at_most_once_and_processes_share_it(digits):
     """The batches of a pass are disjoint, two processes split each, and a later start gives the same batches."""
-    feed = krizhevsky2012.Memory(CNN, digits.train, "cpu")
+    feed = krizhevsky2012.Feed(CNN, digits.train, "cpu", 0)
     each = len(digits.train) // CNN.batch
     whole, left, right = (
         [batch[0].tolist() for batch in islice(feed.batches(5, 0, *share), each + 2)]
@@ -270,11 +230,11 @@ def test_a_pass_takes_each_image_at_most_once_and_processes_share_it(digits):
 def test_ten_views_are_corners_centre_and_their_reflections():
     """Views are slices of the image, and ten of them are averaged as probabilities."""
     x = torch.arange(2 * 8 * 8 * 1.0).reshape(2, 8, 8, 1)
-    views = krizhevsky2012.views_of(x, 6, 10)
-    for view, (y, z) in zip(views.unbind(1)[:5], [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)], strict=True):
+    crops = standard_crops(x, 6, 10)
+    for view, (y, z) in zip(crops.unbind(1)[:5], [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)], strict=True):
         assert torch.equal(view, x[:, y : y + 6, z : z + 6])
-    assert torch.equal(views[:, 5:], views[:, :5].flip(3))
-    assert torch.equal(krizhevsky2012.views_of(x, 6, 1)[:, 0], views[:, 4])
+    assert torch.equal(crops[:, 5:], crops[:, :5].flip(3))
+    assert torch.equal(standard_crops(x, 6, 1)[:, 0], crops[:, 4])
 
 
 def test_pictures_are_scaled_to_their_shorter_side_and_cut_in_the_middle():
@@ -285,12 +245,12 @@ def test_pictures_are_scaled_to_their_shorter_side_and_cut_in_the_middle():
 
 
 def test_data_of_other_sizes_are_refused(digits):
-    """Images, classes, a batch or views that do not fit the config are errors."""
+    """Images, classes, a batch or crops that do not fit the config are errors."""
     for wrong, says in (({"frame": 32}, "images are"), ({"classes": 5}, "10 classes"), ({"batch": 2000}, "fill a")):
         with pytest.raises(ValueError, match=says):
             next(krizhevsky2012.train(replace(MLP, **wrong), digits.train, seed=0, device="cpu"))
-    with pytest.raises(ValueError, match="1 or 10 views"):
-        final(replace(MLP, iterations=0), digits.train).predict(digits.test.images, views=5)
+    with pytest.raises(ValueError, match="1 or 10 crops"):
+        final(replace(MLP, iterations=0), digits.train).predict(digits.test.images, crops=5)
 
 
 def test_state_is_all_that_a_prediction_needs(digits):
@@ -308,14 +268,14 @@ def test_training_goes_on_from_a_snapshot_bit_for_bit(digits, config, step):
     """A run that goes on from a snapshot, across falls of the rate and passes, ends with the same bits."""
     config = replace(config, iterations=12, milestones=(6, 10))
     whole = final(config, digits.train)
-    steps = krizhevsky2012.train(config, digits.train, seed=0, device="cpu", checkpoints=(step,))
+    steps = krizhevsky2012.train(config, digits.train, seed=0, device="cpu", eval_steps=(step,))
     start = next(steps)[1].snapshot()
     assert bits(final(config, digits.train, start=start)) == bits(whole)
 
 
 def test_a_snapshot_is_not_changed_by_what_follows(digits):
     """It is a copy: training on leaves it as it was."""
-    steps = krizhevsky2012.train(MLP, digits.train, seed=0, device="cpu", checkpoints=(4,))
+    steps = krizhevsky2012.train(MLP, digits.train, seed=0, device="cpu", eval_steps=(4,))
     start = next(steps)[1].snapshot()
     before = {name: array.copy() for name, array in start.items()}
     list(steps)
@@ -326,7 +286,7 @@ def test_imagenet_works_from_files_to_the_error_of_an_ensemble(pictures, tmp_pat
     """A small folder in the real layout is trained on and scored end to end, the same with snapshots and without."""
     monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "cache"))
     setting = Setting(config=FOLDER, seed=0, device="cpu", data=pictures)
-    plain, kept = (experiments.Ensemble(networks=2, views=10, every=every)(krizhevsky2012, setting) for every in (0, 3))
+    plain, kept = (experiments.Ensemble(networks=2, crops=10, every=every)(krizhevsky2012, setting) for every in (0, 3))
     assert set(plain) == {"test_error", "single_error", "one_view_error"}
     assert {name: found.value for name, found in plain.items()} == {name: found.value for name, found in kept.items()}
     assert list((tmp_path / "cache" / "snapshots").iterdir()) == []
@@ -335,9 +295,9 @@ def test_imagenet_works_from_files_to_the_error_of_an_ensemble(pictures, tmp_pat
 def test_red_and_blue_pictures_are_told_apart(pictures):
     """Streamed training learns: the folder's two classes differ in colour only."""
     config = replace(FOLDER, iterations=60, milestones=(), batch=8)
-    predictor = final(config, decoded(pictures.train))
-    assert score(predictor, decoded(pictures.train)).wrong.mean() < 0.2
-    ten = predictor.predict(decoded(pictures.test).images, views=10)
+    predictor = final(config, decoded_split(pictures.train))
+    assert score_split(predictor, decoded_split(pictures.train)).wrong.mean() < 0.2
+    ten = predictor.predict(decoded_split(pictures.test).images, crops=10)
     np.testing.assert_allclose(np.exp(ten).sum(1), 1, atol=1e-5)
 
 
@@ -349,21 +309,21 @@ import torch
 torch.set_num_threads(1)
 from claims.experiments.krizhevsky2012 import Ensemble
 from reference import krizhevsky2012
-from repro import resume
 from repro.data import imagenet
-from repro.experiment import Setting
+from repro.experiment import snapshots
+from repro.experiment.setting import Setting
 from tests.test_krizhevsky2012 import LONG
 
-put = resume.Snapshots.put
+put = snapshots.Snapshots.put
 
 def last(self, step, arrays):
     put(self, step, arrays)
     if step == 6:
         os.kill(os.getpid(), signal.SIGKILL)
 
-resume.Snapshots.put = last
+snapshots.Snapshots.put = last
 setting = Setting(config=LONG, seed=0, device="cpu", data=imagenet.load())
-Ensemble(networks=2, views=10, every=2)(krizhevsky2012, setting)
+Ensemble(networks=2, crops=10, every=2)(krizhevsky2012, setting)
 """
 
 
@@ -379,11 +339,11 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(pictures, tmp_path,
     left = {path.parent for path in cache.glob("snapshots/*/*.snapshot")}
     setting = Setting(config=LONG, seed=0, device="cpu", data=pictures)
     seed = int(np.random.SeedSequence(0).generate_state(2)[0])
-    resumed, kept = trained(krizhevsky2012, setting, decoded(pictures.train), seed=seed, every=2)
+    resumed, kept = train_with_snapshots(krizhevsky2012, setting, decoded_split(pictures.train), seed=seed, every=2)
     assert kept is not None
     assert kept.folder in left
-    assert bits(resumed) == bits(final(LONG, decoded(pictures.train), seed=seed))
-    plain, again = (experiments.Ensemble(networks=2, views=10, every=n)(krizhevsky2012, setting) for n in (0, 2))
+    assert bits(resumed) == bits(final(LONG, decoded_split(pictures.train), seed=seed))
+    plain, again = (experiments.Ensemble(networks=2, crops=10, every=n)(krizhevsky2012, setting) for n in (0, 2))
     assert {name: found.value for name, found in plain.items()} == {name: found.value for name, found in again.items()}
 
 
@@ -433,11 +393,11 @@ def test_predictors_without_snapshots_are_trained_to_the_end(digits, tmp_path, m
     """An implementation that cannot be gone on with is trained all the same, and nothing is written."""
     monkeypatch.setenv("REPRO_CACHE", str(tmp_path))
 
-    def train(config, split, *, seed, device, checkpoints=()):
+    def train(config, split, *, seed, device, eval_steps=()):
         yield from ((step, str(step)) for step in (2, 4, 5))
 
     setting = Setting(config=MLP, seed=0, device="cpu", data=digits)
-    predictor, kept = trained(SimpleNamespace(train=train), setting, digits.train, seed=0, every=2)
+    predictor, kept = train_with_snapshots(SimpleNamespace(train=train), setting, digits.train, seed=0, every=2)
     assert predictor == "5"
     assert kept is not None
     assert not kept.folder.exists()
@@ -450,29 +410,34 @@ def test_convergence_counts_updates_at_the_best_rate(digits):
         def __init__(self, split, right) -> None:
             self.scores = np.eye(10, dtype=np.float32)[split.labels if right else (split.labels + 1) % 10]
 
-        def predict(self, images, *, views=1):
+        def predict(self, images, *, crops=1):
             return self.scores
 
-    def train(config, split, *, seed, device, checkpoints=()):
-        for step in (*checkpoints, config.iterations):
+    def train(config, split, *, seed, device, eval_steps=()):
+        for step in (*eval_steps, config.iterations):
             yield step, Knowing(split, step >= 40 / config.lr)
 
+    knowing = SimpleNamespace(
+        train=train,
+        state=lambda one: {"right": (one.scores.argmax(1) == digits.train.labels).all()},
+        restore=lambda config, state, device: Knowing(digits.train, state["right"]),
+    )
     setting = Setting(config=MLP, seed=0, device="cpu", data=digits)
     for rates, found in (((1.0, 2.0, 0.5), 20), ((0.5,), 80), ((0.1,), 100), ((), 100)):
         experiment = experiments.Convergence(error=25.0, every=5, limit=100, rates=rates)
-        assert experiment(SimpleNamespace(train=train), setting)["updates"].value == found
+        assert experiment(knowing, setting)["updates"].value == found
 
 
 def test_wrong_labels_stay_in_training(digits):
     """The share of labels is drawn anew, images are different ones, and test labels stay right."""
     seen: list[Split] = []
 
-    def train(config, split, *, seed, device, checkpoints=()):
+    def train(config, split, *, seed, device, eval_steps=()):
         seen.append(split)
         yield from krizhevsky2012.train(config, split, seed=seed, device=device)
 
     setting = Setting(config=MLP, seed=0, device="cpu", data=digits)
-    experiments.Overfitting(images=400, noise=0.3)(SimpleNamespace(train=train), setting)
+    experiments.Overfitting(images=400, noise=0.3)(sabotage(krizhevsky2012, train=train), setting)
     (split,) = seen
     known = {image.tobytes(): label for image, label in zip(digits.train.images, digits.train.labels, strict=True)}
     wrong = np.mean([known[image.tobytes()] != label for image, label in zip(split.images, split.labels, strict=True)])
@@ -486,19 +451,20 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 import torch.distributed as dist
 from reference import krizhevsky2012
-from repro import data, distributed
+from repro import data
+from repro.machine import process_group
 from tests.test_krizhevsky2012 import MLP, bits, final
-distributed.join("cpu")
+process_group.init_process_group("cpu")
 split = data.load("digits").train
 whole = final(MLP, split)
-steps = krizhevsky2012.train(MLP, split, seed=0, device="cpu", checkpoints=(7,))
+steps = krizhevsky2012.train(MLP, split, seed=0, device="cpu", eval_steps=(7,))
 start = next(steps)[1].snapshot()
 steps.close()
 same = bits(final(MLP, split, start=start)) == bits(whole)
 found = Path(sys.argv[1]) / str(dist.get_rank())
 found.write_text(" ".join([str(dist.get_world_size()), hashlib.sha256(bits(whole)).hexdigest(), str(same)]))
 del steps, whole
-distributed.leave()
+process_group.destroy_process_group()
 """
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from repro import machine as machines
 from repro import paths
-from repro.machine import device_class, machine, software, source
+from repro.machine import environment as machines
+from repro.machine.environment import device_class, machine, software, source
 
 CPUINFO = "processor : 0\nmodel name : A CPU\nflags : sse {flags}\n\nprocessor : 1\nmodel name : Another\nflags : sse\n"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -14,34 +13,20 @@ pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`
 
 from streamlit.testing.v1 import AppTest
 
-from leaderboard import (
-    contest,
-    implementations_sheet,
-    queries,
-    record_sheet,
-    style,
-    verification,
-)
+from leaderboard.board import lines, pareto, queries, verification
+from leaderboard.render import implementations, style
+from leaderboard.render import record as record_page
+from leaderboard.render.links import short_id
 from repro import Reported
-from repro.criterion import at_most
-from repro.record import Ratio, Record, SubmissionPart, encode
-from repro.store import Store
+from repro.criterion.constructors import at_most
+from repro.record.record import Ratio, Record, SubmissionPart, encode
+from repro.record.store import Store
 from tests import factory
 from tests.pages import changed, page, text
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 PAGES = ("paper", "implementations", "compare")
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """An empty project, with no published records and an empty store."""
-    (tmp_path / "claims").mkdir()
-    (tmp_path / "pyproject.toml").touch()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REPRO_STORE", str(tmp_path / "store"))
-    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +36,6 @@ def filled(tmp_path_factory):
     for record in [*factory.board(), *submission("mine")]:
         Store(folder).add(record)
     return folder
-
-
-@pytest.fixture
-def store(project, filled):
-    """A store of one's own with those."""
-    shutil.copytree(filled, project / "store")
-    return Store(project / "store")
 
 
 def submission(name: str, errors=(12.9, 13.2, 13.0), **changes) -> list[Record]:
@@ -71,7 +49,7 @@ def charts_of(app: AppTest) -> list:
     return list(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart"))
 
 
-def section(key: str = "he2015") -> queries.Section:
+def section(key: str = "he2015") -> lines.Section:
     """A paper of the store."""
     found = [one for one in queries.board(queries.open_stores()) if one.paper.key == key]
     return queries.sections(found)[0]
@@ -79,7 +57,7 @@ def section(key: str = "he2015") -> queries.Section:
 
 def digits(record: Record) -> str:
     """A record as addresses name it."""
-    return record_sheet.short(record.id)
+    return short_id(record.id)
 
 
 def ratio(what: str, value: float, **changes) -> Ratio:
@@ -162,7 +140,7 @@ def test_the_verify_button_says_what_agreed(store):
     reread = queries.open_stores()
     path.write_bytes(path.read_bytes().replace(b"63.1", b"63.2"))
     (check,) = verification.verify(verification.stored(reread, record), record.id)
-    assert "disagree: do not rely on this record" in record_sheet.checks([check])
+    assert "disagree: do not rely on this record" in record_page.checks([check])
     path.unlink()
     assert verification.stored(reread, record) is None
 
@@ -196,7 +174,7 @@ def test_a_damaged_file_is_named_with_what_is_wrong(store, project):
     folder = project / "store" / "records" / "he2015"
     (folder / "0000000000000000.json").write_text('{"not": "json')
     shown = text(page("record", record="00000000"))
-    assert "not a sound record" in shown
+    assert "not a valid record" in shown
     assert "0000000000000000.json" in shown
 
 
@@ -235,13 +213,13 @@ def test_costs_and_the_front_are_listed(store):
 
 def test_the_table_of_implementations_has_pages(store, monkeypatch):
     """Fifty on each; with more the rest is on further pages, which have addresses, and one too many is the last."""
-    assert implementations_sheet.EACH == 50
-    monkeypatch.setattr(implementations_sheet, "EACH", 2)
+    assert implementations.EACH == 50
+    monkeypatch.setattr(implementations, "EACH", 2)
     for name in ("more", "other", "zero"):
         store.add(factory.degrades(submission=name))
     first, second, third = (page("implementations", paper="he2015", page=str(i)) for i in (1, 2, 3))
     assert [rows_of(app) for app in (first, second, third)] == [{"reference", "mine"}, {"more", "other"}, {"zero"}]
-    assert "5 to 5 of 5" in third.caption[0].value
+    assert "5 to 5 of 5" in text(third)
 
 
 def test_two_implementations_stand_side_by_side(store):
@@ -331,7 +309,7 @@ def test_quality_counts_what_is_left_out(store):
     """Of all claims, an unanswered one does not hold; of those answered it is not asked; powerless ones never count."""
     own = section()
     mine = [one for one in own.standings if not one.newest.is_reference]
-    ((all_,), (answered,)) = (contest.contenders(own, mine, "", q, {}) for q in (contest.ALL, contest.ANSWERED))
+    ((all_,), (answered,)) = (pareto.contenders(own, mine, "", q, {}) for q in (pareto.ALL, pareto.ANSWERED))
     assert (all_.of, answered.of) == ("1 of 6 claims", "1 of 2 claims")
     assert (all_.quality, answered.quality) == (pytest.approx(100 / 6), 50.0)
 
@@ -341,7 +319,7 @@ def test_costs_that_cannot_have_been_measured_are_not_placed(project):
     for i, value in enumerate((0.0, -1.0, 1e300)):
         part = msgspec.structs.replace(factory.SUBMISSION, costs=(ratio("time to train", value, low=None, high=None),))
         Store(project / "store").add(factory.degrades(submission=f"s{i}", part=part))
-    assert {contest.cost(one, "time to train") for one in section().standings} == {None}
+    assert {pareto.cost(one, "time to train") for one in section().standings} == {None}
 
 
 def test_implementations_of_all_papers_and_the_way_to_compare_two(store):

@@ -12,11 +12,13 @@ import pytest
 
 pytest.importorskip("altair", reason="the leaderboard needs the extra `board`")
 
-from leaderboard import comparison, contest, curves, front_chart, published, queries, verification
+from leaderboard.board import comparison, curves, lines, pareto, queries, reported, verification
+from leaderboard.charts import forest
+from leaderboard.charts import pareto as pareto_chart
 from repro import Reported, higher, holds
-from repro.criterion import all_of, at_most, lower, matches, ordered
+from repro.criterion.constructors import all_of, at_most, lower, matches, ordered
 from repro.errors import ReproError
-from repro.record import Ratio, Record, encode, sample_part
+from repro.record.record import Ratio, Record, encode, sample_part
 from tests import factory
 from tests.pages import changed
 
@@ -26,16 +28,16 @@ ROOT = Path(__file__).parents[1]
 # published numbers beside ours
 
 
-def pairs_of(record: Record) -> list[published.Pair]:
+def pairs_of(record: Record) -> list[reported.Pair]:
     """What a record states beside what it measured."""
-    return published.pairs(queries.line(record), record)
+    return reported.pairs(lines.line(record), record)
 
 
 def test_a_mean_stands_beside_the_number_it_is_tested_against():
     """Estimate, interval and bound on both scales: per cent of the published number, and margins of the criterion."""
     record = factory.table_row("ResNet-56", 6.97, [8.9, 9.1, 9.0])
     (pair,) = pairs_of(record)
-    part, margin = published.mark(pair, "published"), published.mark(pair, "margin")
+    part, margin = reported.mark(pair, "published"), reported.mark(pair, "margin")
     assert (pair.fact.value, pair.value, pair.bound) == (6.97, pytest.approx(9.0), 7.47)
     assert part.value == pytest.approx(100 * (9.0 / 6.97 - 1))
     assert margin.value == pytest.approx((9.0 - 6.97) / 0.5)
@@ -49,7 +51,7 @@ def test_a_log_ratio_is_turned_back_into_a_value():
     drawn = factory.sample("a", "time", "s", [99.0, 100.0, 101.0])
     (pair,) = pairs_of(factory.make_record([drawn], matches(fact, within=0.1, log=True), reported=(fact,)))
     assert pair.value == pytest.approx(100.0, rel=1e-3)
-    assert published.mark(pair, "published").value == pytest.approx(100.0, abs=0.2)
+    assert reported.mark(pair, "published").value == pytest.approx(100.0, abs=0.2)
     assert pair.bound == pytest.approx(50 * np.exp(0.1))
 
 
@@ -60,7 +62,7 @@ def test_exact_values_pair_with_published_ones_and_have_no_interval():
     record = factory.make_record([measured], holds(tolerance=0.005), evidence="exact", reported=facts)
     (pair,) = pairs_of(record)
     assert (pair.value, pair.low, pair.high) == (0.2697, None, None)
-    assert published.mark(pair, "margin") is None
+    assert reported.mark(pair, "margin") is None
     assert pairs_of(factory.parameters()) == []
     other = (*facts, Reported(1.0, "G", "Table 1"))
     two = changed(record, claim=msgspec.structs.replace(record.claim, reported=other), samples=record.samples * 2)
@@ -78,8 +80,8 @@ def test_a_number_of_zero_has_no_relative_scale():
     (pair,) = pairs_of(
         factory.make_record([factory.sample("a", "e", "%", [1.0, 1.1])], at_most(fact), reported=(fact,))
     )
-    assert published.mark(pair, "published") is None
-    assert published.mark(pair, "margin") is None
+    assert reported.mark(pair, "published") is None
+    assert reported.mark(pair, "margin") is None
 
 
 def test_parts_of_a_compound_claim_are_paired_each_with_its_own_number():
@@ -89,18 +91,18 @@ def test_parts_of_a_compound_claim_are_paired_each_with_its_own_number():
     rule = all_of(at_most(one, plus=1.0), at_most(two, plus=1.0))
     found = pairs_of(factory.make_record(drawn, rule, groups=(1, 1), reported=(one, two)))
     assert [(pair.fact.value, round(pair.value, 3)) for pair in found] == [(8.0, 8.2), (9.0, 9.5)]
-    assert [published.named(pair) for pair in found] == ["plain-degrades, Table 6, a", "plain-degrades, Table 6, b"]
+    assert [reported.named(pair) for pair in found] == ["plain-degrades, Table 6, a", "plain-degrades, Table 6, b"]
 
 
 def test_the_forest_has_a_lettered_mark_for_each_pair():
     """Letter, both ends and the bound of each row are in the chart, and its words have the numbers."""
-    found = published.marks(pairs_of(factory.table_row("ResNet-56", 6.97, [8.9, 9.1, 9.0])), "margin")
-    drawn = json.loads(published.chart(found, "margin").to_json())
+    found = reported.marks(pairs_of(factory.table_row("ResNet-56", 6.97, [8.9, 9.1, 9.0])), "margin")
+    drawn = json.loads(forest.chart(found, "margin").to_json())
     (rows,) = [data for data in drawn["datasets"].values() if "letter" in data[0]]
     assert (rows[0]["letter"], rows[0]["bound"]) == ("X", pytest.approx(1.0))
     assert rows[0]["low"] < rows[0]["value"] < rows[0]["high"]
     assert "margins of the criterion" in json.dumps(drawn)
-    assert "table-6[ResNet-56]: refuted, +4.06" in published.words(found, "margin")
+    assert "table-6[ResNet-56]: refuted, +4.06" in forest.words(found, "margin")
 
 
 # verification
@@ -110,7 +112,7 @@ def test_a_sound_record_agrees_with_itself():
     """Bytes, hash, verdict, numbers, word and controls of every kind of record that the board can show."""
     for record in factory.board():
         found = verification.verify(encode(record), record.id)
-        names = ["the file", "the hash", "the verdict", "the numbers", "the word", "the controls"]
+        names = ["the file", "the hash", "the verdict", "the numbers", "the outcome", "the controls"]
         assert [check.name for check in found] == names
         assert {check.agreed for check in found} == {True}, (record.claim.id, found)
 
@@ -134,7 +136,7 @@ def test_a_forged_verdict_is_found():
     verdict = msgspec.structs.replace(record.verdict, status="holds")
     assert forged(record, verdict=verdict)["the verdict"] is False
     assert forged(record, verdict=msgspec.structs.replace(record.verdict, estimate=6.9))["the numbers"] is False
-    assert forged(record, word="reproduced")["the word"] is False
+    assert forged(record, word="reproduced")["the outcome"] is False
     through = tuple(msgspec.structs.replace(control, rejected=False) for control in record.controls)
     assert forged(record, controls=through)["the controls"] is False
     assert forged(record, powerless=True)["the controls"] is False
@@ -185,7 +187,7 @@ def test_samples_are_shared_out_by_what_parts_take():
 
 def test_fewer_seeds_leave_the_word_open():
     """A record may read inconclusive because it has too few seeds, which it does not say; that is no disagreement."""
-    assert forged(factory.degrades(), word="inconclusive")["the word"] is None
+    assert forged(factory.degrades(), word="inconclusive")["the outcome"] is None
 
 
 # contest
@@ -197,11 +199,11 @@ def ratio(what: str, value: float, **changes) -> Ratio:
     return Ratio(what=what, ratio=value, **(facts | changes))
 
 
-def contenders(*measured: tuple[float | None, float | None]) -> list[contest.Contender]:
+def contenders(*measured: tuple[float | None, float | None]) -> list[pareto.Contender]:
     """Contenders of these qualities and costs, told apart by their place in the row."""
-    standings = queries.sections([queries.line(record) for record in (factory.degrades(),)])[0].standings
+    standings = queries.sections([lines.line(record) for record in (factory.degrades(),)])[0].standings
     return [
-        contest.Contender(standing=standings[0], quality=q, cost=None if c is None else ratio("t", c), of=str(i))
+        pareto.Contender(standing=standings[0], quality=q, cost=None if c is None else ratio("t", c), of=str(i))
         for i, (q, c) in enumerate(measured)
     ]
 
@@ -212,22 +214,22 @@ def contenders(*measured: tuple[float | None, float | None]) -> list[contest.Con
 )
 def test_the_front_has_those_that_no_other_beats(better, front):
     """Dominated ones and those without a measurement are left out, ties stay, and the cheapest goes first."""
-    quality = contest.Quality(name="x", title="x", says="x", better=better)
+    quality = pareto.QualityAxis(name="x", title="x", says="x", better=better)
     found = contenders((50, 1.0), (30, 0.5), (80, 2.0), (40, 1.5), (None, 0.1), (99, None))
-    assert [one.of for one in contest.front(found, quality)] == front
-    assert [one.of for one in contest.front(contenders((50, 1.0), (50, 1.2)), quality)] == ["0"]
+    assert [one.of for one in pareto.front(found, quality)] == front
+    assert [one.of for one in pareto.front(contenders((50, 1.0), (50, 1.2)), quality)] == ["0"]
     tied = contenders((50, 1.0), (50, 1.0))
-    assert [one.of for one in contest.front(tied, quality)] == ["0", "1"]
+    assert [one.of for one in pareto.front(tied, quality)] == ["0", "1"]
 
 
 def test_the_estimate_of_a_claim_is_a_quality_where_an_end_of_it_is_better():
     """Lower for bounds from above, higher for those from below, nearer for equivalence, and nothing for shapes."""
-    assert contest.aim(at_most(1.0)) == contest.aim(lower()) == contest.Aim("low")
-    assert contest.aim(higher()) == contest.Aim("high")
-    assert contest.aim(matches(8.75, within=0.5)) == contest.Aim("near", 8.75)
-    assert contest.aim(matches(8.75, within=0.5, log=True)) == contest.Aim("near", 0.0)
-    assert contest.aim(factory.rises_and_falls().claim.criterion) is None
-    assert contest.aim(factory.shortcut_cures().claim.criterion) is None
+    assert pareto.aim(at_most(1.0)) == pareto.aim(lower()) == pareto.Aim("low")
+    assert pareto.aim(higher()) == pareto.Aim("high")
+    assert pareto.aim(matches(8.75, within=0.5)) == pareto.Aim("near", 8.75)
+    assert pareto.aim(matches(8.75, within=0.5, log=True)) == pareto.Aim("near", 0.0)
+    assert pareto.aim(factory.rises_and_falls().claim.criterion) is None
+    assert pareto.aim(factory.shortcut_cures().claim.criterion) is None
 
 
 # comparison
@@ -235,7 +237,7 @@ def test_the_estimate_of_a_claim_is_a_quality_where_an_end_of_it_is_better():
 
 def test_verdicts_are_compared_with_the_first_one():
     """Same, another verdict, intervals that overlap or lie apart, another version, and none."""
-    base = queries.line(factory.degrades())
+    base = lines.line(factory.degrades())
     other = replace(base, implementation="submission:x")
     assert comparison.relation(base, other) == "overlap"
     assert comparison.relation(base, replace(other, low=90.0, high=95.0)) == "apart"
@@ -265,9 +267,9 @@ def test_long_curves_and_findings_go_first_and_no_curve_twice():
 def test_a_chart_of_the_front_holds_every_point_and_its_order():
     """The front is a stepped line from the cheapest, and better is always up."""
     found = contenders((50, 1.0), (30, 0.5), (80, 2.0))
-    quality = contest.Quality(name="x", title="x", says="x", better=False)
-    best = contest.front(found, quality)
-    drawn = json.loads(front_chart.chart(found, best, quality, "time").to_json())
+    quality = pareto.QualityAxis(name="x", title="x", says="x", better=False)
+    best = pareto.front(found, quality)
+    drawn = json.loads(pareto_chart.chart(found, best, quality, "time").to_json())
     assert '"reverse": true' in json.dumps(drawn)
     sizes = sorted(len(data) for data in drawn["datasets"].values())
     assert sizes == [1, len(best), 3] == [1, 1, 3]
@@ -276,19 +278,19 @@ def test_a_chart_of_the_front_holds_every_point_and_its_order():
 def test_every_point_of_a_small_chart_has_its_name():
     """On the front or not; where there are more, those on the front have."""
     found = contenders((50, 1.0), (40, 1.5), (30, 2.0))
-    best = contest.front(found, contest.ALL)
+    best = pareto.front(found, pareto.ALL)
     assert len(best) == 1
-    assert all(_layer(front_chart.chart(found, best, contest.ALL, "time"))["side"])
-    many = contenders(*[(50 + i % 2, 1 + i / 10) for i in range(front_chart.ALL_NAMED + 1)])
-    best = contest.front(many, contest.ALL)
-    sides = _layer(front_chart.chart(many, best, contest.ALL, "time"))["side"]
+    assert all(_layer(pareto_chart.chart(found, best, pareto.ALL, "time"))["side"])
+    many = contenders(*[(50 + i % 2, 1 + i / 10) for i in range(pareto_chart.ALL_NAMED + 1)])
+    best = pareto.front(many, pareto.ALL)
+    sides = _layer(pareto_chart.chart(many, best, pareto.ALL, "time"))["side"]
     assert [bool(side) for side in sides] == [i < len(best) for i in range(len(many))]
 
 
 def test_the_axes_of_the_front_are_fitted_to_the_points():
     """No layer draws the axis of cost down to 0, and a share of claims hardly goes beyond 100 %."""
     found = contenders((100, 1.0), (100, 1.4))
-    drawn = json.loads(front_chart.chart(found, contest.front(found, contest.ALL), contest.ALL, "time").to_json())
+    drawn = json.loads(pareto_chart.chart(found, pareto.front(found, pareto.ALL), pareto.ALL, "time").to_json())
     scales = [layer["encoding"]["x"]["scale"] for layer in drawn["layer"]]
     assert all(scale["zero"] is False and 0.8 < scale["domain"][0] < 1 for scale in scales)
     assert drawn["layer"][-1]["encoding"]["y"]["scale"]["domain"][1] < 104

@@ -1,4 +1,4 @@
-"""Telemetry, trust, submit and about: what they count and say, and the pages as Streamlit runs them."""
+"""Telemetry, suite_score, submit and about: what they count and say, and the pages as Streamlit runs them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,24 @@ import pytest
 pytest.importorskip("streamlit", reason="the leaderboard needs the extra `board`")
 
 
-from leaderboard import about, gauges, queries, style, submitting, trust, trust_sheet, usage, usage_sheet
-from leaderboard.queries import REFERENCE, Asked
-from leaderboard.repository import Rate
-from repro.record import Record, TrialPart
-from repro.statistics import clopper_pearson
-from repro.store import Store
-from repro.telemetry import Series, Usage, pack
-from repro.tokens import tokens_file
+from leaderboard.board import queries, repository, suite_score
+from leaderboard.board import telemetry as telemetry_board
+from leaderboard.board.lines import REFERENCE
+from leaderboard.board.queries import RecordFilter
+from leaderboard.board.repository import CalibratedRate
+from leaderboard.charts import telemetry as telemetry_chart
+from leaderboard.render import about, style, submit
+from leaderboard.render import suite_score as suite_score_page
+from leaderboard.render import telemetry as telemetry_page
+from repro.criterion.statistics import clopper_pearson
+from repro.machine.telemetry import Series, Usage, pack
+from repro.record.access_tokens import tokens_file
+from repro.record.record import Record, TrialPart
+from repro.record.store import Store
 from tests import factory
 from tests.pages import changed, page, text
 
+COMMANDS = submit.COMMAND.findall(submit.TEXT.read_text())
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 REJECTED = [("label_smoothing", "Labels are smoothed.", [factory.sample("resnet-20", "test_error", "%", [12.7, 12.6])])]
 GPU = msgspec.structs.replace(factory.MACHINE, cpu="Example CPU 9000", gpu="Example GPU H1", gpus=1)
@@ -72,7 +79,7 @@ def test_costs_count_each_trial_once():
     shared = trial(1, wall=3.0)
     twice = msgspec.structs.replace(shared, arm="deep again")
     record = changed(factory.degrades(), trials=(shared, twice, trial(2, "shallow", wall=0.5)))
-    found = usage.cost(record)
+    found = telemetry_board.cost(record)
     assert (found.trials, found.wall_s) == (2, 3.5)
     assert [(arm.name, arm.trials) for arm in found.arms] == [("deep", 1), ("shallow", 1)]
     assert found.peak_bytes == 102 << 20
@@ -83,7 +90,7 @@ def test_the_sum_is_the_one_of_the_index(store):
     record = changed(factory.degrades(), trials=(trial(1), trial(2), trial(2)))
     store.add(record)
     (row,) = store.rows()
-    assert math.isclose(usage.cost(record).wall_s, row.wall_s)
+    assert math.isclose(telemetry_board.cost(record).wall_s, row.wall_s)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +106,9 @@ def test_energy_is_measured_or_absent_with_its_reason(joules, total, says):
     methods = ["none: no counter" if one is None else "NVML" for one in joules]
     pairs = enumerate(zip(joules, methods, strict=True))
     trials = tuple(trial(i, energy_j=one, energy_method=method) for i, (one, method) in pairs)
-    found = usage.cost(changed(factory.degrades(), trials=trials))
+    found = telemetry_board.cost(changed(factory.degrades(), trials=trials))
     assert (found.energy_j, found.energy_says) == (total, says)
-    assert (" J<" in usage_sheet.energy(found)) == (total is not None)
+    assert (" J<" in telemetry_page.energy(found)) == (total is not None)
 
 
 def test_a_claim_stands_with_its_newest_record_on_each_machine(store):
@@ -111,19 +118,21 @@ def test_a_claim_stands_with_its_newest_record_on_each_machine(store):
             factory.table_row("ResNet-20", 8.75, [8.6, 8.8], machine=machine, created=f"2026-11-0{day}T00:00:00Z")
         )
     store.add(factory.table_row("ResNet-20", 8.75, [8.6, 8.8], submission="mine", created="2026-11-09T00:00:00Z"))
-    found = usage.costs(queries.open_stores(), "he2015")
+    found = telemetry_board.costs(queries.open_stores(), "he2015")
     assert sorted((one.machine, one.created[8:10]) for one in found) == [("Example CPU 3000", "03"), (GPU.gpu, "05")]
-    assert [one.machine for one in usage.shown(found)] == [GPU.gpu]
-    assert [one.created[8:10] for one in usage.shown(found, "Example CPU 3000")] == ["03"]
+    assert [one.machine for one in telemetry_board.shown(found)] == [GPU.gpu]
+    assert [one.created[8:10] for one in telemetry_board.shown(found, "Example CPU 3000")] == ["03"]
 
 
 def test_only_what_was_sampled_is_drawn():
     """A trial on a CPU has no chart of a GPU; readings that failed leave a gap and no zero."""
-    on_cpu = usage.traces(changed(factory.degrades(), trials=(trial(1, series=sampled()), trial(2, wall=0.3))))
+    on_cpu = telemetry_board.traces(
+        changed(factory.degrades(), trials=(trial(1, series=sampled()), trial(2, wall=0.3)))
+    )
     assert (len(on_cpu.found), on_cpu.without) == (1, 1)
-    assert [gauge.name for gauge, _ in gauges.pictures(on_cpu.found)] == ["memory of the process", "CPU"]
-    traces = usage.traces(on_gpu())
-    drawn = {gauge.name: picture for gauge, picture in gauges.pictures(traces.found)}
+    assert [gauge.name for gauge, _ in telemetry_chart.pictures(on_cpu.found)] == ["memory of the process", "CPU"]
+    traces = telemetry_board.traces(on_gpu())
+    drawn = {gauge.name: picture for gauge, picture in telemetry_chart.pictures(traces.found)}
     assert set(drawn) == {"memory of the process", "CPU", "GPU utilisation", "power of the GPU"}
     (rows,) = drawn["GPU utilisation"].chart.to_dict()["datasets"].values()
     assert [row["value"] for row in rows] == 2 * [95.0, 97.0, 96.0]
@@ -133,18 +142,18 @@ def test_only_what_was_sampled_is_drawn():
 def test_chosen_trials_are_set_off_and_long_series_thinned():
     """The chosen one is drawn again, bold; a chart holds at most so many points, however many trials there are."""
     trials = tuple(trial(i, series=sampled(900)) for i in range(20))
-    traces = usage.traces(changed(factory.degrades(), trials=trials)).found
-    (_, memory), *_ = gauges.pictures(traces, ["deep, seed 3"])
+    traces = telemetry_board.traces(changed(factory.degrades(), trials=trials)).found
+    (_, memory), *_ = telemetry_chart.pictures(traces, ["deep, seed 3"])
     thin, bold, _ = memory.chart.layer
     assert set(bold.data["trial"]) == {"deep, seed 3"}
-    assert len(thin.data) <= gauges.POINTS
+    assert len(thin.data) <= telemetry_chart.POINTS
 
 
 def test_names_of_trials_differ():
     """Two trials with arm and seed in common can both be chosen."""
     one = trial(1, series=sampled())
     other = msgspec.structs.replace(one, key="f" * 64)
-    assert [trace.name for trace in usage.traces(changed(factory.degrades(), trials=(one, other))).found] == [
+    assert [trace.name for trace in telemetry_board.traces(changed(factory.degrades(), trials=(one, other))).found] == [
         "deep, seed 1",
         "deep, seed 1 (2)",
     ]
@@ -153,7 +162,7 @@ def test_names_of_trials_differ():
 def test_seconds_are_stacked_by_arm():
     """A bar has a piece for each arm, in one unit for all claims."""
     record = changed(factory.degrades(), trials=(trial(1, wall=7200.0), trial(2, "shallow", wall=3600.0)))
-    picture = gauges.seconds([usage.cost(record)])
+    picture = telemetry_chart.seconds([telemetry_board.cost(record)])
     assert list(picture.chart.layer[0].data["wall"]) == [2.0, 1.0]
     assert "hours of wall time" in picture.chart.to_json()
     assert "plain-degrades: 3.0 h" in picture.alt
@@ -161,29 +170,29 @@ def test_seconds_are_stacked_by_arm():
 
 def test_a_bar_says_its_time_as_the_table_does_and_its_arms_have_a_legend():
     """Milliseconds are not "0.0 s", one trial is no "trials", and colours are named where there are several."""
-    quick = usage.cost(changed(factory.degrades(), trials=(trial(1, wall=0.0071),)))
-    chart = gauges.seconds([quick]).chart.to_dict()
+    quick = telemetry_board.cost(changed(factory.degrades(), trials=(trial(1, wall=0.0071),)))
+    chart = telemetry_chart.seconds([quick]).chart.to_dict()
     assert "7.1 ms in 1 trial" in json.dumps(chart)
     assert "1 trials" not in json.dumps(chart)
     assert chart["layer"][0]["encoding"]["color"]["legend"] is None
-    both = usage.cost(changed(factory.degrades(), trials=(trial(1), trial(2, "shallow"))))
-    colour = gauges.seconds([quick, both]).chart.to_dict()["layer"][0]["encoding"]["color"]
+    both = telemetry_board.cost(changed(factory.degrades(), trials=(trial(1), trial(2, "shallow"))))
+    colour = telemetry_chart.seconds([quick, both]).chart.to_dict()["layer"][0]["encoding"]["color"]
     assert colour["legend"]["orient"] == "top"
     assert colour["scale"]["domain"] == ["first arm of a claim", "second arm of a claim"]
-    assert "arms: deep, shallow" in usage_sheet.claims([both])
+    assert "arms: deep, shallow" in telemetry_page.claims([both])
 
 
 def test_why_energy_was_not_measured_is_said_once():
     """Above the table, with the number of claims; rows say that it was not."""
-    found = [usage.cost(changed(factory.degrades(name=f"c{i}"), trials=(trial(1),))) for i in range(3)]
+    found = [telemetry_board.cost(changed(factory.degrades(name=f"c{i}"), trials=(trial(1),))) for i in range(3)]
     reason = found[0].energy_says.removeprefix("not measured: ")
-    shown = usage_sheet.claims(found)
+    shown = telemetry_page.claims(found)
     assert shown.count(html.escape(reason)) == 1
     assert f"No energy was measured of 3 claims: {html.escape(reason)}." in shown
     assert shown.count(">not measured<") == 3
     some = (trial(1), trial(2, energy_j=5.0, energy_method="a counter"))
-    assert "measured in 1 of 2 trials only" in usage_sheet.claims(
-        [usage.cost(changed(factory.degrades(), trials=some))]
+    assert "measured in 1 of 2 trials only" in telemetry_page.claims(
+        [telemetry_board.cost(changed(factory.degrades(), trials=some))]
     )
 
 
@@ -258,36 +267,36 @@ def test_empty_pages_help(store):
 # trust
 
 
-def test_a_sabotage_that_slipped_through_is_shown_until_it_is_rejected(store):
-    """Open at first; mended by the version whose record rejects it; dropped where it is no longer tried."""
+def test_an_escaped_control_is_shown_until_it_is_rejected(store):
+    """Open at first; fixed by the version whose record rejects it; dropped where it is no longer tried."""
     store.add(factory.powerless(created="2026-01-01T00:00:00Z"))
     store.add(factory.powerless(created="2026-01-02T00:00:00Z"))
-    (slip,) = trust.history(queries.open_stores()).slips
-    assert (slip.since, slip.open, slip.control) == ("2026-01-01T00:00:00Z", True, "label_smoothing")
+    (control,) = suite_score.history(queries.open_stores()).escaped
+    assert (control.since, control.open, control.control) == ("2026-01-01T00:00:00Z", True, "label_smoothing")
     store.add(factory.powerless(created="2026-01-03T00:00:00Z", controls=()))  # says nothing
-    assert trust.history(queries.open_stores()).slips[0].open
+    assert suite_score.history(queries.open_stores()).escaped[0].open
     store.add(factory.powerless(created="2026-01-04T00:00:00Z", version=2, controls=REJECTED))
-    (slip,) = trust.history(queries.open_stores()).slips
-    assert (slip.open, slip.ended, slip.fixed_version) == (False, "2026-01-04T00:00:00Z", 2)
-    assert "by version @2" in trust_sheet.slipped([slip])
+    (control,) = suite_score.history(queries.open_stores()).escaped
+    assert (control.open, control.ended, control.fixed_version) == (False, "2026-01-04T00:00:00Z", 2)
+    assert "by version @2" in suite_score_page.escaped([control])
 
 
-def test_a_sabotage_that_was_taken_out_is_not_mended(store):
+def test_a_sabotage_that_was_removed_is_not_fixed(store):
     """A claim that no longer tries what got through has not shown that it rejects it."""
     other = [("another", "Something else.", REJECTED[0][2])]
     store.add(factory.powerless(created="2026-01-01T00:00:00Z"))
     store.add(factory.powerless(created="2026-01-02T00:00:00Z", controls=other))
-    (slip,) = trust.history(queries.open_stores()).slips
-    assert (slip.open, slip.fixed, slip.dropped) == (False, "", True)
-    assert "taken out" in trust_sheet.slipped([slip])
+    (control,) = suite_score.history(queries.open_stores()).escaped
+    assert (control.open, control.fixed, control.dropped) == (False, "", True)
+    assert "was removed" in suite_score_page.escaped([control])
 
 
 def test_what_others_sent_in_does_not_count_against_the_suite(store):
-    """In a store that takes records from strangers, a powerless record of theirs is no slip of ours."""
+    """In a store that takes records from strangers, a powerless record of theirs is no escape of ours."""
     store.add(factory.powerless())
-    assert len(trust.history(queries.open_stores()).slips) == 1
+    assert len(suite_score.history(queries.open_stores()).escaped) == 1
     tokens_file(store.root).write_text("[]")
-    assert trust.history(queries.open_stores()).slips == ()
+    assert suite_score.history(queries.open_stores()).escaped == ()
 
 
 def calibrate(root: Path, record: Record, hits: int, of: int = 20, digest: str = "") -> None:
@@ -307,11 +316,11 @@ def test_false_rejections_are_pooled_over_current_calibrations(store):
         store.add(record)
     calibrate(root, factory.degrades(), 19)
     calibrate(root, factory.shortcut_cures(), 0, digest="sha256:" + "e" * 64)
-    lines = queries.board(queries.open_stores(), Asked(implementation=REFERENCE))
-    found = trust.checked(lines, trust.calibrations("he2015")[0])
+    lines = queries.board(queries.open_stores(), RecordFilter(implementation=REFERENCE))
+    found = suite_score.checked(lines, repository.calibrations("he2015")[0])
     why = {one.line.name: one.why.partition(":")[0] for one in found}
     assert why == {"plain-degrades": "", "shortcuts-cure": "", "parameters-as-printed": "exact"}
-    rate = trust.pooled(trust.missed(one.passed) for one in trust.current(found))
+    rate = suite_score.pooled(suite_score.missed(one.passed) for one in suite_score.current(found))
     low, high = clopper_pearson(1, 20)
     assert (rate.hits, rate.of) == (1, 20)
     assert math.isclose(rate.low, low)
@@ -324,7 +333,7 @@ def test_false_rejections_are_pooled_over_current_calibrations(store):
 def test_missing_is_the_complement_of_passing():
     """The interval of what was missed is that of what passed, turned round."""
     low, high = clopper_pearson(17, 20)
-    rate = trust.missed(Rate(17, 20, low, high))
+    rate = suite_score.missed(CalibratedRate(17, 20, low, high))
     assert (rate.hits, rate.of) == (3, 20)
     assert math.isclose(rate.low, clopper_pearson(3, 20)[0])
     assert math.isclose(rate.high, clopper_pearson(3, 20)[1])
@@ -345,7 +354,7 @@ def test_trust_counts_sabotages_runners_and_flags(store):
     store.add(changed(factory.rises_and_falls(submission=HOSTILE), flag=HOSTILE))
     shown = text(page("trust"))
     assert "<b>1 of 2</b><span>sabotages rejected" in shown
-    assert "<b>1 of 2</b><span>verdicts on submissions run again by the project" in shown
+    assert "<b>1 of 2</b><span>verdicts on submissions rerun by the project" in shown
     assert "<b>1</b><span>record for review" in shown
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
@@ -361,9 +370,9 @@ def test_submissions_stand_with_their_status(store):
     store.add(factory.degrades(submission="old", version=9))
     store.add(factory.degrades(submission=HOSTILE))
     app = page("submit")
-    assert [one.value for one in app.code] == [step.command for step in submitting.STEPS]
+    assert [one.value for one in app.code] == COMMANDS
     shown = text(app)
-    assert shown.count("1 outdated: of another version of the claim") == 1
+    assert shown.count("1 outdated: another version of the claim") == 1
     assert style.runner("verified") in shown
     assert style.runner("self-reported") in shown
     assert "<script>" not in shown
@@ -371,10 +380,11 @@ def test_submissions_stand_with_their_status(store):
 
 def test_commands_of_submitting_are_commands_of_ours():
     """What the page tells people to type exists."""
-    from repro.cli.submission import submission
+    from harness.cli.submission import submission
 
-    for step in submitting.STEPS:
-        program, group, name, *_ = step.command.split()
+    assert len(COMMANDS) == 4
+    for command in COMMANDS:
+        program, group, name, *_ = command.split()
         assert (program, group) == ("repro", "submission")
         assert name in submission.commands
 
@@ -382,7 +392,18 @@ def test_commands_of_submitting_are_commands_of_ours():
 def test_about_explains_every_criterion_and_verdict(store):
     """No criterion and no word of the board is left without an explanation."""
     names = {name for names, _, _ in about.CRITERIA for name in names.split(", ")}
-    kinds = {"holds", "lower", "higher", "at_most", "at_least", "matches", "equivalent", "ordered", "power_law"}
+    kinds = {
+        "holds",
+        "equals",
+        "lower",
+        "higher",
+        "at_most",
+        "at_least",
+        "matches",
+        "equivalent",
+        "ordered",
+        "power_law",
+    }
     kinds |= {"interior_peak", "monotone", "all_of"}
     assert {name.replace(" ", "_") for name in names} == kinds
     store.add(factory.degrades())
@@ -393,23 +414,23 @@ def test_about_explains_every_criterion_and_verdict(store):
 
 def test_what_is_written_down_by_hand_is_shown_with_its_source():
     """Each has a date, a commit of seven digits and a source; texts are escaped; a whole paper is a link too."""
-    known = trust.noted()
+    known = suite_score.escape_notes()
     assert [one.date for one in known] == sorted((one.date for one in known), reverse=True)
-    assert all(re.fullmatch("[0-9a-f]{7}", one.commit) and one.source and one.what and one.mended for one in known)
-    shown = trust_sheet.slipped([], known)
+    assert all(re.fullmatch("[0-9a-f]{7}", one.commit) and one.source and one.what and one.fix for one in known)
+    shown = suite_score_page.escaped([], known)
     assert "passed in 18 of 20 repeats" in shown
     assert 'href="claim?claim=he2015/residual-gains-from-depth"' in shown
     assert 'href="paper?paper=he2015"' in shown
-    assert "No record that is kept" in shown
+    assert "No record shows" in shown
     odd = msgspec.structs.replace(known[0], what="<script>", found="<b>")
-    assert "&lt;script&gt;" in trust_sheet.slipped([], [odd])
-    assert "<b>" not in trust_sheet.slipped([], [odd])
+    assert "&lt;script&gt;" in suite_score_page.escaped([], [odd])
+    assert "<b>" not in suite_score_page.escaped([], [odd])
 
 
 def test_what_is_written_down_is_from_the_changelog_or_the_history():
     """Of the changelog each such entry names what the changelog has."""
     changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text()
-    for one in trust.noted():
+    for one in suite_score.escape_notes():
         if one.source.startswith("CHANGELOG.md"):
             assert f"`{one.claim.rpartition('/')[2]}`" in changelog
 
@@ -422,6 +443,6 @@ def test_published_records_of_the_reference_are_counted_apart(store, tmp_path):
     store.add(factory.parameters())
     store.add(factory.degrades(submission="mine"))
     stores = queries.open_stores()
-    shown = trust_sheet.runners(queries.board(stores), trust.history(stores).published)
+    shown = suite_score_page.runners(queries.board(stores), suite_score.history(stores).published)
     cells = re.findall(r"(\d+ of \d+)", shown)
     assert cells == ["1 of 2", "0 of 2", "1 of 2", "1 of 2", "1 of 2"]

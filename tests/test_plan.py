@@ -10,10 +10,10 @@ import jsonschema
 import msgspec
 import pytest
 
-from repro.estimate import Estimate, Past
-from repro.machine import device_class
-from repro.plan import Plan, json_schema
-from repro.record import decode
+from harness.cluster.plan import Plan, json_schema
+from repro.machine.environment import device_class
+from repro.record.record import decode
+from repro.trial.cost_estimate import Estimate, Past
 from tests.test_cli import record_files, repro
 from tests.toy import trials_run, write_project
 
@@ -159,9 +159,9 @@ def test_a_control_without_a_past_costs_what_the_reference_does():
 
 
 def test_the_schema_is_current_and_admits_a_plan(begun):
-    """docs/reference/plan.schema.json is what `python -m repro.plan` prints, and a real plan is valid by it."""
+    """The committed schema is what `python -m harness.cluster.plan` prints, and a real plan is valid by it."""
     committed = json.loads((ROOT / "docs" / "reference" / "plan.schema.json").read_text())
     assert committed == json.loads(json.dumps(json_schema())), (
-        "run: python -m repro.plan > docs/reference/plan.schema.json"
+        "run: python -m harness.cluster.plan > docs/reference/plan.schema.json"
     )
     jsonschema.validate(json.loads(msgspec.json.encode(plan_of(begun, "--tier", "all"))), committed)

@@ -12,8 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
 
-from claims.experiments import planar
-from claims.experiments.planar import Problems, Sequences
+from claims.experiments import planar, planar_measures
+from claims.experiments.planar import Sequences, SolvedPoints
 from repro import ReproError
 
 SOLVERS = (
@@ -74,7 +74,7 @@ def length_of(at: np.ndarray, tour) -> float:
 @given(st.integers(0, 10**6), st.integers(3, 40))
 def test_hulls_are_those_of_qhull(seed, n):
     """On uniform points the hull is scipy's, counter-clockwise from the lowest place on."""
-    problems = Problems(count=1, low=n, high=n, seed=(seed,), solver=planar.hulls)
+    problems = SolvedPoints(count=1, low=n, high=n, seed=(seed,), solver=planar.hulls)
     found = problems.outputs.items[0, : problems.outputs.lengths[0]].tolist()
     vertices = ConvexHull(problems.inputs.items[0].astype(float)).vertices.tolist()  # counter-clockwise
     start = vertices.index(min(vertices))
@@ -129,7 +129,7 @@ def test_simplicity_is_exact(data, side):
     """Whether a polygon is simple agrees with exact fractions, where edges touch or lie on one line too."""
     at = data.draw(points(side=side))
     places = data.draw(st.lists(st.integers(0, len(at) - 1), min_size=0, max_size=7, unique=data.draw(st.booleans())))
-    assert planar.is_simple(at, np.array(places, np.int32)) == brute_simple(exact(at), places)
+    assert planar_measures.is_simple(at, np.array(places, np.int32)) == brute_simple(exact(at), places)
 
 
 @given(st.data())
@@ -140,7 +140,7 @@ def test_areas_are_exact(data):
     corners = [exact(at)[place] for place in places]
     ring = zip(corners, [*corners[1:], corners[0]], strict=True)
     shoelace = abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in ring)) / 2
-    assert planar.area(at, np.array(places, np.int32)) == pytest.approx(float(shoelace), abs=1e-15)
+    assert planar_measures.area(at, np.array(places, np.int32)) == pytest.approx(float(shoelace), abs=1e-15)
 
 
 @given(st.integers(3, 12), st.integers(0, 11), st.booleans())
@@ -148,12 +148,12 @@ def test_polygons_are_the_same_wherever_they_start_and_whichever_way_they_run(n,
     """Equality ignores rotation and reversal, and nothing else."""
     one = np.random.default_rng(n).permutation(20)[:n].astype(np.int32)
     other = np.roll(one[::-1] if back else one, shift)
-    assert planar.same_polygon(one, other)
-    assert not planar.same_polygon(one[:-1], other)
+    assert planar_measures.same_polygon(one, other)
+    assert not planar_measures.same_polygon(one[:-1], other)
     if n > 3:
         swapped = other.copy()
         swapped[:2] = swapped[1::-1]
-        assert not planar.same_polygon(one, swapped)
+        assert not planar_measures.same_polygon(one, swapped)
 
 
 def test_outlines_are_scored_against_the_hull():
@@ -161,7 +161,7 @@ def test_outlines_are_scored_against_the_hull():
     at = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.25]])
     inputs = Sequences(items=np.tile(at, (5, 1, 1)).astype(np.float32), lengths=np.full(5, 5))
     found = rows([2, 1, 0, 3], [0, 1, 2], [0, 2, 1, 3], [0, 1, 2, 3, 0], [0, 4, 1, 2, 3])
-    scored = planar.outlines(inputs, found, planar.hulls(inputs))
+    scored = planar_measures.outlines(inputs, found, planar.hulls(inputs))
     assert scored.exact.tolist() == [True, False, False, False, False]
     assert scored.simple.tolist() == [True, True, False, False, True]
     assert scored.covered.tolist() == [1, 0.5, 0, 0, 0.875]
@@ -174,7 +174,7 @@ def test_outlines_are_scored_against_the_hull():
 @given(st.integers(0, 10**6), st.integers(3, 9))
 def test_no_point_lies_within_the_circle_of_a_triangle(seed, n):
     """The defining property in exact fractions, with all triangles that Euler's formula asks for, in their order."""
-    problems = Problems(count=1, low=n, high=n, seed=(seed,), solver=planar.delaunay)
+    problems = SolvedPoints(count=1, low=n, high=n, seed=(seed,), solver=planar.delaunay)
     spots = exact(problems.inputs.items[0])
     triples = problems.outputs.items[0, : problems.outputs.lengths[0]].reshape(-1, 3)
     corners = len(answer(planar.hulls, problems.inputs.items[0]))
@@ -208,7 +208,7 @@ def test_triangulations_are_compared_as_sets():
     """Order within and among triangles plays no part; a triangle too many is not exact, and one too few covers less."""
     truth = rows(*[[0, 1, 2, 1, 2, 3]] * 5)
     found = rows([2, 3, 1, 0, 2, 1], [0, 1, 2], [0, 1, 2, 1, 2, 3, 0, 1, 3], [0, 1, 2, 1, 2, 3, 0], [])
-    exactly, covered = planar.triangulations(found, truth)
+    exactly, covered = planar_measures.triangulations(found, truth)
     assert exactly.tolist() == [True, False, False, False, False]
     assert covered.tolist() == [1, 0.5, 1, 1, 0]
 
@@ -247,7 +247,7 @@ def test_heuristics_are_what_they_are_called(seed, n):
     at = np.random.default_rng(seed).random((n, 2), dtype=np.float32).astype(float)
     graph = networkx.from_numpy_array(np.linalg.norm(at[:, None] - at, axis=2))
     nearest = networkx.approximation.greedy_tsp(graph, source=0)[:-1]
-    assert planar.same_polygon(np.array(answer(planar.nearest_tours, at)), np.array(nearest))
+    assert planar_measures.same_polygon(np.array(answer(planar.nearest_tours, at)), np.array(nearest))
     paths = networkx.Graph()
     paths.add_nodes_from(range(n))
     for i, j in sorted(combinations(range(n), 2), key=lambda pair: graph.edges[pair]["weight"]):
@@ -255,15 +255,15 @@ def test_heuristics_are_what_they_are_called(seed, n):
             paths.add_edge(i, j)
     ends = [place for place in paths if paths.degree[place] == 1]
     greedy = networkx.shortest_path(paths, *ends)
-    assert planar.same_polygon(np.array(answer(planar.greedy_tours, at)), np.array(greedy))
+    assert planar_measures.same_polygon(np.array(answer(planar.greedy_tours, at)), np.array(greedy))
 
 
 def test_two_opt_leaves_no_crossing():
     """Tours after 2-opt are simple polygons."""
     for solver in (planar.improved_greedy_tours, planar.christofides_tours):
-        problems = Problems(count=20, low=20, high=30, seed=(3,), solver=solver)
+        problems = SolvedPoints(count=20, low=20, high=30, seed=(3,), solver=solver)
         assert all(
-            planar.is_simple(at[:n].astype(float), tour[:n])
+            planar_measures.is_simple(at[:n].astype(float), tour[:n])
             for at, tour, n in zip(problems.inputs.items, problems.outputs.items, problems.inputs.lengths, strict=True)
         )
 
@@ -272,7 +272,7 @@ def test_tours_that_leave_out_a_place_have_no_length():
     """Only a permutation is a tour."""
     at = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     inputs = Sequences(items=np.tile(at, (4, 1, 1)), lengths=np.full(4, 4))
-    found = planar.tour_lengths(inputs, rows([0, 1, 2, 3], [0, 2, 1, 3], [0, 1, 2, 2], [0, 1, 2]))
+    found = planar_measures.tour_lengths(inputs, rows([0, 1, 2, 3], [0, 2, 1, 3], [0, 1, 2, 2], [0, 1, 2]))
     assert found.tolist() == [4, pytest.approx(2 + 2 * 2**0.5), np.inf, np.inf]
 
 
@@ -282,19 +282,19 @@ def test_tours_that_leave_out_a_place_have_no_length():
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: s.__name__)
 def test_answers_do_not_depend_on_the_number_of_threads(solver, monkeypatch):
     """Many small parts on several threads give what one part gives."""
-    one = Problems(count=50, low=5, high=9, seed=(1, 2), solver=solver)
+    one = SolvedPoints(count=50, low=5, high=9, seed=(1, 2), solver=solver)
     known = one.outputs
     monkeypatch.setattr(planar, "CHUNK", 3)
     monkeypatch.setattr(planar, "SMALL", 0)
     monkeypatch.setattr(planar.os, "cpu_count", lambda: 4)
-    again = Problems(count=50, low=5, high=9, seed=(1, 2), solver=solver).outputs
+    again = SolvedPoints(count=50, low=5, high=9, seed=(1, 2), solver=solver).outputs
     np.testing.assert_array_equal(known.items, again.items)
     np.testing.assert_array_equal(known.lengths, again.lengths)
 
 
 def test_instances_are_uniform_and_their_own():
     """Lengths and coordinates are spread evenly, padding is zero, and other seeds share no instance."""
-    one, other = (Problems(count=4000, low=5, high=8, seed=(0, s), solver=planar.hulls).inputs for s in (0, 1))
+    one, other = (SolvedPoints(count=4000, low=5, high=8, seed=(0, s), solver=planar.hulls).inputs for s in (0, 1))
     assert np.bincount(one.lengths)[5:] == pytest.approx(np.full(4, 1000), rel=0.15)
     real = np.arange(8) < one.lengths[:, None]
     assert not one.items[~real].any()
@@ -318,11 +318,11 @@ def test_answers_of_a_wrong_form_are_refused(found, message):
     """What is not one row of places below the input's length for each input is an error."""
     inputs = Sequences(items=np.zeros((2, 5, 2), np.float32), lengths=np.array([5, 5]))
     with pytest.raises(ReproError, match=message):
-        planar.checked(found, inputs)
+        planar_measures.checked(found, inputs)
 
 
 def test_what_lies_beyond_an_answer_plays_no_part():
     """Padding may be anything."""
     inputs = Sequences(items=np.zeros((1, 5, 2), np.float32), lengths=np.array([5]))
-    found = planar.checked(Sequences(items=np.array([[1, 2, 99]]), lengths=np.array([2])), inputs)
+    found = planar_measures.checked(Sequences(items=np.array([[1, 2, 99]]), lengths=np.array([2])), inputs)
     assert found.items.tolist() == [[1, 2, 0]]

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from repro.record import decode
+from repro.criterion.verdict import Outcome
+from repro.record.record import decode
 from tests.toy import PATIENCE_S, trials_run, wait_for, write_project, write_submission, write_waiting_project
 
 
@@ -114,6 +115,9 @@ def test_a_powerless_claim_fails(project, path, old, new):
     assert "test_drift_carries[reference] INCONCLUSIVE" in result.stdout
     assert "test_drift_carries[control:no_drift] ACCEPTED" in result.stdout
     assert "powerless: no_drift was not rejected" in result.stdout
+    (record,) = (decode(path.read_bytes()) for path in records_in(project))
+    assert (record.word, record.outcome) == ("inconclusive", Outcome.POWERLESS)
+    assert "test_toy2020.py P" in pytest_in(project, "--controls", "--claim", "toy2020/drift-carries").stdout
 
 
 @pytest.mark.parametrize(
@@ -138,7 +142,7 @@ def test_refuted_and_inconclusive_fail_in_one_line(project):
     edit(project / "claims" / "test_toy2020.py", "higher(by=10.0), seeds=4", "higher(by=80.0), seeds=4")
     result = pytest_in(project, "--claim", "toy2020/drift-carries")
     assert result.returncode == 1
-    assert "test_toy2020.py R" in result.stdout
+    assert "test_toy2020.py X" in result.stdout
     lines = [line for line in result.stdout.splitlines() if line.startswith("REFUTED: ")]
     assert len(lines) == 1
     assert "must exceed 80" in lines[0]

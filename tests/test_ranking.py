@@ -7,10 +7,10 @@ import pytest
 
 pytest.importorskip("sqlalchemy", reason="the index needs SQLAlchemy")
 
-from leaderboard import queries
-from leaderboard.queries import Asked
-from repro.record import Record, seal
-from repro.store import Store, Union
+from leaderboard.board import queries
+from leaderboard.board.queries import RecordFilter
+from repro.record.record import Record, hardware, seal
+from repro.record.store import MergedStore, Store
 from tests import factory
 
 OLD, NEW, NEWEST = (f"2026-11-{day}T00:00:00Z" for day in (18, 19, 20))
@@ -31,13 +31,13 @@ def standing(request, tmp_path):
     """What stands on the one line: (created, runner), given a published record and later ones."""
     url = request.getfixturevalue("empty_url") if request.param == "postgresql" else None
 
-    def found(published: list[Record], *later: Record, asked: Asked | None = None) -> tuple[str, str]:
+    def found(published: list[Record], *later: Record, asked: RecordFilter | None = None) -> tuple[str, str]:
         first = Store(tmp_path / "a", url)
         second = Store(tmp_path / "b") if request.param == "two stores" else first
         for store, records in ((first, published), (second, later)):
             for record in records:
                 store.add(record)
-        (line,) = queries.board(Union([first] if second is first else [first, second]), asked)
+        (line,) = queries.board(MergedStore([first] if second is first else [first, second]), asked)
         return line.created, line.runner
 
     return found
@@ -47,7 +47,7 @@ def test_a_newer_self_reported_record_takes_no_mark_away(standing):
     """A rerun at home that says the same leaves the verified record where it was, however it is asked for."""
     verified, own = made(OLD, "verified"), made(NEW, "self-reported")
     assert standing([verified], own) == (OLD, "verified")
-    assert standing([], asked=Asked(paper="he2015", implementation="submission:mine")) == (OLD, "verified")
+    assert standing([], asked=RecordFilter(paper="he2015", implementation="submission:mine")) == (OLD, "verified")
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_the_mark_of_another_machine_is_not_shown_where_hardware_is_asked_for(st
     machine = msgspec.structs.replace(factory.MACHINE, cpu="Other CPU", gpu="Other GPU", gpus=1)
     own = made(NEW, "self-reported", machine=machine)
     assert standing([made(OLD, "verified")], own) == (OLD, "verified")
-    assert standing([], asked=Asked(hardware=queries.hardware(own))) == (NEW, "self-reported")
+    assert standing([], asked=RecordFilter(hardware=hardware(own))) == (NEW, "self-reported")

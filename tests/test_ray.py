@@ -24,7 +24,7 @@ from tests.toy import PATIENCE_S, trials_run, wait_for, write_submission, write_
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(4 * PATIENCE_S)]
 STARTS, LATE_S = 5, "180"  # Ray gives a node half a minute to start, which is not always enough where much else runs
-CODE = "from repro.cli import main; main()"
+CODE = "from harness.cli import main; main()"
 ROOT = Path(__file__).parents[1]
 NODES = """
 import sys, tempfile, warnings

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro import record as records
 from repro.errors import ReproError
-from repro.record import as_sample, decode, encode, file_name, json_schema, sample_part, seal
+from repro.record import record as records
+from repro.record.record import as_sample, decode, encode, file_name, json_schema, sample_part, seal
 from tests.records import make_record
 from tests.strategies import record_drafts, samples
 
@@ -138,11 +138,11 @@ def test_diverged_runs_are_kept_as_null():
 
 
 def test_the_published_schema_is_current():
-    """docs/reference/record.schema.json is what `python -m repro.record` prints, and admits a real record."""
+    """docs/reference/record.schema.json is what `python -m repro.record.record` prints, and admits a real record."""
     path = Path(__file__).parents[1] / "docs" / "reference" / "record.schema.json"
     committed = json.loads(path.read_text())
     assert committed == json.loads(json.dumps(json_schema())), (
-        "run: python -m repro.record > docs/reference/record.schema.json"
+        "run: python -m repro.record.record > docs/reference/record.schema.json"
     )
     jsonschema.validate(json.loads(DATA), committed)
     with pytest.raises(jsonschema.ValidationError):

@@ -19,13 +19,13 @@ from click.testing import CliRunner
 
 pytest.importorskip("streamlit", reason="the service needs the extra `board`")
 
-from repro.cli import cli
+from harness.cli import cli
+from harness.publish import publishable, verified_records
 from repro.errors import ReproError
-from repro.publish import publishable, verified_records
-from repro.record import encode, seal
-from repro.remote import ASKED_S, TRIES, Remote, checked, read_token
-from repro.store import Store
-from repro.tokens import Tokens, tokens_file
+from repro.record.access_tokens import Tokens, tokens_file
+from repro.record.record import encode, seal
+from repro.record.store import Store
+from repro.record.upload import ASKED_S, TRIES, Remote, checked, read_token
 from tests.records import make_record
 from tests.service import PATIENCE_S, ROOT, Open, files, free_port, served, wait_until_up
 from tests.toy import write_project
@@ -291,7 +291,7 @@ def project(tmp_path_factory) -> Path:
 
 def repro(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in the project."""
-    code = "from repro.cli import main; main()"
+    code = "from harness.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=project,
@@ -315,7 +315,7 @@ def test_from_a_run_to_a_shared_board(project, tmp_path):
     token = repro(project, "token", "new", "Ann", "--store", store).stdout.strip()
     own = token.split("_")[1]
     assert "Ann" in repro(project, "token", "list", "--store", store).stdout
-    code = "from repro.cli import main; main()"
+    code = "from harness.cli import main; main()"
     quiet = subprocess.DEVNULL
     serving = [sys.executable, "-c", code, "serve", "--port", port, "--store", store]
     server = subprocess.Popen(serving, cwd=project, env=clean(), stdout=quiet, stderr=quiet)

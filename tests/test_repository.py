@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from leaderboard import blocks, queries, repository, sheet
+from leaderboard.board import lines, queries, repository
+from leaderboard.render import components, judgement
 from tests import factory
 
 
@@ -20,8 +21,8 @@ def test_calibration_is_read_for_the_claim(tmp_path):
     found, trouble = repository.calibration(record, tmp_path)
     assert found is not None
     assert not trouble
-    assert "20 of 20" in sheet.controls(record, found)
-    assert "20 of 20" in sheet.calibration(found, "", record)
+    assert "20 of 20" in judgement.controls(record, found)
+    assert "20 of 20" in judgement.calibration(found, "", record)
     (folder / "he2015.json").write_text("{broken")
     assert "he2015.json cannot be read" in repository.calibration(record, tmp_path)[1]
 
@@ -34,8 +35,8 @@ def test_deviations_are_those_in_the_header_of_the_reference(tmp_path):
     (folder / "he2015.py").write_text(header + "raise SystemExit\n")
     found = repository.deviations("he2015", tmp_path)
     assert found == ("Less data than there is.", "No <b>GPU</b>.")
-    (section,) = queries.sections([queries.line(factory.degrades())])
-    shown = blocks.paper(section, found)
+    (section,) = queries.sections([lines.line(factory.degrades())])
+    shown = components.paper(section, found)
     assert "2 deviations of the reference from the paper" in shown
     assert "<li>No &lt;b&gt;GPU&lt;/b&gt;.</li>" in shown
     assert repository.deviations("nobody2020", tmp_path) == ()

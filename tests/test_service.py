@@ -7,9 +7,6 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,24 +20,20 @@ from hypothesis import strategies as st
 
 pytest.importorskip("streamlit", reason="the service needs the extra `board`")
 
-from leaderboard import queries
-from leaderboard.service import badges, board, limits
-from leaderboard.service.app import Limits
-from leaderboard.service.ingest import arrivals_file
-from leaderboard.service.limits import Limiter
-from repro import remote
+from leaderboard.api import badges, board, limits
+from leaderboard.api.app import ServiceLimits
+from leaderboard.api.ingest import arrivals_file
+from leaderboard.api.limits import Limiter
+from leaderboard.board import queries
 from repro.errors import ReproError
-from repro.index import Index
-from repro.record import Record, encode, seal, terms
-from repro.remote import Remote
-from repro.store import Store, Union
-from repro.tokens import Tokens
+from repro.record.access_tokens import Tokens
+from repro.record.index import Index
+from repro.record.record import Record, encode, seal, terms
+from repro.record.store import MergedStore, Store
 from tests import factory
 from tests.records import make_record
-from tests.service import PATIENCE_S, Open, files, free_port, process, refused, served, wait_until_up
+from tests.service import PATIENCE_S, Open, files, refused, served
 
-PUBLISHERS = 50
-EACH = 2
 HOSTILE = '"><script>alert(1)</script>\x1b[2J\u202e&<!--'
 
 
@@ -123,7 +116,7 @@ def test_an_admin_revokes_tokens_and_sees_no_secrets(open_board):
 
 def test_too_many_records_are_told_to_wait(root):
     """A token over its rate gets 429 with the seconds to wait; another token is not held up."""
-    with served(root, limits=Limits(per_minute=0.6, burst=2)) as url:
+    with served(root, limits=ServiceLimits(per_minute=0.6, burst=2)) as url:
         here = Open(url, root)
         statuses = [here.post(encode(make_record(n))) for n in range(3)]
         assert [answer.status_code for answer in statuses] == [201, 201, 429]
@@ -181,7 +174,7 @@ def head(here: Open, *lines: str) -> bytes:
 
 def test_what_is_too_large_is_refused_before_it_is_read(root):
     """A stated length over the limit is refused by the head alone; chunks are counted as they come."""
-    with served(root, limits=Limits(largest=5000, per_minute=1e6, burst=1000)) as url:
+    with served(root, limits=ServiceLimits(largest=5000, per_minute=1e6, burst=1000)) as url:
         here = Open(url, root)
         for stated in ("5001", "99999999999999999999"):
             assert b" 413 " in raw(url, head(here, f"Content-Length: {stated}")).partition(b"\r\n")[0]
@@ -334,7 +327,7 @@ def test_what_is_sent_in_displaces_nothing_that_is_vouched_for(root, tmp_path):
         assert here.send(submitted(created="2026-03-03T00:00:00Z", flag="newer")) == 201
         assert here.send(with_part(submitted(created="2026-03-04T00:00:00Z"), "implementation", source="e" * 64)) == 201
         assert [e["record"] for e in entries(here) if e["implementation"] == "submission:mine"] == [verified.id]
-        lines = queries.board(Union((Store(published.root, read_only=True), Store(root, read_only=True))))
+        lines = queries.board(MergedStore((Store(published.root, read_only=True), Store(root, read_only=True))))
         assert {one.record for one in lines} == {ours.id, verified.id}
 
 
@@ -343,7 +336,7 @@ def test_a_store_of_ones_own_is_no_quarantine(tmp_path):
     published, own = Store(tmp_path / "a"), Store(tmp_path / "b")
     published.add(make_record(1))
     own.add(make_record(2))
-    stores = Union((published, own))
+    stores = MergedStore((published, own))
     assert [one.record for one in queries.board(stores)] == [make_record(2).id]
     Tokens(own.root).new("Ann")
     assert [one.record for one in queries.board(stores)] == [make_record(1).id]
@@ -351,7 +344,7 @@ def test_a_store_of_ones_own_is_no_quarantine(tmp_path):
 
 def test_another_record_of_the_same_file_name_is_not_overwritten(open_board, monkeypatch):
     """File names hold 16 digits of the hash; whoever finds two records with the same ones gets one of them in."""
-    monkeypatch.setattr("repro.store.file_name", lambda record: "0" * 16 + ".json")
+    monkeypatch.setattr("repro.record.store.file_name", lambda record: "0" * 16 + ".json")
     assert open_board.send(make_record(1)) == 201
     refused(open_board.post(encode(make_record(2))), 409, "first 16 digits")
     assert [path.read_bytes() for path in files(open_board.root)] == [encode(make_record(1))]
@@ -370,102 +363,6 @@ def test_a_crash_between_file_and_index_is_mended_by_sending_again(open_board, m
     assert [row.id for row in Store(open_board.root).rows()] == [make_record(1).id]
 
 
-@pytest.fixture
-def usually_fresh(monkeypatch) -> None:
-    """The board looks at its stores once a second, as it does by default, and publishers wait for its answers.
-
-    One that gave up and sent a record again would be told that it is known, though it had brought it.
-    """
-    monkeypatch.setattr(board, "FRESH_S", 1.0)
-    monkeypatch.setattr(remote, "TIMEOUT_S", PATIENCE_S)
-
-
-def publish_many(url: str, root: Path) -> list[str]:
-    """Fifty publishers at once, each with records of its own and one that all have; what became of each record."""
-    tokens = [Tokens(root).new(f"publisher {n}") for n in range(PUBLISHERS)]
-
-    def one(number: int) -> list[str]:
-        records = [make_record(100 * number + k) for k in range(EACH)]
-        records.insert(number % (EACH + 1), make_record(99_999))
-        return [sent.outcome for sent in Remote(url, tokens[number]).send(records)]
-
-    with ThreadPoolExecutor(PUBLISHERS) as pool:
-        return [outcome for outcomes in pool.map(one, range(PUBLISHERS)) for outcome in outcomes]
-
-
-def all_there(root: Path, url: str | None, outcomes: list[str]) -> None:
-    """Every record is in files, index and arrivals exactly once, and was called new to exactly one sender."""
-    expected = {make_record(100 * n + k).id for n in range(PUBLISHERS) for k in range(EACH)} | {make_record(99_999).id}
-    assert (outcomes.count("added"), len(outcomes)) == (len(expected), PUBLISHERS * (EACH + 1))
-    store = Store(root, url)
-    assert sorted(row.id for row in store.rows()) == sorted(expected)
-    assert sorted("sha256:" + sha256_of(path) for path in files(root)) == sorted(expected)
-    arrived = [json.loads(line)["record"] for line in arrivals_file(root).read_text().splitlines()]
-    assert sorted(arrived) == sorted(expected)
-    assert store.problems() == []
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a record's content, computed as anybody can."""
-    plain = json.loads(path.read_bytes())
-    del plain["id"]
-    return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
-
-
-@pytest.mark.usefixtures("usually_fresh")
-def test_fifty_publishers_at_once_lose_and_double_nothing(root):
-    """On an index in SQLite."""
-    with served(root) as url:
-        all_there(root, None, publish_many(url, root))
-
-
-@pytest.mark.postgresql
-@pytest.mark.usefixtures("usually_fresh")
-def test_fifty_publishers_at_once_lose_and_double_nothing_on_postgresql(root, empty_url):
-    """On an index in PostgreSQL."""
-    with served(root, empty_url) as url:
-        all_there(root, empty_url, publish_many(url, root))
-
-
-def test_a_killed_service_leaves_a_sound_store_and_publishing_goes_on(root):
-    """Killed twice in the middle of it, the store holds all that was acknowledged, and the same senders finish."""
-    port = free_port()
-    url, token = f"http://127.0.0.1:{port}", Tokens(root).new("Ann")
-    records = [make_record(n) for n in range(120)]
-    acknowledged: list[str] = []
-
-    def send(part: list[Record]) -> None:
-        while not {record.id for record in part} <= set(acknowledged):
-            with suppress(ReproError):  # where the service was away for long: the same command once more
-                for sent in Remote(url, token, sleep=lambda seconds: time.sleep(0.1 * seconds)).send(part):
-                    assert sent.outcome != "refused"
-                    acknowledged.append(sent.record.id)
-
-    running = process(root, port)
-    try:
-        wait_until_up(url, running)
-        with ThreadPoolExecutor(4) as pool:
-            senders = [pool.submit(send, records[k::4]) for k in range(4)]
-            for already in (20, 60):
-                while len(acknowledged) < already:
-                    assert running.poll() is None, "the service has ended by itself"
-                    time.sleep(0.002)
-                running.kill()
-                running.wait()
-                known = set(acknowledged)
-                store = Store(root)
-                assert store.problems() == []
-                assert known <= {row.id for row in store.rows()}
-                running = process(root, port)
-            for sender in senders:
-                sender.result()
-    finally:
-        running.kill()
-        running.wait()
-    assert sorted(row.id for row in Store(root).rows()) == sorted(record.id for record in records)
-    assert len([path for path in files(root) if path.suffix == ".json"]) == len(records)
-
-
 def test_the_board_is_kept_until_it_changes(open_board):
     """The same version answers 304; a new record gives another version."""
     assert open_board.send(make_record(1)) == 201
@@ -482,7 +379,7 @@ def test_the_board_is_read_once_for_each_version(root, monkeypatch):
     """Whoever asks, the lines are made once until a record is added."""
     calls = []
     monkeypatch.setattr(board, "board", lambda *asked: calls.append(1) or queries.board(*asked))
-    kept = board.Board(Union((Store(root),)))
+    kept = board.Board(MergedStore((Store(root),)))
     for number in range(2):
         Store(root).add(make_record(number))
         for _ in range(3):

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("streamlit", reason="the service needs the extra `board`")
 
-from repro.record import encode
-from repro.store import Store
+from repro.record.record import encode
+from repro.record.store import Store
 from tests.records import make_record
 from tests.service import PATIENCE_S, Open, files, refused, served
 

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from repro.code_digest import file_closure, normalised, object_closure, walk
 from repro.errors import ReproError
-from repro.source import file_closure, normalised, object_closure, walk
 
 BASE = '''
 import math
@@ -102,10 +102,10 @@ def test_object_closure_sees_fields_and_methods(tmp_path):
 
     @dataclass(frozen=True)
     class Experiment:
-        views: int = 1
+        crops: int = 1
 
         def __call__(self, implementation, setting):
-            return measure(self.views)
+            return measure(self.crops)
     """
     one, two = module(tmp_path, text, "one"), module(tmp_path, text.replace("return x", "return -x"), "two")
     digests = {object_closure(one.Experiment()), object_closure(one.Experiment(2)), object_closure(two.Experiment())}
@@ -122,16 +122,19 @@ def test_walk_reaches_globals(tmp_path):
 
 
 def test_file_closure_follows_references(tmp_path):
-    """A reference built on another changes digest with it."""
+    """A reference built on another, and on a part that references share, changes digest with it."""
     folder = tmp_path / "reference"
-    folder.mkdir()
+    (folder / "common").mkdir(parents=True)
+    (folder / "common" / "loops.py").write_text("Y = 1\n")
     (folder / "one2000.py").write_text("X = 1\n")
     (folder / "two2001.py").write_text("from reference.one2000 import X\n")
-    (folder / "three2002.py").write_text("import math\n")
+    (folder / "three2002.py").write_text("from reference.common.loops import Y\n")
     digests = [file_closure(folder / f, tmp_path) for f in ("two2001.py", "three2002.py")]
     (folder / "one2000.py").write_text("X = 2\n")
     assert file_closure(folder / "two2001.py", tmp_path) != digests[0]
     assert file_closure(folder / "three2002.py", tmp_path) == digests[1]
+    (folder / "common" / "loops.py").write_text("Y = 2\n")
+    assert file_closure(folder / "three2002.py", tmp_path) != digests[1]
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,18 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from leaderboard.kept_files import KeptFiles
+from leaderboard.web.static_cache import CachedFiles
 
-FOR_EVER = "public, immutable, max-age=31536000"
+IMMUTABLE = "public, immutable, max-age=31536000"
 
 
 class Origin:
-    """An application behind `KeptFiles` that counts what it is asked."""
+    """An application behind `CachedFiles` that counts what it is asked."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.app = Starlette(
-            routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])], middleware=[Middleware(KeptFiles)]
+            routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])], middleware=[Middleware(CachedFiles)]
         )
 
     def answer(self, request):
@@ -32,8 +32,8 @@ class Origin:
         if path.endswith("changing.js"):
             return PlainTextResponse("now", headers={"Cache-Control": "no-cache"})
         if path.endswith("missing.js"):
-            return PlainTextResponse("none", 404, headers={"Cache-Control": FOR_EVER})
-        return StreamingResponse(iter([b"one ", path.encode()]), 200, {"Cache-Control": FOR_EVER, "X-Own": "yes"})
+            return PlainTextResponse("none", 404, headers={"Cache-Control": IMMUTABLE})
+        return StreamingResponse(iter([b"one ", path.encode()]), 200, {"Cache-Control": IMMUTABLE, "X-Own": "yes"})
 
     def get(self, path, method="GET", headers=()):
         """Status, headers and body of an answer."""
@@ -92,8 +92,8 @@ def test_an_answer_that_breaks_off_is_not_kept():
         if not whole:
             raise OSError("gone")
 
-    origin.answer = lambda request: StreamingResponse(broken(), 200, {"Cache-Control": FOR_EVER})
-    origin.app = Starlette(routes=[Route("/{path:path}", origin.answer)], middleware=[Middleware(KeptFiles)])
+    origin.answer = lambda request: StreamingResponse(broken(), 200, {"Cache-Control": IMMUTABLE})
+    origin.app = Starlette(routes=[Route("/{path:path}", origin.answer)], middleware=[Middleware(CachedFiles)])
     with pytest.raises(OSError, match="gone"):
         origin.get("/static/a.js")
     whole.append(True)

@@ -11,7 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from repro import statistics as own
+from repro.criterion import fits
+from repro.criterion import statistics as own
 from tests.strategies import numbers, values
 
 SEED = 20240607
@@ -87,23 +88,23 @@ def test_clopper_pearson_refuses_impossible_counts():
 def test_kendall_is_scipys():
     """Tau is SciPy's without ties; its p-value is the share of all orders that are as rising."""
     v = [0.1, 0.4, 0.3, 0.9, 0.8, 1.5]
-    tau, p = own.kendall(v)
+    tau, p = fits.kendall(v)
     assert tau == pytest.approx(stats.kendalltau(range(6), v).statistic, rel=1e-12)
-    taus = [own.kendall(order)[0] for order in itertools.permutations(range(6))]
+    taus = [fits.kendall(order)[0] for order in itertools.permutations(range(6))]
     assert p == pytest.approx(np.mean(np.array(taus) >= tau - 1e-12), rel=1e-12)
 
 
 def test_kendall_counts_ties_against_order():
     """A constant has tau 0 and p-value 1, and values equal up to rounding are ties."""
-    assert own.kendall([2.0] * 5) == pytest.approx((0.0, 1.0))
-    assert own.kendall([0.1 + 0.2, 0.3, 0.3])[0] == 0.0
+    assert fits.kendall([2.0] * 5) == pytest.approx((0.0, 1.0))
+    assert fits.kendall([0.1 + 0.2, 0.3, 0.3])[0] == 0.0
 
 
 def test_largest_reversal_is_the_deepest_fall():
     """The reversal is the largest fall from any earlier point, as a share of the range."""
-    assert own.largest_reversal([0, 3, 2, 4, 1, 10]) == pytest.approx(0.3)
-    assert own.largest_reversal([1, 2, 3]) == 0.0
-    assert own.largest_reversal([1, 1, 1]) == 0.0
+    assert fits.largest_reversal([0, 3, 2, 4, 1, 10]) == pytest.approx(0.3)
+    assert fits.largest_reversal([1, 2, 3]) == 0.0
+    assert fits.largest_reversal([1, 1, 1]) == 0.0
 
 
 def test_holm_matches_a_worked_example():
@@ -153,7 +154,7 @@ def test_one_value_is_inconclusive(effect):
     """Where the spread is unknown there is no interval, no p-value and no decision."""
     assert own.interval(effect, 0.01) is None
     for out in (own.superior(effect, -1e9, 0.01), own.equivalent(effect, -1e9, 1e9, 0.01)):
-        assert out == own.Outcome(status="inconclusive")
+        assert out == own.TestResult(status="inconclusive")
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -279,7 +280,7 @@ X = np.geomspace(10, 3000, 8)
 def test_power_law_slope_is_scipys():
     """Slope and its interval are those of SciPy's regression in logarithms."""
     y = 3 * X**-0.4 * np.exp(np.random.default_rng(SEED).normal(0, 0.05, len(X)))
-    fit = own.power_law(X, y)
+    fit = fits.power_law(X, y)
     line = stats.linregress(np.log(X), np.log(y))
     assert fit.slope.estimate == pytest.approx(line.slope, rel=1e-10)
     half = stats.t.isf(0.01, len(X) - 2) * line.stderr
@@ -289,13 +290,13 @@ def test_power_law_slope_is_scipys():
 @pytest.mark.parametrize(("y", "sign"), [(3 * X**-0.4, 1), (9 - 1.05 * np.log(X), -1)])
 def test_power_law_and_logarithm_are_told_apart(y, sign):
     """Exact data of either kind are fitted far better by their own model."""
-    assert sign * own.power_law(X, y).logarithm > 50
+    assert sign * fits.power_law(X, y).logarithm > 50
 
 
 def test_offset_is_found():
     """A power law above a floor is better fitted with an offset, a pure one is not."""
-    assert own.power_law(X, 5 * X**-0.8 + 1).offset < -50
-    assert own.power_law(X, 5 * X**-0.8).offset > 2
+    assert fits.power_law(X, 5 * X**-0.8 + 1).offset < -50
+    assert fits.power_law(X, 5 * X**-0.8).offset > 2
 
 
 def test_alternatives_are_fitted_as_well_as_by_scipy():
@@ -304,7 +305,7 @@ def test_alternatives_are_fitted_as_well_as_by_scipy():
 
     rng = np.random.default_rng(SEED)
     v = np.log(2 * X**-0.5 + 0.2) + rng.normal(0, 0.03, len(X))
-    fit = own.power_law(X, np.exp(v))
+    fit = fits.power_law(X, np.exp(v))
     offset = least_squares(lambda q: np.log(np.exp(q[0]) * X ** q[1] + q[2]) - v, [math.log(2), -0.5, 0.2])
     logarithm = least_squares(lambda q: np.log(np.maximum(q[0] - q[1] * np.log(X), 1e-9)) - v, [0.95, 0.1])
     line = stats.linregress(np.log(X), v)
@@ -320,7 +321,7 @@ def test_alternatives_are_fitted_as_well_as_by_scipy():
 def test_power_law_does_not_depend_on_units(scale_y, scale_x):
     """The unit of either axis changes neither slope nor comparison."""
     y = 3 * X**-0.4 * np.exp(np.random.default_rng(SEED).normal(0, 0.05, len(X)))
-    a, b = own.power_law(X, y), own.power_law(scale_x * X, scale_y * y)
+    a, b = fits.power_law(X, y), fits.power_law(scale_x * X, scale_y * y)
     assert b.slope.estimate == pytest.approx(a.slope.estimate, rel=1e-9)
     assert (b.logarithm, b.offset) == pytest.approx((a.logarithm, a.offset), abs=1e-6)
 
@@ -331,12 +332,12 @@ def test_power_law_does_not_depend_on_units(scale_y, scale_x):
 def test_power_law_refuses_what_it_cannot_fit(x, y):
     """Fewer than three sizes, unequal lengths and values without a logarithm are errors."""
     with pytest.raises(ValueError, match="power law"):
-        own.power_law(x, y)
+        fits.power_law(x, y)
 
 
 def test_few_points_cannot_tell_an_offset():
     """Below six points the offset model has too many parameters to compete."""
-    assert own.power_law(X[:5], X[:5] ** -0.4 + 1).offset == math.inf
+    assert fits.power_law(X[:5], X[:5] ** -0.4 + 1).offset == math.inf
 
 
 # Curves
@@ -345,7 +346,7 @@ def test_few_points_cannot_tell_an_offset():
 def test_peak_is_placed_by_the_other_seeds():
     """For pure noise the excess of the peak over the ends has mean zero, though the highest point was picked."""
     rng = np.random.default_rng(SEED)
-    found = [own.peak(rng.normal(size=(5, 30)), 0.0) for _ in range(1500)]
+    found = [fits.peak(rng.normal(size=(5, 30)), 0.0) for _ in range(1500)]
     for excess in (np.array([f.start.estimate for f in found]), np.array([f.end.estimate for f in found])):
         assert abs(excess.mean()) < 4 * excess.std() / math.sqrt(len(excess))
 
@@ -353,13 +354,13 @@ def test_peak_is_placed_by_the_other_seeds():
 def test_peak_settles_its_place_only_where_seeds_agree():
     """A clear peak is interior, a ramp's is not, and one seed settles nothing."""
     u = np.linspace(-1, 1, 21)
-    assert own.peak([1 - u**2, 1.1 - u**2], 0.15).interior is True
-    assert own.peak([u, u + 0.1], 0.15).interior is False
-    assert own.peak([1 - u**2], 0.15).interior is None
-    assert own.peak([1 - u**2, u], 0.15).interior is None
+    assert fits.peak([1 - u**2, 1.1 - u**2], 0.15).interior is True
+    assert fits.peak([u, u + 0.1], 0.15).interior is False
+    assert fits.peak([1 - u**2], 0.15).interior is None
+    assert fits.peak([1 - u**2, u], 0.15).interior is None
 
 
-@pytest.mark.parametrize("function", [own.peak, lambda y, share: own.rise(y, share, 0.01)])
+@pytest.mark.parametrize("function", [fits.peak, lambda y, share: fits.rise(y, share, 0.01)])
 def test_curves_need_points(function):
     """Too short a grid is an error."""
     with pytest.raises(ValueError, match="K >="):
@@ -369,8 +370,8 @@ def test_curves_need_points(function):
 def test_the_error_of_tau_is_the_jackknifes():
     """The standard error of tau over seeds is the spread of the pseudo-values n * all - (n - 1) * without one."""
     y = np.linspace(0, 1, 12) + np.random.default_rng(SEED).normal(0, 0.4, (6, 12))
-    whole = own.kendall(y.mean(0))[0]
-    pseudo = [6 * whole - 5 * own.kendall(np.delete(y, i, 0).mean(0))[0] for i in range(6)]
-    tau = own.rise(y, 0.02, 0.01).tau
+    whole = fits.kendall(y.mean(0))[0]
+    pseudo = [6 * whole - 5 * fits.kendall(np.delete(y, i, 0).mean(0))[0] for i in range(6)]
+    tau = fits.rise(y, 0.02, 0.01).tau
     assert tau.estimate == whole
     assert tau.se == pytest.approx(stats.sem(pseudo))

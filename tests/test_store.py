@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from repro.errors import ReproError
-from repro.paths import write_whole
-from repro.record import encode
-from repro.store import Store, Union, newest
+from repro.paths import atomic_write
+from repro.record.record import encode
+from repro.record.store import MergedStore, Store, newest
 from tests.records import EACH, make_record, write_some
 from tests.test_record import UNSOUND
 
@@ -91,9 +91,9 @@ def test_rows_can_be_filtered_and_the_newest_found(store):
     assert [row.created for row in store.rows()] == sorted(row.created for row in store.rows())
     assert [r.id for r in store.records(kind="submission")] == [records[5].id]
     assert {r.id for r in store.newest()} == {records[2].id, records[3].id, records[4].id, records[5].id}
-    assert store.latest(claim="toy2020/a-claim@1") == records[2]
-    assert store.latest(claim="toy2020/a-claim@1", kind="submission", implementation="mine") == records[5]
-    assert store.latest(claim="toy2020/absent@1") is None
+    assert store.newest_of(claim="toy2020/a-claim@1") == records[2]
+    assert store.newest_of(claim="toy2020/a-claim@1", kind="submission", implementation="mine") == records[5]
+    assert store.newest_of(claim="toy2020/absent@1") is None
 
 
 def test_rows_hold_the_facts_of_their_record(store):
@@ -147,8 +147,8 @@ def test_an_interrupted_reading_of_many_files_goes_on(store, monkeypatch):
     """What was taken in before stays, and only the rest is read when the store is opened again."""
     records = [make_record(number) for number in range(5)]
     for record in records:
-        write_whole(store.path(record), encode(record))
-    monkeypatch.setattr("repro.store.BATCH", 2)
+        atomic_write(store.path(record), encode(record))
+    monkeypatch.setattr("repro.record.store.BATCH", 2)
     read, seen = Store._read, []
 
     def reading(self, path):
@@ -256,7 +256,7 @@ def test_reading_only_follows_what_comes(store):
     store.add(make_record(1))
     reader = Store(store.root, read_only=True)
     assert len(reader.rows()) == 1
-    write_whole(store.path(make_record(2)), encode(make_record(2)))
+    atomic_write(store.path(make_record(2)), encode(make_record(2)))
     before = contents(store.root)
     reader.sync()
     assert len(reader.rows()) == 2
@@ -268,7 +268,7 @@ def test_reading_only_follows_what_comes(store):
 
 def test_of_many_files_the_names_are_compared(store, monkeypatch):
     """Opening a large store for reading looks at no file; one more, one less and another one are noticed."""
-    monkeypatch.setattr("repro.store.MANY", 2)
+    monkeypatch.setattr("repro.record.store.MANY", 2)
     records = [make_record(number) for number in range(4)]
     for record in records[:3]:
         store.add(record)
@@ -281,7 +281,7 @@ def test_of_many_files_the_names_are_compared(store, monkeypatch):
         assert seen() == {record.id for record in records[:3]}
     store.path(records[0]).rename(store.path(records[0]).with_suffix(".kept"))
     assert seen() == {record.id for record in records[1:3]}
-    write_whole(store.path(records[3]), encode(records[3]))
+    atomic_write(store.path(records[3]), encode(records[3]))
     assert seen() == {record.id for record in records[1:]}
     (store.root / "records" / "toy2020" / "damaged.json").write_text("{")
     assert len(Store(store.root, read_only=True).problems()) == 1
@@ -344,7 +344,7 @@ def test_several_stores_read_as_one(tmp_path):
     for number, stores in ((1, [one]), (2, [one, other]), (3, [other])):
         for store in stores:
             store.add(make_record(number))
-    both = Union(
+    both = MergedStore(
         [
             Store(tmp_path / "a", read_only=True),
             Store(tmp_path / "b", read_only=True),

@@ -1,4 +1,4 @@
-"""Submissions: from a folder to a record, on the toy paper. Hostile ones are in test_threats."""
+"""Submissions: from a folder to a record, on the toy paper. Hostile ones are in test_threats and test_exhaustion."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from harness import costs, folder, host, jail, manifest
-from harness.dossier import Submission, load
-from harness.limits import CEILING, Limits
-from repro.cache import Cache
-from repro.catalogue import Catalogue
+from harness.sandbox import host, jail
+from harness.sandbox.inside.limits import CEILING, Limits
+from harness.submission import costs, folder, manifest
+from harness.submission.paired_runs import PairedRuns
+from harness.submission.submission import Submission
+from repro.claim.catalogue import Catalogue
 from repro.errors import ReproError
-from repro.implementation import reference
-from repro.record import decode
-from repro.suite import Suite
+from repro.record.record import decode
+from repro.trial.cache import Cache
+from repro.trial.implementation import reference
+from repro.trial.judge import Suite
 from tests.toy import REFERENCE, SUBMISSION, write_project, write_submission
 
 
@@ -34,184 +37,21 @@ def project(tmp_path, monkeypatch) -> Path:
 def repro(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command in the project."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("REPRO_", "PYTEST_"))}
-    words = [sys.executable, "-c", "from repro.cli import main; main()", *arguments]
+    words = [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
     return subprocess.run(words, cwd=project, env=kept | {"COLUMNS": "200"}, capture_output=True, text=True)
 
 
-def tried(project: Path) -> str:
-    """What loading the submission for judging says is wrong."""
-    with pytest.raises(ReproError) as raised:
-        load(project / "mine", project, trusted=False, salt="", say=lambda audit: None)
-    return f"{raised.value.problem}\n{raised.value.remedy}"
-
-
 STANDARD = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}  # every jail has these
-START = "See docs/reference/submission.schema.json, or start from `repro submission new PAPER NAME`."
-ALONE = (
-    "A submission stands on its own: of Repro it sees repro.task only. Copy what you build on; functions shared with "
-    "the reference are counted and shown."
-)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "says"),
-    [
-        ("license", "licence", "Unknown key of submission.toml 'licence'\nDid you mean license?"),
-        (
-            'authors = ["A. Walker"]\n',
-            "",
-            f'submission.toml has no authors; it should be a list of names, such as ["Ada Lovelace"]\n{START}',
-        ),
-        (
-            '"open"',
-            '"opened"',
-            'submission.toml: division should be "closed" or "open" '
-            f"(division: invalid enum value 'opened')\n{START}",
-        ),
-        (
-            '"open"',
-            "open",
-            "submission.toml is not valid TOML: Invalid value (at line 7, column 12)\n"
-            "Texts need quotes, lists brackets.",
-        ),
-        ("toy2020", "toy2002", "Unknown paper 'toy2002'\nDid you mean toy2020?"),
-        (
-            '"open"',
-            '"open"\nclaims = ["drift-carry"]',
-            "Unknown claim of toy2020 'drift-carry'\nDid you mean drift-carries?",
-        ),
-        (
-            '"open"',
-            '"open"\n[limits]\nmemory_bytes = 1_000_000_000_000',
-            "submission.toml asks for memory_bytes = 1,000,000,000,000, "
-            "and this harness grants at most 68,719,476,736\n"
-            "Ask for less under [limits], or leave memory_bytes out.",
-        ),
-    ],
-    ids=["misspelt key", "missing key", "wrong division", "not TOML", "unknown paper", "unknown claim", "too much"],
-)
-def test_mistakes_in_the_manifest_are_said_word_for_word(project, old, new, says):
-    """A first-time submitter is told what is wrong in submission.toml and what to write instead."""
-    assert old in SUBMISSION
-    write_submission(project, toml=SUBMISSION.replace(old, new))
-    assert tried(project) == says
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "says"),
-    [
-        (
-            "def simulate",
-            "def simulation",
-            "implementation.py does not define simulate\n"
-            "The contract of toy2020 asks for CONFIGS, simulate: see repro/task.py and the paper's claims.",
-        ),
-        (
-            "import numpy as np",
-            "import numpy as np\nfrom reference.toy2020 import simulate",
-            f"implementation.py, line 11, imports reference.toy2020, which is not in the jail\n{ALONE}",
-        ),
-        (
-            "import numpy as np",
-            "import numpy as np\nfrom repro import data",
-            f"implementation.py, line 11, imports repro.data, which is not in the jail\n{ALONE}",
-        ),
-        ("CONFIGS = {", "CONFIGS = {{", "implementation.py is not valid Python: line 19: '{' was never closed\n"),
-        (
-            '"still": Config(drift=0.0)',
-            "",
-            "Unknown preset of toy2020 (submission:mine) 'still'\nKnown: walk",
-        ),
-        (
-            '{"walk": Config(), "still": Config(drift=0.0)}',
-            '{"walk": {"drift": 1.0}, "still": {}}',
-            "submission mine: CONFIGS['walk'] is dict, not a frozen dataclass\n"
-            "Give each preset as an instance of your Config, with numbers and texts as fields.",
-        ),
-        (
-            "default_rng([seed, int(10 * config.drift)])",
-            "default_rng(7)",
-            "submission mine failed an audit, another seed, another result: simulate: the same to the last bit at "
-            "another seed; it ignores its seed\n"
-            "`repro submission check` shows all; nothing is scored before they pass.",
-        ),
-    ],
-    ids=["name", "reference", "suite", "syntax", "preset", "config", "seed"],
-)
-def test_mistakes_in_the_code_are_said_word_for_word(project, old, new, says):
-    """A first-time submitter is told what is wrong in implementation.py and what to write instead."""
-    assert old in REFERENCE
-    write_submission(project, source=REFERENCE.replace(old, new))
-    assert tried(project) == says
-
-
-def test_what_the_code_raises_is_said_with_its_line(project):
-    """A package that is not there fails the first audit, with the line, and what was printed is shown."""
-    write_submission(project, source=REFERENCE.replace("import numpy as np", "import numpy as np\nimport tensorflow"))
-    found = tried(project)
-    assert found.startswith(
-        "submission mine raised ModuleNotFoundError: No module named 'tensorflow' (implementation.py, line 11)\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("submission.toml", None, "mine has no submission.toml"),
-        ("implementation.py", None, "mine has no implementation.py"),
-        ("weights.pt", b"\0\1", "weights.pt is not a text file of a known kind (.md, .py, .toml, .txt)"),
-        ("notes.txt", b"\0\1", "notes.txt is not text in UTF-8"),
-        ("notes.txt", b"a" * (1 << 20), "mine has more than 50 files or 1 MiB"),
-        ("more/deep.sh", b"", "more/deep.sh is not a text file of a known kind (.md, .py, .toml, .txt)"),
-    ],
-)
-def test_a_folder_holds_small_texts_only(project, name, content, says):
-    """What is missing, binary or too large is named."""
-    mine = write_submission(project)
-    (mine / name).parent.mkdir(exist_ok=True)
-    if content is None:
-        (mine / name).unlink()
-    else:
-        (mine / name).write_bytes(content)
-    assert tried(project).splitlines()[0] == says
-
-
-@pytest.mark.parametrize("target", ["/etc/passwd", "implementation.py", "nowhere"])
-def test_links_are_refused(project, target):
-    """A symbolic link is refused wherever it leads, to a file or to a folder."""
-    mine = write_submission(project)
-    (mine / "link.py").symlink_to(target)
-    assert tried(project).startswith("link.py is a symbolic link")
-    (mine / "link.py").unlink()
-    (mine / "folder").symlink_to("/etc", target_is_directory=True)
-    assert tried(project).startswith("folder is a symbolic link")
-
-
-def test_a_missing_folder_says_how_to_make_one(project):
-    """A path that is no folder is answered with the command that makes one."""
-    with pytest.raises(ReproError, match=r"no submission folder .*nothing. Make one with `repro submission new"):
-        folder.read(project / "nothing", project)
-
-
-def test_the_closed_division_keeps_the_papers_presets(project):
-    """A preset that differs from the reference's is refused in the closed division, and named; open, it is taken."""
-    changed = REFERENCE.replace("steps: int = 50", "steps: int = 60")
-    write_submission(project, source=changed, toml=SUBMISSION.replace('"open"', '"closed"'))
-    assert tried(project).splitlines() == [
-        "CONFIGS['still'].steps is 60, and the reference's is 50",
-        'The closed division keeps the paper\'s protocol: take its value, or set division = "open".',
-    ]
-    write_submission(project, source=changed)
-    assert Submission.at(project / "mine", project).presets() == "all that 5 claims use are there"
 
 
 def test_a_division_cannot_be_changed_after_the_audits(project):
     """What passed its audits in the open division is refused once its manifest says closed."""
     changed = REFERENCE.replace("steps: int = 50", "steps: int = 60")
     write_submission(project, source=changed)
-    assert load(project / "mine", project, trusted=False, salt="", say=lambda audit: None).division == "open"
+    assert Submission.at(project / "mine", project).audited().division == "open"
     write_submission(project, source=changed, toml=SUBMISSION.replace('"open"', '"closed"'))
-    assert tried(project).startswith("CONFIGS['still'].steps is 60")
+    with pytest.raises(ReproError, match=r"^CONFIGS\['still'\]\.steps is 60"):
+        Submission.at(project / "mine", project).audited()
 
 
 def test_the_template_is_judged_as_it_stands(project):
@@ -237,26 +77,29 @@ def test_the_template_is_judged_as_it_stands(project):
 
 
 def test_the_template_brings_the_references_that_its_own_builds_on(project):
-    """A reference that imports other papers' references is copied with them, and passes on its own in the jail."""
+    """A reference is copied with the references and shared parts that it imports, and passes on its own in the jail."""
     before, simulate = REFERENCE.split("def simulate")
     simulate = simulate.replace("np.random.default_rng", "random")
     others = {
-        "brown1828": "import numpy as np\n\n\ndef random(words):\n    return np.random.default_rng(words)\n",
+        "common/draws": "import numpy as np\n\n\ndef drawn(words):\n    return np.random.default_rng(words)\n",
+        "brown1828": "from reference.common.draws import drawn\n\n\ndef random(words):\n    return drawn(words)\n",
         "bachelier1900": f"import numpy as np\nfrom reference.brown1828 import random\n\n\ndef simulate{simulate}",
     }
+    (project / "reference" / "common").mkdir()
     for key, text in others.items():
         (project / "reference" / f"{key}.py").write_text(text)
     built = f"{before}from reference import bachelier1900\n\n\nsimulate = bachelier1900.simulate\n"
     (project / "reference" / "toy2020.py").write_text(built)
     assert repro(project, "submission", "new", "toy2020", "fresh").returncode == 0
-    assert {f.name for f in (project / "fresh").glob("*.py")} == {
+    assert {f.relative_to(project / "fresh").as_posix() for f in (project / "fresh").rglob("*.py")} == {
         "implementation.py",
         "bachelier1900.py",
         "brown1828.py",
+        "common/draws.py",
     }
     run = repro(project, "submission", "run", "fresh", "--no-costs")
     assert "4 passed" in run.stdout, run.stdout + run.stderr
-    assert folder.read(project / "fresh", project).shared == (2, 2)
+    assert folder.read(project / "fresh", project).shared == (3, 3)
 
 
 def test_a_rerun_on_fresh_seeds_verifies(project):
@@ -343,7 +186,7 @@ def test_results_learnt_by_heart_for_known_seeds_do_not_help(project):
     """A submission with right results for the seeds that claims use, and noise for others, is refuted."""
     write_submission(project, source=REFERENCE + MEMORY)
     (claim,) = Catalogue(project).select(["toy2020/drift-carries"])
-    own = load(project / "mine", project, trusted=False, salt="", say=lambda audit: None)
+    own = Submission.at(project / "mine", project).audited()
     told = dataclasses.replace(Submission.at(project / "mine", project).host, salt=None)
     suite = Suite(Cache(project / "trials"))
     assert suite.judge(claim, own).verdict.status == "refuted"
@@ -385,7 +228,7 @@ def test_several_files_make_one_submission(project):
     )
     (mine / "noise.py").write_text("LEVEL = 0.2\n")
     before = Submission.at(mine, project)
-    assert load(mine, project, trusted=False, salt="", say=lambda audit: None).name == "mine"
+    assert Submission.at(mine, project).audited().name == "mine"
     (mine / "noise.py").write_text("LEVEL = 0.3\n")
     assert Submission.at(mine, project).checked.digest != before.checked.digest
     assert before.host.kept.joinpath("source", "noise.py").read_text() == "LEVEL = 0.2\n"
@@ -435,16 +278,47 @@ def test_compiled_code_is_kept_for_the_next_trial(project):
     assert second[0] == first[0] + 100
 
 
+COUNTED = """
+from harness.submission import folder
+
+original = folder.read
+
+
+def counted(*arguments):
+    with open("reads", "a") as file:  # pytest would keep what is printed to itself
+        file.write("read\\n")
+    return original(*arguments)
+
+
+folder.read = counted
+from harness.cli import main
+
+main()
+"""
+
+
+@pytest.mark.parametrize("more", [(), ("-n", "1")], ids=["in this process", "with a worker"])
+def test_a_command_reads_the_folder_once(project, more):
+    """It hands what it has checked to pytest; a worker of pytest-xdist, another process, reads the folder itself."""
+    write_submission(project)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("REPRO_", "PYTEST_"))}
+    words = [sys.executable, "-c", COUNTED, "submission", "run", "mine", "drift-carries", "--no-costs", *more]
+    done = subprocess.run(words, cwd=project, env=kept, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (project / "reads").read_text() == "read\n"
+    assert "verdicts on submission:mine" in done.stdout
+
+
 def test_costs_are_ratios_by_turns(project):
     """A submission that waits longer costs more time: the ratio, its interval and the pairs are kept."""
     slow = REFERENCE.replace("rng = np", "import time\n    time.sleep(0.08)\n    rng = np")
     (project / "reference" / "toy2020.py").write_text(slow)
     write_submission(project, source=slow.replace("0.08", "0.8"), toml=SUBMISSION)
     submission = Submission.at(project / "mine", project)
-    assert all(finding.passed for finding in submission.audit())
+    assert all(result.passed for result in submission.audit())
     assert list(submission.measure("cpu", pairs=3)) == [1, 2, 3]
-    assert all(finding.passed for finding in submission.audit())
-    kept = {ratio.what: ratio for ratio in submission.dossier.costs}  # audited again, it keeps what was measured
+    assert all(result.passed for result in submission.audit())
+    kept = {ratio.what: ratio for ratio in submission.report.costs}  # audited again, it keeps what was measured
     assert kept.keys() - {"energy"} == {"time to simulate", "peak memory"}
     time, memory = kept["time to simulate"], kept["peak memory"]
     assert time.ratio > 1.5
@@ -456,9 +330,31 @@ def test_costs_are_ratios_by_turns(project):
 
 def test_a_cost_that_was_not_measured_is_absent():
     """Energy without a counter, and functions too quick to be timed, give no ratio."""
-    runs = [costs.Run({"simulate": 0.001}, 100.0, None), costs.Run({"simulate": 0.001}, 110.0, None)]
-    found = costs.ratios(costs.Costs(submission=runs, reference=runs))
+    runs = [costs.TrialCost({"simulate": 0.001}, 100.0, None), costs.TrialCost({"simulate": 0.001}, 110.0, None)]
+    found = costs.ratios(PairedRuns(candidate=runs, baseline=runs))
     assert [(ratio.what, ratio.ratio) for ratio in found] == [("peak memory", 1.0)]
+
+
+def test_a_ratio_of_paired_runs_has_students_interval():
+    """Pairs alternate which side goes first; the ratio is geometric, and a single pair has no interval."""
+    seconds, order = {"new": [2.0, 8.0, 4.0], "old": [1.0, 2.0, 2.0]}, []
+
+    def run(side: str, pair: int) -> float:
+        order.append(side)
+        return seconds[side][pair]
+
+    runs: PairedRuns[float] = PairedRuns()
+    for _ in range(3):
+        runs.add_pair(lambda pair: run("new", pair), lambda pair: run("old", pair))
+        found = runs.ratio(lambda second: second, 0.025)
+        assert (found.low is None) == (len(runs.candidate) == 1)
+    assert order == ["old", "new", "new", "old", "old", "new"]
+    logs = np.log([2.0, 4.0, 2.0])
+    half = stats.t.ppf(0.975, 2) * logs.std(ddof=1) / np.sqrt(3)
+    assert found.ratio == pytest.approx(np.exp(logs.mean()))
+    assert (found.low, found.high) == pytest.approx((np.exp(logs.mean() - half), np.exp(logs.mean() + half)))
+    assert found.baseline == pytest.approx(4 ** (1 / 3))
+    assert runs.ratio(lambda second: second, 0.025, least=1.0) is None
 
 
 DEVICES = """
@@ -497,6 +393,8 @@ def test_limits_are_what_the_harness_grants():
 
 
 def test_the_schema_in_the_docs_is_todays():
-    """docs/reference/submission.schema.json is what `python -m harness.manifest` prints."""
-    printed = subprocess.run([sys.executable, "-W", "ignore", "-m", "harness.manifest"], capture_output=True, text=True)
+    """docs/reference/submission.schema.json is what `python -m harness.submission.manifest` prints."""
+    printed = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "harness.submission.manifest"], capture_output=True, text=True
+    )
     assert Path(__file__).parents[1].joinpath("docs/reference/submission.schema.json").read_text() == printed.stdout

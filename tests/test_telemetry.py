@@ -14,11 +14,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from repro import machine as machines
-from repro import nvml, telemetry
 from repro.errors import ReproError
-from repro.rapl import Rapl
-from repro.telemetry import Meter, Series, pack, unpack
+from repro.machine import environment as machines
+from repro.machine import nvml, telemetry
+from repro.machine.rapl import Rapl
+from repro.machine.telemetry import Meter, Series, pack, unpack
 
 pynvml = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
 SOURCE = Path(__file__).with_name("fake_nvml.c")
@@ -209,7 +209,7 @@ def test_a_counter_that_was_reset_gives_no_energy(fake, quick):
 
 def test_a_process_of_its_own_finds_the_library_by_its_name(built):
     """Without any patching, the loader's search path is enough for the machine's GPU facts."""
-    code = "from repro.machine import machine; m = machine(); print(m.gpu, m.gpu_memory_bytes, m.driver)"
+    code = "from repro.machine.environment import machine; m = machine(); print(m.gpu, m.gpu_memory_bytes, m.driver)"
     environment = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
     environment |= {
         "LD_LIBRARY_PATH": str(built.parent),

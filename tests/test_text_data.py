@@ -14,7 +14,7 @@ import pytest
 
 from repro import data
 from repro.data import ptb, pydoc
-from repro.data.dataset import Text, text_digest
+from repro.data._dataset import Text, text_digest
 from repro.errors import ReproError, Unavailable
 
 REAL = Path(os.environ.get("REPRO_DATA", "")) / "ptb"

@@ -1,40 +1,33 @@
-"""Pointer networks: the equations against plain torch, decoding against enumeration, and the published hulls."""
+"""Pointer networks: the equations against plain torch, decoding against enumeration, and how they are measured."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import math
-import os
 import warnings
 from dataclasses import replace
 from itertools import permutations, product
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from claims.experiments import planar
-from claims.experiments.planar import Problems
-from claims.experiments.vinyals2015 import Hulls, Tours, Triangulations, some_hulls
+from claims.experiments import planar, planar_measures
+from claims.experiments.planar import SolvedPoints
+from claims.experiments.vinyals2015 import Hulls, Rule, Tours, Triangulations, canonical, some_hulls
 from reference import vinyals2015
-from repro import Setting, data
-from repro.data import ptrnet
-from repro.data.ptrnet import parse
-from repro.errors import ReproError, Unavailable
-from repro.implementation import control
+from repro import Setting
+from repro.errors import ReproError
 from repro.task import Sequences
+from repro.trial.implementation import control
 
-REAL = Path(os.environ.get("REPRO_DATA", "")) / "ptrnet"
 TINY = replace(vinyals2015.CONFIGS["pointer-256"], hidden=12, init=1.0, batch=16, updates=5, lr=0.1)
 MODELS = ("pointer", "attention", "lstm")
 
 
-def hulls(count: int = 64, low: int = 5, high: int = 8, seed: int = 0) -> Problems:
+def hulls(count: int = 64, low: int = 5, high: int = 8, seed: int = 0) -> SolvedPoints:
     """Training pairs."""
-    return Problems(count=count, low=low, high=high, seed=(seed, 9), solver=planar.hulls)
+    return SolvedPoints(count=count, low=low, high=high, seed=(seed, 9), solver=planar.hulls)
 
 
 def trained(config, problems=None, seed: int = 0) -> vinyals2015.Pointer:
@@ -124,7 +117,7 @@ def test_gradients_are_clipped_to_their_norm():
 def test_weights_begin_uniform():
     """All that is learnt lies in [-init, init], evenly; the second bias of torch's cells is zero and stays so."""
     pointer = trained(replace(vinyals2015.CONFIGS["pointer-256"], updates=2, lr=1e-3))
-    learnt = np.concatenate([part.ravel() for part in vinyals2015.parameters(pointer).values()])
+    learnt = np.concatenate([part.ravel() for part in vinyals2015.state(pointer).values()])
     assert np.histogram(learnt, 4, (-0.08, 0.08))[0] / learnt.size == pytest.approx(np.full(4, 0.25), abs=0.01)
     assert not any(p.any() for name, p in pointer.net.named_parameters() if name.endswith("bias_hh_l0"))
 
@@ -241,7 +234,7 @@ def test_targets_in_any_order_are_the_same_polygons():
     starts, ways = [], []
     for row, m in enumerate(problems.outputs.lengths):
         own, true = targets[row, :m].numpy(), problems.outputs.items[row, :m]
-        assert planar.same_polygon(own.astype(np.int32), true)
+        assert planar_measures.same_polygon(own.astype(np.int32), true)
         assert targets[row, m] == 6
         assert (targets[row, m + 1 :] == -1).all()
         assert (read[row, :m].numpy() == own).all()
@@ -268,7 +261,7 @@ def test_rates_fall_as_half_a_cosine():
     for schedule in ("cosine", "constant"):
         config = replace(TINY, schedule=schedule, updates=30, optimizer="adam", lr=0.01)
         states = {}
-        for step, pointer in vinyals2015.train(config, hulls(), seed=0, device="cpu", checkpoints=(1, 29)):
+        for step, pointer in vinyals2015.train(config, hulls(), seed=0, device="cpu", eval_steps=(1, 29)):
             states[step] = nn.utils.parameters_to_vector(pointer.net.parameters()).detach().clone()
         assert sorted(states) == [1, 29, 30]
         moved[schedule] = (states[30] - states[29]).norm().item()
@@ -285,9 +278,9 @@ def test_training_needs_examples():
 def test_same_seed_same_answers_and_others_at_another():
     """All randomness comes from the seed."""
     one, again, other = (trained(TINY, seed=seed) for seed in (1, 1, 2))
-    for name, value in vinyals2015.parameters(one).items():
-        np.testing.assert_array_equal(value, vinyals2015.parameters(again)[name])
-        assert not np.array_equal(value, vinyals2015.parameters(other)[name])
+    for name, value in vinyals2015.state(one).items():
+        np.testing.assert_array_equal(value, vinyals2015.state(again)[name])
+        assert not np.array_equal(value, vinyals2015.state(other)[name])
 
 
 def test_weights_that_cudnn_has_to_copy_stop_no_claim(monkeypatch):
@@ -301,7 +294,7 @@ def test_weights_that_cudnn_has_to_copy_stop_no_claim(monkeypatch):
 
     monkeypatch.setattr(torch.nn.modules.rnn._VF, "lstm", lstm)
     inputs = hulls(4, 5, 5).inputs
-    assert planar.checked(trained(TINY).point(inputs, 5), inputs).lengths.shape == (4,)
+    assert planar_measures.checked(trained(TINY).point(inputs, 5), inputs).lengths.shape == (4,)
 
 
 # Experiments and controls
@@ -312,15 +305,21 @@ def setting(config) -> Setting:
     return Setting(config=config, seed=3, device="cpu")
 
 
-class Oracle:
+class Solving:
     """An implementation that answers by a solver, and remembers what it was trained on."""
 
     def __init__(self, solver) -> None:
         self.solver, self.data = solver, None
 
-    def train(self, config, data, *, seed, device, checkpoints=()):
+    def train(self, config, data, *, seed, device, eval_steps=()):
         self.data = data
         yield 0, self
+
+    def state(self, pointer):
+        return vinyals2015.state(trained(replace(TINY, updates=0)))
+
+    def restore(self, config, state, *, device):
+        return self
 
     def point(self, inputs, longest):
         return self.solver(inputs)
@@ -329,24 +328,24 @@ class Oracle:
 def test_a_perfect_pointer_scores_perfectly():
     """Answers of the solvers themselves are exact, simple, cover everything, and are as long as their own."""
     experiment = Hulls(low=5, high=6, tests=(5, 9), examples=20, instances=50)
-    found = experiment(oracle := Oracle(planar.hulls), setting(None))
+    found = experiment(solving := Solving(planar.hulls), setting(TINY))
     assert {name: m.value for name, m in found.items()} == dict.fromkeys(found, 100.0)
     assert len(found) == 8
-    seen = {row.tobytes() for row in oracle.data.inputs.items[:, :5]}
+    seen = {row.tobytes() for row in solving.data.inputs.items[:, :5]}
     assert not seen & {row.tobytes() for row in hulls(50, 5, 5).inputs.items}
-    triangles = Triangulations(points=6, examples=20, instances=50)(Oracle(planar.delaunay), setting(None))
+    triangles = Triangulations(points=6, examples=20, instances=50)(Solving(planar.delaunay), setting(TINY))
     assert {name: m.value for name, m in triangles.items()} == {"accuracy": 100.0, "coverage": 100.0}
     tests = ((5, "optimal"), (9, "greedy"), (9, "christofides"))
     tours = Tours(low=5, high=5, tests=tests, examples=20, instances=50)
-    found = tours(Oracle(planar.shortest_tours), setting(None))
+    found = tours(Solving(planar.shortest_tours), setting(TINY))
     assert found["over optimal 5"].value == 1
     assert found["over greedy 9"].value < found["over christofides 9"].value <= 1
 
 
 def test_outlines_that_cross_have_no_place_in_the_table():
     """Where more than one in a hundred is not simple, the table's area is not a number."""
-    backwards = Oracle(lambda inputs: Sequences(items=np.tile([0, 2, 1, 3], (50, 1)), lengths=np.full(50, 4)))
-    found = Hulls(low=5, high=5, tests=(5,), examples=5, instances=50)(backwards, setting(None))
+    backwards = Solving(lambda inputs: Sequences(items=np.tile([0, 2, 1, 3], (50, 1)), lengths=np.full(50, 4)))
+    found = Hulls(low=5, high=5, tests=(5,), examples=5, instances=50)(backwards, setting(TINY))
     assert 0 < found["simple 5"].value < 99
     assert np.isnan(found["table area 5"].value)
     assert found["area 5"].value > 0
@@ -359,11 +358,63 @@ def test_outlines_that_cross_have_no_place_in_the_table():
 def test_controls_run(name, config):
     """Sabotaged training yields pointers that answer."""
     names = control("vinyals2015", name).names
-    problems = Problems(count=1600, low=5, high=8, seed=(0, 9), solver=planar.delaunay)
-    *_, (_, pointer) = names.train(config, problems, seed=0, device="cpu")
+    problems = SolvedPoints(count=1600, low=5, high=8, seed=(0, 9), solver=planar.delaunay)
+    *_, (_, found) = names.train(config, problems, seed=0, device="cpu")
+    pointer = names.restore(config, names.state(found), device="cpu")
     inputs = hulls(20, 9, 9, seed=8).inputs
-    found = planar.checked(pointer.point(inputs, 9), inputs)
+    found = planar_measures.checked(pointer.point(inputs, 9), inputs)
     assert name != "known_places_only" or found.items.max() < 8
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_restored_pointer_answers_alike(model):
+    """What `state` gives is all that a pointer has learnt, and changing it later changes nothing."""
+    config, inputs = replace(TINY, model=model), hulls(30, 5, 8, seed=6).inputs
+    pointer = trained(config)
+    arrays = vinyals2015.state(pointer)
+    again = vinyals2015.restore(config, arrays, device="cpu")
+    for value in arrays.values():
+        value[:] = 0
+    known, found = pointer.point(inputs, 8), again.point(inputs, 8)
+    np.testing.assert_array_equal(found.items, known.items)
+    np.testing.assert_array_equal(found.lengths, known.lengths)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_weights_are_canonical_in_one_array_or_by_gate(model):
+    """Split gates and second biases are taken; what is missing, misshapen or too much is named."""
+    arrays = vinyals2015.state(trained(replace(TINY, model=model)))
+    known = canonical(arrays, 12)
+    gates = dict(zip("ifgo", np.split(arrays["encoder.U"], 4), strict=True))
+    split = {name: value for name, value in arrays.items() if name != "encoder.U"}
+    found = canonical(split | {f"encoder.U_{gate}": value for gate, value in gates.items()}, 12)
+    assert found.keys() == known.keys()
+    assert all(np.array_equal(found[name], known[name]) for name in known)
+    assert "decoder.c" in canonical(arrays | {"decoder.c": np.zeros(48)}, 12)
+    for changed, message in (
+        (split, "no 'encoder.U'"),
+        (split | {"encoder.U_i": gates["i"]}, "some gates of 'encoder.U'"),
+        (arrays | {"table": np.zeros(5)}, "'table', which is none"),
+        (arrays | {"start": np.zeros(3)}, r"'start' as \[3\], where \[2\] is due"),
+    ):
+        with pytest.raises(ReproError, match=message):
+            canonical(changed, 12)
+
+
+def test_answers_are_those_of_the_weights_alone():
+    """A pointer that remembers its training is not asked: one made of its weights is."""
+    solving = Solving(planar.hulls)
+    solving.restore = lambda config, state, *, device: vinyals2015.restore(config, state, device=device)
+    found = Hulls(low=5, high=6, tests=(5,), examples=20, instances=50)(solving, setting(TINY))
+    assert found["accuracy 5"].value < 50
+
+
+def test_rules_differ_by_seed_and_see_no_padding():
+    """Two places of each input, by another direction at each seed, and never one that is padding."""
+    inputs = hulls(200, 3, 6).inputs
+    one, other = Rule(0)(inputs), Rule(1)(inputs)
+    assert (one.items < inputs.lengths[:, None]).all()
+    assert (one.items != other.items).any(1).mean() > 0.3
 
 
 def test_audits_have_something_to_train_on():
@@ -371,82 +422,3 @@ def test_audits_have_something_to_train_on():
     one, again, other = (some_hulls(seed).inputs.items for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
-
-
-# The published hulls
-
-LINE = "0.1 0.2 0.9 0.1 0.5 0.8 output 1 2 3 1 \n"
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """Where a small file in the published format lies, with its checksum in place of the published one."""
-    monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("REPRO_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(ptrnet, "DIGEST", hashlib.sha256((LINE * 2).encode()).hexdigest())
-    data._read.cache_clear()
-    (tmp_path / "data" / "ptrnet").mkdir(parents=True)
-    return tmp_path / "data" / "ptrnet"
-
-
-@pytest.mark.parametrize("packed", [True, False])
-def test_the_published_file_is_read_packed_or_not(folder, packed):
-    """Places count from 0, hulls are not closed, nothing is there to train on, and a copy is the caller's own."""
-    text = (LINE * 2).encode()
-    (folder / (ptrnet.FILE + ".gz" * packed)).write_bytes(gzip.compress(text) if packed else text)
-    found = data.load("ptrnet")
-    assert (len(found.train), len(found.test)) == (0, 2)
-    assert found.test.inputs.items[1].tolist() == np.float32([[0.1, 0.2], [0.9, 0.1], [0.5, 0.8]]).tolist()
-    assert found.test.outputs.items.tolist() == [[0, 1, 2]] * 2
-    found.test.outputs.items[:] = 1
-    assert not found.test.same(data.load("ptrnet").test)
-    assert found.test.same(found.test.copied())
-
-
-def test_a_damaged_file_is_refused(folder):
-    """Another content, and a file that does not unpack, end in one line."""
-    (folder / ptrnet.FILE).write_text(LINE * 3)
-    with pytest.raises(ReproError, match="damaged or another file"):
-        data.load("ptrnet")
-    (folder / f"{ptrnet.FILE}.gz").write_bytes(gzip.compress((LINE * 2).encode())[:20])
-    with pytest.raises(ReproError, match="damaged or another file"):
-        data.load("ptrnet")
-
-
-def test_where_the_file_is_missing_it_is_said_how_it_is_had(folder):
-    """The authors' folder cannot be downloaded from by a program."""
-    assert not data.available("ptrnet")
-    with pytest.raises(Unavailable) as raised:
-        data.load("ptrnet")
-    assert "by hand" in str(raised.value) + data.how_to_get("ptrnet")
-    with pytest.raises(ReproError, match="cannot be downloaded"):
-        data.fetch("ptrnet")
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("0.1 0.2 0.3 output 1 1", "3 coordinates and an output"),
-        ("0.1 0.2 1 2 1", "5 coordinates without an output"),
-        ("0.1 x output 1 1", "could not convert"),
-        ("0.1 nan output 1 1", "not a number"),
-        ("0.1 0.2 0.3 0.4 output 1 2", "does not end where it began"),
-        ("0.1 0.2 0.3 0.4 output 1 3 1", r"places run over 1\.\.3, not 1\.\.2"),
-    ],
-)
-def test_a_line_that_cannot_be_read_is_named(line, why):
-    """The error says which line, and what is wrong with it."""
-    with pytest.raises(ReproError, match=f"line 2 .*{why}"):
-        parse(LINE + line)
-
-
-def test_our_hulls_are_the_published_ones():
-    """All 10,000 published hulls are what the suite computes from their points."""
-    if not any((REAL / name).is_file() for name in (ptrnet.FILE, f"{ptrnet.FILE}.gz")):
-        pytest.skip(f"the published hulls are not here: {data.how_to_get('ptrnet')}")
-    data._read.cache_clear()
-    test = data.load("ptrnet").test
-    ours = planar.hulls(Sequences(items=test.inputs.items, lengths=test.inputs.lengths))
-    assert len(test) == 10_000
-    np.testing.assert_array_equal(ours.lengths, test.outputs.lengths)
-    np.testing.assert_array_equal(ours.items[:, : test.outputs.items.shape[1]], test.outputs.items)

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from harness.broker import codec
-from harness.wire import BUFFERS, DTYPES, HEAD, JSON_BYTES, Channel, Closed, Codec, WireError
+from harness.sandbox.broker import codec
+from harness.sandbox.inside.wire import BUFFERS, DTYPES, HEAD, JSON_BYTES, Channel, Closed, Codec, WireError
 from repro.task import Graphs, Layer, Sequences, Signal
 
 ARRAYS = st.sampled_from(sorted(DTYPES)).flatmap(

@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from claims.experiments.zaremba2014 import learnt
 from reference import zaremba2014 as rnn
+from repro.errors import ReproError
 
 WORDS = 30
 TINY = replace(
@@ -27,7 +29,7 @@ TINY = replace(
 )
 EXACT = replace(TINY, precision="float64")
 TEXT = np.random.default_rng(0).integers(0, WORDS, 4 * 17 + 3)
-"""Four lanes of 17 words, so three segments an epoch and a word that no segment predicts, and three words too many."""
+"""Four streams of 17 words, so three segments an epoch and a word that no segment predicts, three words too many."""
 
 
 def corpus(tokens: np.ndarray = TEXT, vocabulary: int = WORDS) -> SimpleNamespace:
@@ -70,16 +72,16 @@ def plain(config: rnn.Config, seed: int) -> nn.ModuleDict:
 def by_hand(config: rnn.Config, seed: int) -> nn.ModuleDict:
     """The paper's training by autograd and torch's SGD."""
     net = plain(config, seed)
-    lanes = torch.from_numpy(TEXT[: 4 * 17].reshape(4, 17).T.copy())
+    streams = torch.from_numpy(TEXT[: 4 * 17].reshape(4, 17).T.copy())
     optimizer = torch.optim.SGD(net.parameters(), 1.0)
     for epoch in range(config.epochs):
         optimizer.param_groups[0]["lr"] = config.lr / config.decay ** max(0, epoch + 1 - config.constant_epochs)
         state = None
         for start in range(0, 15, config.unroll):
-            hidden, state = net["lstm"](net["embedding"](lanes[start : start + config.unroll]), state)
+            hidden, state = net["lstm"](net["embedding"](streams[start : start + config.unroll]), state)
             state = tuple(part.detach() for part in state)
             logits = net["softmax"](hidden).flatten(0, 1)
-            targets = lanes[start + 1 : start + 1 + config.unroll].flatten()
+            targets = streams[start + 1 : start + 1 + config.unroll].flatten()
             loss = nn.functional.cross_entropy(logits, targets, reduction="sum") / config.batch
             optimizer.zero_grad()
             (loss / (config.unroll if config.reduction == "mean" else 1)).backward()
@@ -173,13 +175,13 @@ def test_the_learning_rate_falls_as_in_the_paper(preset, rates):
 
 
 def test_segments_cover_each_lane_once():
-    """Inputs of an epoch are the lanes' words in order, targets the words after them, and the rest is left out."""
+    """Inputs of an epoch are the streams' words in order, targets the words after them, and the rest is left out."""
     segments = rnn.Segments(TINY, corpus(), "cpu")
-    lanes = TEXT[: 4 * 17].reshape(4, 17).T
+    streams = TEXT[: 4 * 17].reshape(4, 17).T
     inputs = [kinds[place].reshape(5, 4).numpy() for kinds, place in map(segments.inputs, range(segments.count))]
     targets = [segments.targets(number).reshape(5, 4).numpy() for number in range(segments.count)]
-    np.testing.assert_array_equal(np.concatenate(inputs), lanes[:15])
-    np.testing.assert_array_equal(np.concatenate(targets), lanes[1:16])
+    np.testing.assert_array_equal(np.concatenate(inputs), streams[:15])
+    np.testing.assert_array_equal(np.concatenate(targets), streams[1:16])
 
 
 def test_training_depends_on_the_seed_and_on_nothing_else():
@@ -193,12 +195,12 @@ def test_training_depends_on_the_seed_and_on_nothing_else():
     assert np.abs(first - scores(final(config, seed=1), TEXTS)).max() > 1e-3
 
 
-def test_checkpoints_do_not_change_the_training():
+def test_eval_steps_do_not_change_the_training():
     """Readers come at the asked updates and at the end, and looking on the way leaves the end as it was."""
     config = replace(TINY, dropout=0.5)
     seen = [
         (step, scores(reader, TEXTS))
-        for step, reader in rnn.train(config, corpus(), seed=0, device="cpu", checkpoints=(0, 4, 99))
+        for step, reader in rnn.train(config, corpus(), seed=0, device="cpu", eval_steps=(0, 4, 99))
     ]
     assert [step for step, _ in seen] == [0, 4, 9]
     np.testing.assert_array_equal(seen[-1][1], scores(final(config), TEXTS))
@@ -221,12 +223,12 @@ def test_bfloat16_trains_alike():
     assert 0 < change < 0.1
 
 
-def test_lanes_and_streams_are_independent():
+def test_streams_and_streams_are_independent():
     """A text has the same scores alone, among others, and beside a stream of the same reader that reads another."""
     reader = final(TINY)
     together = scores(reader, TEXTS)
-    for lane, text in enumerate(TEXTS):
-        np.testing.assert_allclose(scores(reader, text[None])[:, 0], together[:, lane], atol=1e-5)
+    for stream, text in enumerate(TEXTS):
+        np.testing.assert_allclose(scores(reader, text[None])[:, 0], together[:, stream], atol=1e-5)
     one, other = reader.start(3), reader.start(3)
     by_turns = [(one.step(column), other.step((column + 1) % WORDS))[0] for column in TEXTS.T]
     np.testing.assert_array_equal(np.stack(by_turns), together)
@@ -276,5 +278,32 @@ def test_texts_that_do_not_fit_are_refused():
     """Another vocabulary, or a text that does not fill a segment, is an error before any training."""
     with pytest.raises(ValueError, match="31 kinds of words"):
         next(rnn.train(TINY, corpus(vocabulary=31), seed=0, device="cpu"))
-    with pytest.raises(ValueError, match="do not fill 4 lanes of 6"):
+    with pytest.raises(ValueError, match="do not fill 4 streams of 6"):
         next(rnn.train(TINY, corpus(TEXT[:23]), seed=0, device="cpu"))
+
+
+def test_a_network_is_what_its_arrays_say():
+    """What `state` gives has the shapes that are declared, and makes the same network."""
+    reader = final(TINY)
+    arrays = rnn.state(reader)
+    assert {name: array.shape for name, array in arrays.items()} == rnn.shapes(TINY)
+    again = rnn.restore(TINY, arrays, device="cpu")
+    np.testing.assert_array_equal(scores(again, TEXTS), scores(reader, TEXTS))
+    np.testing.assert_array_equal(arrays["W_x 1"][:8], reader.net.recurrent[0].weight_ih_l0[:8].detach().numpy())
+
+
+def test_gates_and_biases_may_stand_apart():
+    """Weights are the same whether gates are fused or not, and one bias will do; what is missing is named."""
+    arrays = rnn.state(final(TINY))
+    fused = learnt(TINY, arrays)
+    apart = {name: array for name, array in arrays.items() if not name.startswith(("W_h", "b_x", "b_h"))}
+    for layer in (1, 2):
+        parts = np.split(arrays[f"W_h {layer}"], 4)
+        apart |= {f"W_h{gate} {layer}": part for gate, part in zip("ifog", parts, strict=True)}
+        apart[f"b {layer}"] = arrays[f"b_x {layer}"]
+    found = learnt(TINY, apart)
+    np.testing.assert_array_equal(found["W_h 2"], fused["W_h 2"])
+    assert {"b 1", "b 2"} <= found.keys()
+    del apart["W_ho 2"]
+    with pytest.raises(ReproError, match="no 'W_h 2'"):
+        learnt(TINY, apart)

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= logical
 
-.PHONY: claims submissions test planted check leaderboard clean
+.PHONY: claims submissions test long planted check leaderboard clean
 
 claims: $(VENV)/.installed
 	$(BIN)/pytest claims/ --controls -n $(JOBS) --maxprocesses 4
@@ -13,7 +13,10 @@ submissions: $(VENV)/.installed
 	for folder in harness/submissions/*/*/; do $(BIN)/repro submission run $$folder -n $(JOBS) || exit 1; done
 
 test: $(VENV)/.installed
-	$(BIN)/pytest tests/ -m 'not planted' -n $(JOBS) --maxprocesses 4 --dist loadgroup
+	$(BIN)/pytest tests/ -m 'not planted and not long' -n $(JOBS) --maxprocesses 4 --dist loadgroup
+
+long: $(VENV)/.installed
+	$(BIN)/pytest tests/ -m long -n $(JOBS) --maxprocesses 4
 
 planted: $(VENV)/.installed
 	$(BIN)/pytest tests/ -m planted -n $(JOBS) --maxprocesses 4

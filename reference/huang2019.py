@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from reference.common.deferred_norm import DeferredNorm
 from reference.common.live_bytes import LiveBytes
 from reference.common.pipelined_layers import Embedding, Residual, TransformerLayer, Waiting, draw
 from reference.common.process_chain import Neighbours, ProcessChain, join_neighbours
@@ -101,49 +102,10 @@ CONFIGS = {
 # The networks: sequences of layers (Section 2.1)
 
 
-class DeferredNorm(nn.Module):
-    """Batch normalization of Section 2.2: by a micro-batch's moments in training, by moving averages later."""
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.ones(config.width)), nn.Parameter(torch.zeros(config.width))
-        self.register_buffer("running_mean", torch.zeros(config.width))
-        self.register_buffer("running_var", torch.ones(config.width))
-        self.momentum, self.deferred, self.recomputing = config.momentum, config.deferred, False
-        self.seen: list[tuple[int, Tensor, Tensor]] = []  # examples, mean and variance of each micro-batch
-
-    def forward(self, x_ND: Tensor) -> Tensor:
-        """Normalize a micro-batch by its own moments, and remember them; a recomputation only normalizes."""
-        if not self.training:
-            return (x_ND - self.running_mean) / (self.running_var + 1e-5).sqrt() * self.weight + self.bias
-        mean_D, var_D = x_ND.mean(0), x_ND.var(0, correction=0)
-        if not self.recomputing:
-            self.seen.append((len(x_ND), mean_D.detach(), var_D.detach()))
-            if not self.deferred:
-                self.settle()
-        return (x_ND - mean_D) / (var_D + 1e-5).sqrt() * self.weight + self.bias
-
-    @torch.no_grad()
-    def settle(self) -> None:
-        """Move the averages by the moments of everything since the last time, if there is any."""
-        if not self.seen:
-            return
-        sizes, means, variances = zip(*self.seen, strict=True)
-        n, share = sum(sizes), means[0].new_tensor(sizes)[:, None] / sum(sizes)
-        mean_D = (share * torch.stack(means)).sum(0)
-        var_D = (share * (torch.stack(variances) + (torch.stack(means) - mean_D) ** 2)).sum(0)
-        self.running_mean.lerp_(mean_D, self.momentum)
-        self.running_var.lerp_(var_D * n / (n - 1), self.momentum)
-        self.seen.clear()
-
-
 def block(config: Config, index: int) -> nn.Module:
     """Layer number `index`, its weights not yet drawn."""
     if config.network == "residual":
-        norm = DeferredNorm(config) if config.batch_norm else nn.Identity()
+        norm = DeferredNorm(config.width, config.momentum, config.deferred) if config.batch_norm else nn.Identity()
         return Residual(config.width, config.hidden, norm)
     if config.network == "waiting":
         return Waiting(config.costs[index])
@@ -352,9 +314,8 @@ def pipeline(
             for index in range(config.partitions)
         ]  # fmt: skip
         preload = ["torch.distributed.pipelining", "repro.task"]  # once, not in each process
-        with closing(
-            ProcessChain(Worker, tasks, patience=config.patience, called="partition", preload=preload)
-        ) as chain:
+        chain = ProcessChain(Worker, tasks, patience=config.patience, called="partition", preload=preload)
+        with closing(chain):
             yield chain
 
 

@@ -79,7 +79,7 @@ def test_rematerialization_changes_nothing(kept):
 
 def test_moving_averages_take_uneven_micro_batches_together():
     """Moments of micro-batches of different sizes add up to those of all examples."""
-    norm, x = gpipe.DeferredNorm(NORM).double(), torch.from_numpy(INPUTS)
+    norm, x = gpipe.DeferredNorm(NORM.width).double(), torch.from_numpy(INPUTS)
     for part in x.split([5, 2, 1]):
         norm(part)
     norm.settle()

@@ -1,4 +1,4 @@
-"""What the jail costs: training a small residual network behind the pipe and in this process, by turns.
+"""What the jail costs: training a small residual network behind the pipe and in this process, interleaved.
 
     python benchmarks/bench_jail.py [PAIRS]
 

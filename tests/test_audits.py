@@ -216,7 +216,7 @@ OF_LANGUAGE_MODELS = [
         "streams share what they read",
         task.LanguageModel,
         "readers at once",
-        "when another stream is read by turns with it",
+        "when another stream is read interleaved with it",
         {START: "self.reader, Stream.before = reader, np.full(streams, -1)", "self.before": "Stream.before"},
     ),
     Planted("few scores", task.LanguageModel, SHAPES, "[6, 10], where [6, 11]", {SCORES: "(after + skip)[:, 1:]"}),

@@ -206,7 +206,7 @@ def test_one_bad_file_is_a_problem_and_nothing_more(store, damage):
 
 
 def test_files_under_a_wrong_name_are_problems(store):
-    """A sound record under another name or in another paper's folder is not served from there."""
+    """A valid record under another name or in another paper's folder is not served from there."""
     record = make_record(1)
     path = store.add(record)
     shutil.copy(path, path.with_name("0" * 16 + ".json"))

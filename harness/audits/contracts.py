@@ -160,7 +160,7 @@ class _LanguageModel(TrainingAuditRunner):
         yield "readers at once", self.interleaved
 
     def interleaved(self) -> str:
-        """Read two continuations of the same texts by turns; each as if alone, and alike while they are the same."""
+        """Read two interleaved continuations of the same texts; each as if alone, and alike while they are the same."""
         tokens = self.given.inputs
         half = tokens.shape[1] // 2
         changed = np.concatenate([tokens[:, :half], (tokens[:, half:] + 1) % self.given.data.vocabulary], 1)
@@ -169,12 +169,12 @@ class _LanguageModel(TrainingAuditRunner):
         columns = zip(tokens.T, changed.T, strict=True)
         by_turns = [[stream.step(column) for stream, column in zip(readers, pair, strict=True)] for pair in columns]
         first, second = (by("stream", np.stack(steps, 1)) for steps in zip(*by_turns, strict=True))
-        known, when = self.answers["step"], "another stream is read by turns with it"
+        known, when = self.answers["step"], "another stream is read interleaved with it"
         same("step", first, known, self.loose, when)
         same("step", second, alone, self.loose, when)
         before = [{stream: found[:half] for stream, found in each.items()} for each in (second, known)]
         same("step", before[0], before[1], self.loose, "the text goes on in another way")
-        return "step: two streams read by turns are as each alone, and alike as far as their texts are"
+        return "step: two interleaved streams are as each alone, and alike as far as their texts are"
 
 
 class _TextGenerator(_LanguageModel):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from repro.claim.catalogue import matches_id
+from repro.claim.catalogue import is_named
 from repro.criterion.verdict import Outcome
 from repro.errors import ReproError
 from repro.paths import atomic_write
@@ -39,7 +39,7 @@ def publishable(store: Store, names: Sequence[str], implementation: str = "refer
     own = implementation == "reference"
     kind, name = ("reference", None) if own else ("submission", implementation)
     every = store.newest(kind=kind, implementation=name)
-    named = [r for r in every if not names or any(matches_id(r.claim.id, n) for n in names)]
+    named = [record for record in every if is_named(record.claim.id, names)]
     found = [record for record in named if (record.controls or not own) and _whole(record)]
     if found:
         return found
@@ -57,7 +57,7 @@ def verified_records(published: Store, names: Sequence[str]) -> list[Record]:
         ReproError: if there is none of what was named.
     """
     every = published.newest(runner="verified")
-    found = [record for record in every if not names or any(matches_id(record.claim.id, name) for name in names)]
+    found = [record for record in every if is_named(record.claim.id, names)]
     if not found:
         raise ReproError("No published record is verified", "Run `repro submission verify FOLDER` first.")
     return found

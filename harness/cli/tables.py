@@ -12,8 +12,8 @@ from rich.table import Table
 
 from harness.gate.baseline import Baseline
 from harness.gate.result import Decision
+from harness.pytest_plugin.row import measured, published, reported
 from repro.claim.claim import Claim, arms_of
-from repro.claim.describe import measured, published, reported
 from repro.numbers import duration, number
 from repro.record.record import ControlPart, Record, SamplePart
 from repro.trial import implementation

@@ -18,8 +18,8 @@ from harness.gate.protocol import ClaimInfo, OpenProject
 from harness.gate.result import Decision, Remark, exit_code
 from harness.gate.revision_process import RevisionProcess, TrialCrashed
 from harness.submission import manifest
-from repro.claim.catalogue import matches_id
-from repro.errors import ReproError, Unavailable, unknown
+from repro.claim.catalogue import select
+from repro.errors import ReproError, Unavailable
 from repro.record.store import Store
 from repro.trial.recording import save
 
@@ -253,25 +253,14 @@ def _select(tiers: Mapping[str, str], names: Sequence[str], target: GateTarget) 
     Raises:
         ReproError: for a name that selects nothing.
     """
-    for name in names:
-        if not any(matches_id(claim, name) for claim in tiers):
-            papers = {claim.partition("/")[0] for claim in tiers}
-            raise unknown("claim" if "/" in name else "paper", name, {*tiers} if "/" in name else papers)
-    return sorted(
-        claim
-        for claim, tier in tiers.items()
-        if tier in target.tiers and (not names or any(matches_id(claim, name) for name in names))
-    )
+    return sorted(claim for claim in select(tiers, names) if tiers[claim] in target.tiers)
 
 
 def _claims_to_time(selected: Sequence[str], claims: dict[str, ClaimInfo], names: Sequence[str]) -> list[ClaimInfo]:
     """Claims whose first arm is timed: the named ones, or else one of each selected paper."""
-    for name in names:
-        if not any(matches_id(claim, name) for claim in claims):
-            raise unknown("claim", name, claims)
-    papers = {claim.partition("/")[0] for claim in selected}
     if names:
-        return [claim for claim in claims.values() if any(matches_id(claim.id, name) for name in names)]
+        return [claims[name] for name in select(claims, names)]
+    papers = {claim.partition("/")[0] for claim in selected}
     return [claim for claim in claims.values() if claim.timed and claim.id.partition("/")[0] in papers]
 
 

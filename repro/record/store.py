@@ -19,13 +19,11 @@ from repro.errors import ReproError
 from repro.paths import atomic_write
 from repro.record import databases
 from repro.record.index import Index, Problem, Row, ScannedFile, Stamp, check
-from repro.record.queries import RecordQueries, Where, newest
+from repro.record.queries import RecordQueries, Where
 from repro.record.record import LARGEST, Record, decode, encode, file_name
 
 BATCH = 200  # files that are read into the index in one transaction
 MANY = 1000  # files of a folder that `Store.version` looks at one by one
-
-__all__ = ["Problem", "Row", "Store", "MergedStore", "newest"]
 
 
 class Store(RecordQueries):
@@ -270,10 +268,6 @@ class MergedStore:
         """As `Store.rows`, over all stores."""
         rows = {row.id: row for store in self.stores for row in store.rows(**where)}
         return sorted(rows.values(), key=lambda row: (row.created, row.id))
-
-    def newest(self, **where: Unpack[Where]) -> list[Row]:
-        """The newest row of each claim and implementation, over all stores."""
-        return newest(self.rows(**where))
 
     def distinct(self, column: str, **where: Unpack[Where]) -> list[str]:
         """As `Store.distinct`, over all stores."""

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from repro.claim.catalogue import Catalogue, is_named
+from repro.claim.claim import tiers_of
 from repro.errors import ReproError
 from repro.paths import index_url, project_root, store_dir
 
@@ -109,7 +110,6 @@ def _make_baseline(
     device: str,
     trusted: bool,
 ) -> Baseline:
-    from harness.cli.gate import tiers_of
     from harness.cli.tables import console
     from harness.gate import run
     from harness.gate.protocol import OpenProject

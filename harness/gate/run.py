@@ -72,13 +72,8 @@ class GateTarget:
         root, own = self.root, self.implementation
         apart = own is not None and not own.is_relative_to(root)
         with checkouts.checkout(name, own if own is not None and apart else root) as tree:
-            if own is None:
-                process = self._process(name, tree, None)
-            elif apart:
-                process = self._process(name, root, tree)
-            else:
-                process = self._process(name, tree, tree / own.relative_to(root))
-            with process:
+            inside = None if own is None or apart else tree / own.relative_to(root)
+            with self._process(name, root, tree) if apart else self._process(name, tree, inside) as process:
                 yield process
 
     def _process(self, label: str, root: Path, own: Path | None) -> RevisionProcess:

@@ -255,23 +255,8 @@ def lists(paper: PaperFiles) -> Iterator[str]:
         yield f"leaderboard/baseline/{paper.key}.json is not of the published records: {update}"
 
 
-CHECKS: Mapping[str, Check] = {
-    check.__name__: check
-    for check in (
-        files,
-        filled,
-        reference,
-        length,
-        groups,
-        controls,
-        nulls,
-        planted,
-        findings,
-        calibration,
-        records,
-        lists,
-    )
-}
+RULES = (files, filled, reference, length, groups, controls, nulls, planted, findings, calibration, records, lists)
+CHECKS: Mapping[str, Check] = {check.__name__: check for check in RULES}
 """Every rule, in the order in which one mends them."""
 
 

@@ -106,9 +106,7 @@ class SandboxHost:
         return found
 
 
-def of_reference(
-    paper: str, root: Path | None = None, *, limits: Limits = CEILING, trusted: bool = False
-) -> SandboxHost:
+def of_reference(paper: str, root: Path | None = None, *, trusted: bool = False) -> SandboxHost:
     """The host of a paper's reference, for comparison with a submission: the same jail, the trials' own seeds."""
     original = reference(paper, root)
     path = Path(original.names.__file__)
@@ -116,9 +114,8 @@ def of_reference(
     others = {f"{file.relative_to(folder)}": file.read_bytes() for file in path.parent.rglob("*.py")}
     files = {"implementation.py": path.read_bytes(), **others}
     kept = code_store.keep(files, code_store.digest(files))
-    return SandboxHost(
-        label="the reference", kept=kept, source=original.source, limits=limits, trusted=trusted, salt=None
-    )
+    own, label = original.source, "the reference"
+    return SandboxHost(label=label, kept=kept, source=own, limits=CEILING, trusted=trusted, salt=None)
 
 
 def as_reference(host: SandboxHost, paper: str) -> LoadedImplementation:

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from harness.audits import contracts
 from harness.audits.checks import sequences
-from harness.audits.contracts import AuditInputs, AuditResult
+from harness.audits.runner import AuditInputs, AuditResult
 from harness.publish import Known
 from harness.sandbox import code_store, host
 from harness.sandbox.host import FORMAT, SandboxHost

@@ -25,6 +25,7 @@ from repro.code_digest import digest, stable
 from repro.criterion.comparisons import Criterion
 from repro.criterion.measurement import Measurements
 from repro.criterion.verdict import Evidence
+from repro.errors import unknown
 from repro.experiment.setting import Experiment, Measuring, Setting
 from repro.paper import PLACES, Paper, Reported
 
@@ -33,6 +34,19 @@ FIRST_NAMES = {"eval_steps": "checkpoints", "streams": "lanes", "crops": "views"
 """Names of the contract that were others when the first records were published; a digest counts the earlier ones."""
 
 TIERS: tuple[Tier, ...] = ("cpu", "gpu", "cluster")
+
+
+def tiers_of(text: str) -> tuple[str, ...]:
+    """The tiers that a text names: "all", or tiers with commas between them.
+
+    Raises:
+        ReproError: for one that does not exist.
+    """
+    tiers = TIERS if text == "all" else tuple(text.split(","))
+    for name in tiers:
+        if name not in TIERS:
+            raise unknown("tier", name, [*TIERS, "all"])
+    return tiers
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,7 +85,7 @@ class Meter:
     usage: Usage
 
     def __init__(self, device: str, *, pid: int | None = None, rapl: Path = Path("/sys/class/powercap")) -> None:
-        self._gpu = _current_gpu() if device == "cuda" else None
+        self._gpu = _gpu_of_torch() or next(iter(nvml.visible()), None) if device == "cuda" else None
         self._device = device
         self._rapl = Rapl(rapl) if device != "cuda" else None
         self._tree: Tree | None = None if pid is None else Tree(pid)
@@ -149,10 +149,7 @@ class Meter:
     def _row(self) -> tuple[float | None, ...]:
         now = round(time.perf_counter() - self._start, 3)
         row = (now, self._rss(), self._tree.cpu_percent() if self._tree else self._process.cpu_percent())
-        if self._gpu is None:
-            return row
-        gpu = self._gpu
-        return (*row, gpu.utilisation(), gpu.memory_used(), gpu.power_w(), gpu.temperature_c(), gpu.clock_mhz())
+        return row if self._gpu is None else (*row, *self._gpu.readings())
 
     def _energy(self, wall: float) -> tuple[float | None, str]:
         if self._rapl:
@@ -263,11 +260,6 @@ def unpack(text: str) -> Series:
 def _columns(rows: list[tuple[float | None, ...]]) -> Series:
     step = -(-len(rows) // POINTS)
     return Series(**dict(zip(Series.__struct_fields__, zip(*rows[::step], strict=True), strict=False)))
-
-
-def _current_gpu() -> nvml.Gpu | None:
-    """The GPU torch is using; before torch has started one, the first visible GPU."""
-    return _gpu_of_torch() or next(iter(nvml.visible()), None)
 
 
 def _gpu_of_torch() -> nvml.Gpu | None:

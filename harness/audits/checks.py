@@ -24,12 +24,7 @@ SIDES, LARGEST, NAME = 8, 1 << 40, 500  # dimensions of a declared weight, the l
 
 
 class Fault(Exception):
-    """Something wrong with an answer.
-
-    Args:
-        says: one line: what is wrong.
-        last: whether nothing more can be compared.
-    """
+    """Something wrong with an answer, in one line; `last` if nothing more can be compared."""
 
     def __init__(self, says: str, *, last: bool = True) -> None:
         super().__init__(says)

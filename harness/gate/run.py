@@ -146,8 +146,13 @@ def run(target: GateTarget, options: GateOptions, on_progress: OnProgress, store
         wanted = _claims_to_time(selected, claims, options.timed)
         timed = [claim for claim in wanted if claim.id in comparison.on_both]
         costs = paired_costs.measure(timed, new, old, limits, options.pairs, on_progress)
-        apart = [claim for claim in wanted if claim.id not in comparison.on_both]
-        found = (*decision.remarks, *paired_costs.remarks(costs, claims), *(_not_timed(c, against) for c in apart))
+        says = f"was not timed: {against} does not have it, or not as it is now"
+        apart = (
+            Remark(weight="note", topic="cost", about=claim.id, says=says, file=claim.file, line=claim.line)
+            for claim in wanted
+            if claim.id not in comparison.on_both
+        )
+        found = (*decision.remarks, *paired_costs.remarks(costs, claims), *apart)
         return msgspec.structs.replace(decision, remarks=found, costs=tuple(costs), exit=exit_code(found))
 
 
@@ -218,10 +223,10 @@ def _from_records(place: Path, target: GateTarget) -> Baseline:
     records = Store(folder, read_only=True).newest(kind=kind, implementation=name or None)
     in_order = sorted(records, key=lambda record: record.claim.version)
     newest = {gate.unversioned(record.claim.id): record for record in in_order}  # the last of each claim's versions
-    made = baseline.of_records(newest.values(), target.name)
-    if not made.claims:
+    if not newest:
         raise ReproError(f"{place} has no records of {target.name}", "Give a store, or the folder of a board.")
-    return made
+    entries = {record.claim.id: baseline.entry_of(record) for record in newest.values()}
+    return Baseline(implementation=target.name, claims=entries)
 
 
 def _check_revision(name: str, target: GateTarget) -> None:
@@ -257,12 +262,6 @@ def _claims_to_time(selected: Sequence[str], claims: dict[str, ClaimInfo], names
         return [claims[name] for name in select(claims, names)]
     papers = {claim.partition("/")[0] for claim in selected}
     return [claim for claim in claims.values() if claim.timed and claim.id.partition("/")[0] in papers]
-
-
-def _not_timed(claim: ClaimInfo, against: str) -> Remark:
-    """The remark on a claim that would be timed, were it the same on both sides."""
-    says = f"was not timed: {against} does not have it, or not as it is now"
-    return Remark(weight="note", topic="cost", about=claim.id, says=says, file=claim.file, line=claim.line)
 
 
 def narrowed(whole: Baseline, names: Sequence[str], target: GateTarget) -> Baseline:

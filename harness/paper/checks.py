@@ -14,10 +14,9 @@ from types import ModuleType
 from harness.audits.contracts import AUDITS
 from harness.gate import baseline
 from harness.paper import skeleton
-from repro.claim.catalogue import claims_in
+from repro.claim.catalogue import claims_in, load_file
 from repro.claim.claim import Claim
 from repro.claim.contract import Contract
-from repro.claim.loading import load_file
 from repro.code_digest import header
 from repro.errors import ReproError
 from repro.record import claim_list
@@ -37,12 +36,7 @@ ROOTS = {"torch", "numpy", "scipy", "numba", "reference", "repro", *sys.stdlib_m
 
 
 class PaperFiles:
-    """The files of one paper in a project.
-
-    Attributes:
-        key: of the paper.
-        root: of the project.
-    """
+    """The files of one paper in a project, by the paper's key and the project's root."""
 
     def __init__(self, key: str, root: Path) -> None:
         self.key, self.root = key, root

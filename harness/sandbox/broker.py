@@ -35,12 +35,7 @@ class OfferedNames:
 
 
 class Broker:
-    """One trial's conversation with the worker in a jail.
-
-    Args:
-        jail: a jail that has been entered.
-        name: what messages call the submission.
-    """
+    """One trial's conversation with the worker in a jail that has been entered; `name` is for messages."""
 
     def __init__(self, jail: Jail, name: str) -> None:
         self._jail, self._name = jail, name

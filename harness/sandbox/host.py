@@ -54,6 +54,11 @@ class SandboxHost:
         """What it runs in, as records say it."""
         return "none (trusted)" if self.trusted else jail.probe()
 
+    @property
+    def counted(self) -> str:
+        """What trials of it, and records, count as its source: the code, and what the jail does to it."""
+        return digest(f"{FORMAT} {self.source}")
+
     def seed(self, seed: int) -> int:
         """A seed that nobody could know when the source was written: it is derived from the source, and the salt."""
         if self.salt is None:
@@ -125,7 +130,7 @@ def as_reference(host: SandboxHost, paper: str) -> LoadedImplementation:
         paper=paper,
         name="reference",
         names=SimpleNamespace(CONFIGS=host.offered.configs),
-        source=digest(f"{FORMAT} {host.source}"),
+        source=host.counted,
         host=host,
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from repro.claim.claim import Claim
-from repro.claim.loading import load_file
 from repro.errors import ReproError, unknown
 from repro.paper import Paper
 from repro.paths import project_root
@@ -74,3 +75,31 @@ def select(claims: Collection[str], names: Sequence[str]) -> list[str]:
             papers = set[str]() if "/" in name else {claim.partition("/")[0] for claim in claims}
             raise unknown("claim" if "/" in name else "paper", name, papers.union(claims))
     return [claim for claim in claims if is_named(claim, names)]
+
+
+def load_file(path: Path, name: str) -> ModuleType:
+    """Import a file under a name, once.
+
+    Raises:
+        ReproError: if importing it fails, with what it raised.
+    """
+    path = path.resolve()
+    known = sys.modules.get(name)
+    if known is not None and Path(known.__file__ or "").resolve() == path:
+        return known
+    root = str(path.parent.parent)
+    if root not in sys.path and path.parent.name in ("claims", "reference"):
+        sys.path.insert(0, root)  # a file may build on another of its folder
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ReproError(f"{path.name} cannot be imported", "It must be a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, Exception) and not isinstance(error, ReproError):
+            raise ReproError(f"Importing {path.name} raised {type(error).__name__}: {error}") from error
+        raise
+    return module

@@ -96,7 +96,10 @@ class Meter:
 
     def __enter__(self) -> Meter:
         _wait_for_gpu()
-        self._torch_memory = _reset_torch_peak() if self._device == "cuda" else False
+        torch = _torch_on_cuda() if self._device == "cuda" else None
+        self._torch_memory = torch is not None
+        if torch is not None:
+            torch.cuda.reset_peak_memory_stats()
         self._energy_before = self._gpu.energy_mj()[0] if self._gpu else None
         self._others = (self._gpu.processes() or 0) if self._gpu else 0
         self._most_ever, self._peak = _most_rss_ever(), self._rss()
@@ -281,13 +284,6 @@ def _wait_for_gpu() -> None:
     torch = _torch_on_cuda()
     if torch is not None:
         torch.cuda.synchronize()
-
-
-def _reset_torch_peak() -> bool:
-    torch = _torch_on_cuda()
-    if torch is not None:
-        torch.cuda.reset_peak_memory_stats()
-    return torch is not None
 
 
 def _most_rss_ever() -> int:

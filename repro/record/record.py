@@ -333,18 +333,11 @@ def as_sample(part: SamplePart) -> Sample:
 
 def claim_part(claim: Claim) -> ClaimPart:
     """A claim as records state it."""
+    same = ("id", "name", "row", "version", "place", "criterion", "reported", "tier", "evidence")
     return ClaimPart(
-        id=claim.id,
-        name=claim.name,
-        row=claim.row,
-        version=claim.version,
+        **{name: getattr(claim, name) for name in same},
         digest=claim.digest(),
         says=claim.statement,
-        place=claim.place,
-        criterion=claim.criterion,
-        reported=claim.reported,
-        tier=claim.tier,
-        evidence=claim.evidence,
         expected_refuted=claim.expected.source if claim.expected else None,
         explanation=(claim.expected and claim.expected.explanation) or msgspec.UNSET,
     )

@@ -35,10 +35,6 @@ class Store(RecordQueries):
         root: the folder.
         index: URL of a database that several stores share; by default SQLite in the folder.
         read_only: never write anything; a folder that is missing is an empty store.
-
-    Attributes:
-        root: the folder.
-        url: of the shared index, or None.
     """
 
     def __init__(self, root: Path, index: str | None = None, *, read_only: bool = False) -> None:
@@ -255,11 +251,7 @@ class Store(RecordQueries):
 
 
 class MergedStore:
-    """Several stores read as one, such as the published records and the local ones; a record counts once.
-
-    Args:
-        stores: in order of precedence for files, though equal ids have equal content.
-    """
+    """Several stores read as one, such as the published records and the local ones; a record counts once."""
 
     def __init__(self, stores: Iterable[Store]) -> None:
         self.stores = tuple(stores)

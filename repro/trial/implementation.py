@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Literal, Protocol
 
-from repro.claim.loading import load_file
+from repro.claim.catalogue import load_file
 from repro.code_digest import deviations, digest, file_closure, object_closure
 from repro.errors import ReproError, unknown
 from repro.paths import project_root

@@ -149,11 +149,8 @@ class Worker:
 def limit(memory: int, scratch: int, processes: int | None, *, virtual: bool) -> None:
     """Lower this process's hard limits for good, and its children's with them.
 
-    Args:
-        memory: bytes.
-        scratch: bytes of a file.
-        processes: of this user; None where all the user's other processes would count.
-        virtual: whether addresses are limited.
+    Memory and files are in bytes, and with `virtual` addresses are limited too. Processes are counted by user: None
+    where all the user's other ones would count.
     """
     ceilings = {
         resource.RLIMIT_CORE: 0,

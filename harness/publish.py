@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from repro.claim.catalogue import matches_id
+from repro.claim.catalogue import is_named
 from repro.criterion.verdict import Outcome
 from repro.errors import ReproError
 from repro.paths import atomic_write
@@ -39,7 +39,7 @@ def publishable(store: Store, names: Sequence[str], implementation: str = "refer
     own = implementation == "reference"
     kind, name = ("reference", None) if own else ("submission", implementation)
     every = store.newest(kind=kind, implementation=name)
-    named = [r for r in every if not names or any(matches_id(r.claim.id, n) for n in names)]
+    named = [record for record in every if is_named(record.claim.id, names)]
     found = [record for record in named if (record.controls or not own) and _whole(record)]
     if found:
         return found
@@ -57,7 +57,7 @@ def verified_records(published: Store, names: Sequence[str]) -> list[Record]:
         ReproError: if there is none of what was named.
     """
     every = published.newest(runner="verified")
-    found = [record for record in every if not names or any(matches_id(record.claim.id, name) for name in names)]
+    found = [record for record in every if is_named(record.claim.id, names)]
     if not found:
         raise ReproError("No published record is verified", "Run `repro submission verify FOLDER` first.")
     return found
@@ -77,13 +77,18 @@ def publish_submission(store: Store, folder: Path, own: Known) -> Iterator[Path]
     Raises:
         ReproError: if the store has no record of the submission as it stands, with all its seeds.
     """
-    rows = store.newest(paper=own.paper, kind="submission", implementation=own.name)
-    found = [record for record in rows if record.implementation.source == own.source and _whole(record)]
+    found = [record for record in _of(store, own) if _whole(record)]
     if not found:
         raise ReproError(
             f"The store has no records of {own.name} as it stands", "Run `repro submission run FOLDER` first."
         )
     yield from _copies(store, found, folder)
+
+
+def _of(store: Store, own: Known) -> list[Record]:
+    """The newest record of each claim on a submission as it stands."""
+    rows = store.newest(paper=own.paper, kind="submission", implementation=own.name)
+    return [record for record in rows if record.implementation.source == own.source]
 
 
 def _copies(store: Store, found: Sequence[Record], folder: Path) -> Iterator[Path]:
@@ -112,12 +117,7 @@ def verify_submission(store: Store, folder: Path, own: Known, salt: str) -> Iter
     Raises:
         ReproError: if nothing was published of the submission as it stands.
     """
-    published = Store(folder.parent, read_only=True)
-    claimed = [
-        record
-        for record in published.newest(paper=own.paper, kind="submission", implementation=own.name)
-        if record.implementation.source == own.source
-    ]
+    claimed = _of(Store(folder.parent, read_only=True), own)
     if not claimed:
         raise ReproError(f"No record of {own.name} as it stands is published", "See `repro submission publish`.")
     for before in claimed:

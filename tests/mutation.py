@@ -30,9 +30,8 @@ import msgspec
 import psutil
 
 from leaderboard.board.mutants import Alternative, MutationReport, TriedMutant, file_of, read
-from repro.claim.catalogue import Catalogue
+from repro.claim.catalogue import Catalogue, load_file
 from repro.claim.claim import Claim, leaves
-from repro.claim.loading import load_file
 from repro.code_digest import digest, file_closure
 from repro.errors import ReproError, Unavailable
 from repro.trial.cache import Cache

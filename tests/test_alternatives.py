@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from repro.claim.catalogue import Catalogue
+from repro.claim.catalogue import Catalogue, load_file
 from repro.claim.claim import Claim
-from repro.claim.loading import load_file
 from repro.code_digest import file_closure
 from repro.paths import cache_dir
 from repro.trial.cache import Cache

@@ -124,9 +124,9 @@ def test_selection_by_leading_parts_of_the_id():
     """A paper, a name, a version or a row select; a fragment of a word does not."""
     row = claim("goes-up", rows={"a": at_most(1.0)}, seeds=3, controls=["x"])(test_goes_up).claims[0]
     for name in ("planted2020", "planted2020/goes-up", "planted2020/goes-up@1", "planted2020/goes-up@1[a]"):
-        assert selects(row, name)
+        assert selects(row.id, name)
     for name in ("planted", "planted2020/goes", "goes-up", "planted2020/goes-up@2"):
-        assert not selects(row, name)
+        assert not selects(row.id, name)
 
 
 def test_arm_labels_tell_overrides():

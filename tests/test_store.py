@@ -21,8 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from repro.errors import ReproError
 from repro.paths import atomic_write
+from repro.record.queries import newest
 from repro.record.record import encode
-from repro.record.store import MergedStore, Store, newest
+from repro.record.store import MergedStore, Store
 from tests.records import EACH, make_record, write_some
 from tests.test_record import UNSOUND
 
@@ -352,7 +353,7 @@ def test_several_stores_read_as_one(tmp_path):
         ]
     )
     assert [row.estimate for row in both.rows()] == [1, 2, 3]
-    assert [row.estimate for row in both.newest(paper="toy2020")] == [3]
+    assert [row.estimate for row in newest(both.rows(paper="toy2020"))] == [3]
     assert both.get(make_record(2).id) == make_record(2)
     assert both.problems() == []
     with pytest.raises(ReproError, match="No store has"):

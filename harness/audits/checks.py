@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,12 +24,7 @@ SIDES, LARGEST, NAME = 8, 1 << 40, 500  # dimensions of a declared weight, the l
 
 
 class Fault(Exception):
-    """Something wrong with an answer.
-
-    Args:
-        says: one line: what is wrong.
-        last: whether nothing more can be compared.
-    """
+    """Something wrong with an answer, in one line; `last` if nothing more can be compared."""
 
     def __init__(self, says: str, *, last: bool = True) -> None:
         super().__init__(says)
@@ -138,11 +134,6 @@ def by(unit: str, values: Sequence[NDArray[Any]] | NDArray[Any]) -> Answers:
 # The same question in another way
 
 
-def rows(inputs: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
-    """Some of the inputs."""
-    return inputs[places]
-
-
 def sequences(inputs: task.Sequences, places: NDArray[np.int64]) -> task.Sequences:
     """Some of the sequences, padded as they were."""
     return task.Sequences(items=inputs.items[places], lengths=inputs.lengths[places])
@@ -177,25 +168,13 @@ def renumbered(inputs: task.Graphs, rng: np.random.Generator) -> task.Graphs:
     place = np.empty_like(order)
     place[order] = np.arange(len(order)) - np.repeat(first, inputs.nodes_of)  # of each old node in its graph
     edges = place[inputs.edges + np.repeat(first, inputs.edges_of)[:, None]]
-    return task.Graphs(
-        nodes=inputs.nodes[order],
-        edges=edges,
-        links=inputs.links,
-        nodes_of=inputs.nodes_of,
-        edges_of=inputs.edges_of,
-    )
+    return msgspec.structs.replace(inputs, nodes=inputs.nodes[order], edges=edges)
 
 
 def reordered(inputs: task.Graphs, rng: np.random.Generator) -> task.Graphs:
     """The same graphs, the edges of each in another order."""
     order = _shuffled(inputs.edges_of, rng)
-    return task.Graphs(
-        nodes=inputs.nodes,
-        edges=inputs.edges[order],
-        links=inputs.links[order],
-        nodes_of=inputs.nodes_of,
-        edges_of=inputs.edges_of,
-    )
+    return msgspec.structs.replace(inputs, edges=inputs.edges[order], links=inputs.links[order])
 
 
 def _ranges(counts: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ cheat; that labels, future tokens and the clock are out of reach is the broker's
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,8 +31,6 @@ from harness.audits.runner import (
 )
 from repro import task
 from repro.errors import ReproError
-
-__all__ = ["AuditResult", "AuditInputs", "OpenProcess", "count", "run"]
 
 CARRIED = 1e-5  # of the spread of scores, between a predictor and its copy in another process
 LENGTH, LOSSES = 8, 3  # tokens to generate, losses to read
@@ -68,13 +67,19 @@ def count(open_process: OpenProcess, given: AuditInputs, preset: str) -> Iterato
         yield replace(result, message=f"{preset}: {result.message}")
 
 
+def _padded(name: str, ask: Callable[[Any, Any], Answers], inputs: task.Sequences) -> AuditQuery:
+    """A question about sequences."""
+    pick, pad = answer_checks.sequences, answer_checks.repadded
+    return AuditQuery(name=name, ask=ask, inputs=inputs, size=len(inputs.lengths), pick=pick, pad=pad)
+
+
 class _Classifier(TrainingAuditRunner):
     """Audits of `task.Classifier`."""
 
     def queries(self) -> Sequence[AuditQuery]:
         """Scores of images."""
         images = self.given.inputs
-        return [AuditQuery(name="predict", ask=self.predict, inputs=images, size=len(images), pick=answer_checks.rows)]
+        return [AuditQuery(name="predict", ask=self.predict, inputs=images, size=len(images), pick=operator.getitem)]
 
     def predict(self, predictor: Any, images: NDArray[Any]) -> Answers:
         """Scores by image."""
@@ -144,7 +149,7 @@ class _LanguageModel(TrainingAuditRunner):
     def queries(self) -> Sequence[AuditQuery]:
         """Scores of what follows in texts."""
         tokens = self.given.inputs
-        return [AuditQuery(name="step", ask=self.read, inputs=tokens, size=len(tokens), pick=answer_checks.rows)]
+        return [AuditQuery(name="step", ask=self.read, inputs=tokens, size=len(tokens), pick=operator.getitem)]
 
     def start(self, reader: Any, streams: int) -> _Stream:
         """A stream of texts."""
@@ -187,9 +192,7 @@ class _TextGenerator(_LanguageModel):
         lengths = np.where(np.arange(streams) % 2, length, (length + 1) // 2)
         prompts = task.Sequences(items=tokens, lengths=lengths)
         write = partial(self.write, temperature=0.0, seed=self.given.seed)
-        pick, pad = answer_checks.sequences, answer_checks.repadded
-        asked = AuditQuery(name="generate", ask=write, inputs=prompts, size=streams, pick=pick, pad=pad)
-        return [*super().queries(), asked]
+        return [*super().queries(), _padded("generate", write, prompts)]
 
     def write(self, writer: Any, prompts: task.Sequences, *, temperature: float, seed: int) -> Answers:
         """Continuations by prompt."""
@@ -234,14 +237,7 @@ class _SequenceTransducer(TrainingAuditRunner):
                 pick=lambda both, places: (answer_checks.sequences(both[0], places), both[1][places]),
                 pad=lambda both: (answer_checks.repadded(both[0]), both[1]),
             ),
-            AuditQuery(
-                name="decode",
-                ask=self.decode,
-                inputs=inputs,
-                size=size,
-                pick=answer_checks.sequences,
-                pad=answer_checks.repadded,
-            ),
+            _padded("decode", self.decode, inputs),
         ]
 
     def read(self, translator: Any, both: tuple[task.Sequences, NDArray[Any]]) -> Answers:
@@ -268,18 +264,7 @@ class _PointerDecoder(TrainingAuditRunner):
 
     def queries(self) -> Sequence[AuditQuery]:
         """Places in inputs."""
-        inputs = self.given.inputs
-        size = len(inputs.lengths)
-        return [
-            AuditQuery(
-                name="point",
-                ask=self.point,
-                inputs=inputs,
-                size=size,
-                pick=answer_checks.sequences,
-                pad=answer_checks.repadded,
-            )
-        ]
+        return [_padded("point", self.point, self.given.inputs)]
 
     def point(self, pointer: Any, inputs: task.Sequences) -> Answers:
         """Places by input."""

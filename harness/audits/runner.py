@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.audits.checks import Answers, Fault, differ, function, kind, same
+from harness.sandbox.broker import clean
 from harness.sandbox.jail import Jailed
 from repro.task import Device
 
@@ -96,19 +97,14 @@ def results(audits: Audits) -> Iterator[AuditResult]:
         try:
             for name, audit in audits:
                 try:
-                    yield AuditResult(audit=name, passed=True, message=_clean(audit()))
+                    yield AuditResult(audit=name, passed=True, message=clean(audit(), MESSAGE))
                 except Fault as fault:
-                    yield AuditResult(audit=name, passed=False, message=_clean(str(fault)))
+                    yield AuditResult(audit=name, passed=False, message=clean(fault, MESSAGE))
                     if fault.last:
                         return
                 name = "fresh process"
         except Jailed as error:
-            yield AuditResult(audit=name, passed=False, message=_clean(str(error)))
-
-
-def _clean(text: str) -> str:
-    """Text that cannot move a terminal's cursor, nor fill its screen."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text[:MESSAGE])
+            yield AuditResult(audit=name, passed=False, message=clean(error, MESSAGE))
 
 
 class AuditRunner:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from repro.claim.catalogue import Catalogue, matches_id
+from repro.claim.catalogue import Catalogue, is_named
+from repro.claim.claim import tiers_of
 from repro.errors import ReproError
 from repro.paths import index_url, project_root, store_dir
 
@@ -72,11 +73,7 @@ def update(file: Path, names: tuple[str, ...], **options: Any) -> None:
     made = _make_baseline(names, **options)
     if made.implementation != before.implementation:
         raise ReproError(f"{file} is of {before.implementation}, not of {made.implementation}", "Write another file.")
-    kept = {
-        claim: entry
-        for claim, entry in before.claims.items()
-        if names and not any(matches_id(claim, name) for name in names)
-    }
+    kept = {claim: entry for claim, entry in before.claims.items() if not is_named(claim, names)}
     after = msgspec.structs.replace(before, claims=kept | made.claims)
     for line in changes(before, after):
         click.echo(line)
@@ -113,7 +110,6 @@ def _make_baseline(
     device: str,
     trusted: bool,
 ) -> Baseline:
-    from harness.cli.gate import tiers_of
     from harness.cli.tables import console
     from harness.gate import run
     from harness.gate.protocol import OpenProject

@@ -34,7 +34,11 @@ def doctor() -> None:
     click.echo(f"machine   {here.cpu}, {here.cores} cores, {here.isa}, {here.memory_bytes / 2**30:.0f} GiB")
     click.echo(f"gpu       {here.gpu or 'none seen'}")
     folders = [_folder("cache", cache_dir(), "REPRO_CACHE"), _folder("store", store_dir(), "REPRO_STORE")]
-    checks = [*_packages(), *_programs(), *folders, *_datasets()]
+    datasets = [
+        DoctorCheck(name, "here" if data.available(name) else "", f"claims on {name}", data.how_to_get(name))
+        for name in data.names()
+    ]
+    checks = [*_packages(), *_programs(), *folders, *datasets]
     for check in checks:
         mark, text = ("ok", check.found) if check.found else ("--", f"missing: {check.remedy}")
         click.echo(f"{mark}  {check.name:<14} {text}  ({check.needed_for})")
@@ -88,10 +92,3 @@ def _folder(name: str, path: Path, variable: str) -> DoctorCheck:
     nearest = next(parent for parent in (path, *path.parents) if parent.exists())
     remedy = f"{path} is read-only; set {variable}"
     return DoctorCheck(name, str(path) if os.access(nearest, os.W_OK) else "", "the default claims", remedy)
-
-
-def _datasets() -> list[DoctorCheck]:
-    return [
-        DoctorCheck(name, "here" if data.available(name) else "", f"claims on {name}", data.how_to_get(name))
-        for name in data.names()
-    ]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from repro.claim.claim import TIERS
-from repro.errors import ReproError, unknown
+from repro.claim.claim import tiers_of
+from repro.errors import ReproError
 from repro.paths import index_url, project_root, store_dir
 
 if TYPE_CHECKING:
@@ -130,20 +130,6 @@ def _delivered(deliver: Callable[[], None]) -> bool:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more is written there
         return False
     return True
-
-
-def tiers_of(text: str) -> tuple[str, ...]:
-    """The tiers that an option names.
-
-    Raises:
-        ReproError: for one that does not exist.
-    """
-    if text == "all":
-        return TIERS
-    for name in text.split(","):
-        if name not in TIERS:
-            raise unknown("tier", name, [*TIERS, "all"])
-    return tuple(text.split(","))
 
 
 def _run(target: GateTarget, options: GateOptions, store: Path | None) -> Decision:

@@ -81,13 +81,11 @@ def planned(catalogue: Catalogue, options: SessionOptions) -> Plan:
 def plan_table(found: Plan) -> Table:
     """One line for each claim, implementation and arm; a trial that several share is counted in the first."""
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("claim", "implementation", "arm", "trials", "cached", "shared", "will cost"):
-        table.add_column(
-            name, justify="left" if name in ("claim", "implementation", "arm") else "right", overflow="fold"
-        )
+    from harness.cli.tables import columns
+
+    right = ("trials", "cached", "shared", "will cost")
+    table = columns("claim", "implementation", "arm", *right, right=right)
     for line in found.lines:
         known = duration(line.wall_s) if line.trials - line.cached > line.unknown else ""
         words = [known, f"{line.unknown} unknown" if line.unknown else ""]

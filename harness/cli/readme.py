@@ -12,7 +12,6 @@ from repro.claim.catalogue import Catalogue
 from repro.criterion.verdict import Outcome
 from repro.errors import ReproError, unknown
 from repro.paths import atomic_write, project_root
-from repro.record.record import Record
 
 START = "<!-- papers: written by `repro readme`, checked by the tests -->\n"
 END = "<!-- end of papers -->"
@@ -81,9 +80,9 @@ def table(root: Path) -> list[str]:
     from repro.record.store import Store
 
     catalogue = Catalogue(root)
-    newest: dict[str, Record] = {}
-    for record in Store(root / "leaderboard", read_only=True).newest(kind="reference"):
-        newest[record.claim.id] = record
+    newest = {
+        record.claim.id: record for record in Store(root / "leaderboard", read_only=True).newest(kind="reference")
+    }
     lines = ["| paper | claims | verdicts | on a GPU | last verified |", "| --- | --- | --- | --- | --- |"]
     for key, paper in catalogue.papers.items():
         claims = catalogue.select([key])

@@ -161,5 +161,5 @@ def _timed(found: Submission, device: str) -> None:
 
 def _known(found: Submission, names: list[str]) -> None:
     for name in names:
-        if not any(matches(claim, name) for claim in found.checked.claims):
+        if not any(matches(claim.id, name) for claim in found.checked.claims):
             raise unknown("claim that it answers", name, {claim.id for claim in found.checked.claims})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from rich.table import Table
 
 from harness.gate.baseline import Baseline
 from harness.gate.result import Decision
+from harness.pytest_plugin.row import measured, published, reported
 from repro.claim.claim import Claim, arms_of
-from repro.claim.describe import measured, published, reported
 from repro.numbers import duration, number
-from repro.record.record import ControlPart, Record, SamplePart
+from repro.record.record import Record, SamplePart
 from repro.trial import implementation
 from repro.trial.calibration import Calibration, calibration_of
 
@@ -28,9 +29,7 @@ def console() -> Console:
 
 def claim_table(claims: list[Claim]) -> Table:
     """One line a claim."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("claim", "group", "tier", "seeds", "published", "says"):
-        table.add_column(name, justify="right" if name == "seeds" else "left", overflow="fold")
+    table = columns("claim", "group", "tier", "seeds", "published", "says", right=("seeds",))
     for claim in claims:
         says = f"{claim.statement} [finding]" if claim.known_refutation else claim.statement
         cells = [claim.id, claim.group, claim.tier, str(claim.seeds), published(claim), says]
@@ -108,6 +107,7 @@ def _calibration_line(found: Calibration | None) -> str:
 def record_sheet(record: Record) -> Group:
     """One record whole, but for its raw values at length and its telemetry series."""
     verdict, made = record.verdict, record.machine
+    controls = [f"{c.name} ({'' if c.rejected else 'NOT '}rejected): {c.verdict.reason}" for c in record.controls]
     sheet = _sheet(
         [
             ("paper", f"{record.paper.title} ({record.paper.year})"),
@@ -117,7 +117,7 @@ def record_sheet(record: Record) -> Group:
             ("verdict", f"{record.word} ({verdict.status}, {record.claim.evidence} evidence){_flags(record)}"),
             ("measured", measured(verdict, record.samples, record.claim.reported)),
             ("because", verdict.reason),
-            ("controls", "\n".join(_control_line(control) for control in record.controls) or "not run"),
+            ("controls", "\n".join(controls) or "not run"),
             ("samples", "\n".join(_sample_line(sample) for sample in record.samples)),
             ("trials", _cost_line(record)),
             ("machine", f"{made.gpu or made.cpu}, {made.cores} cores, {made.isa}, {made.os}"),
@@ -143,10 +143,6 @@ def _flags(record: Record) -> str:
     return f"; {', '.join(marks)}" if marks else ""
 
 
-def _control_line(control: ControlPart) -> str:
-    return f"{control.name} ({'rejected' if control.rejected else 'NOT rejected'}): {control.verdict.reason}"
-
-
 def _sample_line(sample: SamplePart) -> str:
     flat = [v for row in sample.values for v in (row if isinstance(row, tuple) else (row,))]
     shown = ", ".join("diverged" if v is None else number(v) for v in flat[:8]) + (", ..." if len(flat) > 8 else "")
@@ -162,20 +158,12 @@ def _cost_line(record: Record) -> str:
 
 def baseline_table(found: Baseline) -> Table:
     """One line a claim of a baseline."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("claim", "verdict", "evidence", "seeds", "measurements", "device", "record"):
-        table.add_column(name, justify="right" if name in ("seeds", "measurements") else "left", overflow="fold")
+    right = ("seeds", "measurements")
+    table = columns("claim", "verdict", "evidence", *right, "device", "record", right=right)
     for claim, entry in sorted(found.claims.items()):
         seeds = str(len(entry.seeds)) if entry.seeds else "exact"
-        cells = [
-            claim,
-            entry.word,
-            entry.evidence,
-            seeds,
-            str(len(entry.samples)),
-            entry.device,
-            entry.records[0][7:23],
-        ]
+        counts = (seeds, str(len(entry.samples)))
+        cells = (claim, entry.word, entry.evidence, *counts, entry.device, entry.records[0][7:23])
         table.add_row(*map(escape, cells))
     return table
 
@@ -192,13 +180,13 @@ def gate_sheet(decision: Decision, summary: str) -> Group:
     parts: list[Any] = [remarks] if decision.remarks else []
     changed = [row for row in decision.quality if row.state != "same"]
     if changed:
-        table = _columns("measurement that changed", "old", "new", "unit", "p", "state")
+        table = columns("measurement that changed", "old", "new", "unit", "p", "state")
         for row in changed:
             name, p = f"{row.claim} {row.arm}: {row.measurement}", "" if row.p is None else f"{row.p:.2g}"
             table.add_row(*map(escape, (name, number(row.old), number(row.new), row.unit, p, row.state)))
         parts += ["", table]
     if decision.costs:
-        table = _columns("cost, new to old", "ratio", "interval", "below", "pairs", "state")
+        table = columns("cost, new to old", "ratio", "interval", "below", "pairs", "state")
         for cost in decision.costs:
             ends = "" if cost.low is None or cost.high is None else f"[{cost.low:.3f}, {cost.high:.3f}]"
             ratio = "-" if cost.ratio is None else f"{cost.ratio:.3f}"
@@ -208,8 +196,9 @@ def gate_sheet(decision: Decision, summary: str) -> Group:
     return Group(*parts, *([decision.power] if decision.power else []), "", f"[bold]{escape(summary)}[/]")
 
 
-def _columns(*names: str) -> Table:
+def columns(*names: str, right: Collection[str] = ()) -> Table:
+    """A table with these columns, some of them set flush right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     return table

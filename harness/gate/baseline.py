@@ -11,7 +11,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -180,11 +180,6 @@ def _versions(record: Record) -> str:
     software = record.software
     versions = {name: getattr(software, name) for name in ("python", "torch", "numpy", "scipy", "numba")}
     return ", ".join(f"{name} {version}" for name, version in versions.items() if version is not None)
-
-
-def of_records(records: Iterable[Record], implementation: str = "reference") -> Baseline:
-    """A baseline of records; the last one of each claim counts."""
-    return Baseline(implementation=implementation, claims={r.claim.id: entry_of(r) for r in records})
 
 
 def encode(baseline: Baseline) -> bytes:

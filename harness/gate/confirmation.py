@@ -86,16 +86,11 @@ def measurement_changes(claim: ClaimInfo, old: BaselineEntry, new: BaselineEntry
             better = None if sample.better is msgspec.UNSET else sample.better
             aspect = aspect_of(role, better, sample.unit)
             change = MeasurementChange(claim, index, sample, aspect, old.values(index), new.values(index))
-            _screen(change)
+            if not significance.identical(change.old, change.new):  # the first look
+                change.last = significance.compare(change.old, change.new, change.aspect)
+                change.state = "suspicious" if change.p < SCREEN else _cleared(change)
             changes.append(change)
     return changes
-
-
-def _screen(change: MeasurementChange) -> None:
-    """Take the first look: the same, suspicious, or cleared."""
-    if not significance.identical(change.old, change.new):
-        change.last = significance.compare(change.old, change.new, change.aspect)
-        change.state = "suspicious" if change.p < SCREEN else _cleared(change)
 
 
 def _cleared(change: MeasurementChange) -> State:

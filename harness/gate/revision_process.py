@@ -27,7 +27,7 @@ class TrialCrashed(ReproError):
     """A trial raised, or the process that ran it died."""
 
 
-class RevisionProcess:
+class RevisionProcess(contextlib.AbstractContextManager["RevisionProcess"]):
     """Judges claims of a revision in a child process, which is started when it is first asked.
 
     The child runs the worker of the revision itself, where its checkout holds this software; a project that only has
@@ -40,9 +40,6 @@ class RevisionProcess:
         self._project = project
         self._records: list[str] = []
         self._child: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> RevisionProcess:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

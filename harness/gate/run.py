@@ -18,8 +18,8 @@ from harness.gate.protocol import ClaimInfo, OpenProject
 from harness.gate.result import Decision, Remark, exit_code
 from harness.gate.revision_process import RevisionProcess, TrialCrashed
 from harness.submission import manifest
-from repro.claim.catalogue import matches_id
-from repro.errors import ReproError, Unavailable, unknown
+from repro.claim.catalogue import select
+from repro.errors import ReproError, Unavailable
 from repro.record.store import Store
 from repro.trial.recording import save
 
@@ -72,13 +72,8 @@ class GateTarget:
         root, own = self.root, self.implementation
         apart = own is not None and not own.is_relative_to(root)
         with checkouts.checkout(name, own if own is not None and apart else root) as tree:
-            if own is None:
-                process = self._process(name, tree, None)
-            elif apart:
-                process = self._process(name, root, tree)
-            else:
-                process = self._process(name, tree, tree / own.relative_to(root))
-            with process:
+            inside = None if own is None or apart else tree / own.relative_to(root)
+            with self._process(name, root, tree) if apart else self._process(name, tree, inside) as process:
                 yield process
 
     def _process(self, label: str, root: Path, own: Path | None) -> RevisionProcess:
@@ -151,8 +146,13 @@ def run(target: GateTarget, options: GateOptions, on_progress: OnProgress, store
         wanted = _claims_to_time(selected, claims, options.timed)
         timed = [claim for claim in wanted if claim.id in comparison.on_both]
         costs = paired_costs.measure(timed, new, old, limits, options.pairs, on_progress)
-        apart = [claim for claim in wanted if claim.id not in comparison.on_both]
-        found = (*decision.remarks, *paired_costs.remarks(costs, claims), *(_not_timed(c, against) for c in apart))
+        says = f"was not timed: {against} does not have it, or not as it is now"
+        apart = (
+            Remark(weight="note", topic="cost", about=claim.id, says=says, file=claim.file, line=claim.line)
+            for claim in wanted
+            if claim.id not in comparison.on_both
+        )
+        found = (*decision.remarks, *paired_costs.remarks(costs, claims), *apart)
         return msgspec.structs.replace(decision, remarks=found, costs=tuple(costs), exit=exit_code(found))
 
 
@@ -223,10 +223,10 @@ def _from_records(place: Path, target: GateTarget) -> Baseline:
     records = Store(folder, read_only=True).newest(kind=kind, implementation=name or None)
     in_order = sorted(records, key=lambda record: record.claim.version)
     newest = {gate.unversioned(record.claim.id): record for record in in_order}  # the last of each claim's versions
-    made = baseline.of_records(newest.values(), target.name)
-    if not made.claims:
+    if not newest:
         raise ReproError(f"{place} has no records of {target.name}", "Give a store, or the folder of a board.")
-    return made
+    entries = {record.claim.id: baseline.entry_of(record) for record in newest.values()}
+    return Baseline(implementation=target.name, claims=entries)
 
 
 def _check_revision(name: str, target: GateTarget) -> None:
@@ -253,32 +253,15 @@ def _select(tiers: Mapping[str, str], names: Sequence[str], target: GateTarget) 
     Raises:
         ReproError: for a name that selects nothing.
     """
-    for name in names:
-        if not any(matches_id(claim, name) for claim in tiers):
-            papers = {claim.partition("/")[0] for claim in tiers}
-            raise unknown("claim" if "/" in name else "paper", name, {*tiers} if "/" in name else papers)
-    return sorted(
-        claim
-        for claim, tier in tiers.items()
-        if tier in target.tiers and (not names or any(matches_id(claim, name) for name in names))
-    )
+    return sorted(claim for claim in select(tiers, names) if tiers[claim] in target.tiers)
 
 
 def _claims_to_time(selected: Sequence[str], claims: dict[str, ClaimInfo], names: Sequence[str]) -> list[ClaimInfo]:
     """Claims whose first arm is timed: the named ones, or else one of each selected paper."""
-    for name in names:
-        if not any(matches_id(claim, name) for claim in claims):
-            raise unknown("claim", name, claims)
-    papers = {claim.partition("/")[0] for claim in selected}
     if names:
-        return [claim for claim in claims.values() if any(matches_id(claim.id, name) for name in names)]
+        return [claims[name] for name in select(claims, names)]
+    papers = {claim.partition("/")[0] for claim in selected}
     return [claim for claim in claims.values() if claim.timed and claim.id.partition("/")[0] in papers]
-
-
-def _not_timed(claim: ClaimInfo, against: str) -> Remark:
-    """The remark on a claim that would be timed, were it the same on both sides."""
-    says = f"was not timed: {against} does not have it, or not as it is now"
-    return Remark(weight="note", topic="cost", about=claim.id, says=says, file=claim.file, line=claim.line)
 
 
 def narrowed(whole: Baseline, names: Sequence[str], target: GateTarget) -> Baseline:

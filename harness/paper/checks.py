@@ -14,10 +14,9 @@ from types import ModuleType
 from harness.audits.contracts import AUDITS
 from harness.gate import baseline
 from harness.paper import skeleton
-from repro.claim.catalogue import claims_in
+from repro.claim.catalogue import claims_in, load_file
 from repro.claim.claim import Claim
 from repro.claim.contract import Contract
-from repro.claim.loading import load_file
 from repro.code_digest import header
 from repro.errors import ReproError
 from repro.record import claim_list
@@ -37,12 +36,7 @@ ROOTS = {"torch", "numpy", "scipy", "numba", "reference", "repro", *sys.stdlib_m
 
 
 class PaperFiles:
-    """The files of one paper in a project.
-
-    Attributes:
-        key: of the paper.
-        root: of the project.
-    """
+    """The files of one paper in a project, by the paper's key and the project's root."""
 
     def __init__(self, key: str, root: Path) -> None:
         self.key, self.root = key, root
@@ -255,23 +249,8 @@ def lists(paper: PaperFiles) -> Iterator[str]:
         yield f"leaderboard/baseline/{paper.key}.json is not of the published records: {update}"
 
 
-CHECKS: Mapping[str, Check] = {
-    check.__name__: check
-    for check in (
-        files,
-        filled,
-        reference,
-        length,
-        groups,
-        controls,
-        nulls,
-        planted,
-        findings,
-        calibration,
-        records,
-        lists,
-    )
-}
+RULES = (files, filled, reference, length, groups, controls, nulls, planted, findings, calibration, records, lists)
+CHECKS: Mapping[str, Check] = {check.__name__: check for check in RULES}
 """Every rule, in the order in which one mends them."""
 
 

@@ -18,7 +18,9 @@ def files(key: str) -> dict[str, str]:
     """The text of each file by its path from the project, with "/" as separator."""
     year = re.sub(r"\D", "", key)
     return {
-        path.relative_to(TEMPLATES).as_posix().removesuffix(".txt").replace("KEY", key): _filled(path, key, year)
+        path.relative_to(TEMPLATES).as_posix().removesuffix(".txt").replace("KEY", key): re.sub(
+            r"\bYEAR\b", year, path.read_text().replace("KEY", key)
+        )
         for path in sorted(TEMPLATES.rglob("*.txt"))
     }
 
@@ -38,7 +40,3 @@ def write(key: str, root: Path) -> list[str]:
     for path, text in found.items():
         atomic_write(root / path, text.encode())
     return list(found)
-
-
-def _filled(path: Path, key: str, year: str) -> str:
-    return re.sub(r"\bYEAR\b", year, path.read_text().replace("KEY", key))

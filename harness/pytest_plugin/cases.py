@@ -8,9 +8,9 @@ from pathlib import Path
 
 from harness.pytest_plugin.options import SessionOptions
 from harness.submission.submission import Submission
-from repro.claim.catalogue import matches
-from repro.claim.claim import TIERS, Claim
-from repro.errors import ReproError, unknown
+from repro.claim.catalogue import select
+from repro.claim.claim import Claim, tiers_of
+from repro.errors import ReproError
 from repro.trial import implementation
 from repro.trial.implementation import Kind, LoadedImplementation
 
@@ -63,16 +63,9 @@ def selected(found: Collection[Case], options: SessionOptions, submission: Submi
         ReproError: for a tier that does not exist, a claim that is not among those collected, or a submission that
             answers none of them.
     """
-    tiers = TIERS if options.tier == "all" else tuple(options.tier.split(","))
-    for tier in tiers:
-        if tier not in TIERS:
-            raise unknown("tier", tier, [*TIERS, "all"])
-    for name in options.claim:
-        if not any(matches(case.claim, name) for case in found):
-            names = {case.claim.id for case in found} | {case.claim.paper.key for case in found}
-            raise unknown("claim" if "/" in name else "paper", name, names)
-    wanted = {case for case in found if not options.claim or any(matches(case.claim, n) for n in options.claim)}
-    wanted = {case for case in wanted if case.claim.tier in tiers}
+    tiers = tiers_of(options.tier)
+    named = set(select({case.claim.id for case in found}, options.claim))
+    wanted = {case for case in found if case.claim.id in named and case.claim.tier in tiers}
     if submission is None:
         return wanted
     answers = {claim.id for claim in submission.checked.claims}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 import pytest
 
 from repro.claim.claim import Claim
-from repro.claim.describe import measured, published
-from repro.criterion.verdict import Evidence, Outcome
+from repro.criterion.measurement import Sample
+from repro.criterion.verdict import Evidence, Outcome, Verdict
 from repro.errors import ReproError
+from repro.numbers import interval, number
+from repro.paper import Reported
+from repro.record.record import SamplePart
 from repro.trial.judge import Judged
 
 
@@ -126,3 +130,34 @@ def _row(judged: Judged, **said: Any) -> VerdictRow:
         cached=sum(result.cached for _, result in judged.trials),
         **said,
     )
+
+
+def published(claim: Claim) -> str:
+    """What the paper states, with its place; only the place where it states no number that can be read."""
+    if not claim.reported:
+        return claim.place
+    more = len(claim.reported) - 1
+    return reported(claim.reported[0]) + (f"; {more} more" if more else "")
+
+
+def measured(verdict: Verdict, samples: Iterable[Sample | SamplePart], facts: Iterable[Reported]) -> str:
+    """The estimate with interval and unit; of an exact claim, the one value in the unit of the published one."""
+    if verdict.unit != "violations":
+        parts = (number(verdict.estimate), interval(verdict.interval), verdict.unit)
+        return " ".join(part for part in parts if part and part != "1")
+    unit = next((fact.unit for fact in facts), None)
+    values = [np.ravel(np.asarray(s.values, dtype=float)) for s in samples if s.unit == unit]
+    if values and values[0].size == 1:
+        return _amount(float(values[0][0]), unit)
+    cases = sum(part.n for part in verdict.parts) if verdict.parts else verdict.n
+    return f"{number(verdict.estimate)} violations in {cases:,} cases"
+
+
+def reported(fact: Reported) -> str:
+    """A published number with its unit and place."""
+    mark = "" if fact.verified else " (unverified)"
+    return f"{_amount(fact.value, fact.unit)}, {fact.place}{mark}"
+
+
+def _amount(value: float, unit: str | None) -> str:
+    return number(value) if unit in (None, "1") else f"{number(value)} {unit}"

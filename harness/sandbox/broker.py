@@ -35,12 +35,7 @@ class OfferedNames:
 
 
 class Broker:
-    """One trial's conversation with the worker in a jail.
-
-    Args:
-        jail: a jail that has been entered.
-        name: what messages call the submission.
-    """
+    """One trial's conversation with the worker in a jail that has been entered; `name` is for messages."""
 
     def __init__(self, jail: Jail, name: str) -> None:
         self._jail, self._name = jail, name
@@ -132,8 +127,8 @@ class Broker:
         if not isinstance(answer, dict) or answer.keys() not in ({"value"}, {"error", "where"}):
             raise self._fault("it answered with a frame that is no answer")
         if "error" in answer:
-            where = f" ({_clean(answer['where'])})" if answer["where"] else ""
-            raise Jailed(f"{self._name} raised {_clean(answer['error'])}{where}", self._last_words())
+            where = f" ({clean(answer['where'])})" if answer["where"] else ""
+            raise Jailed(f"{self._name} raised {clean(answer['error'])}{where}", self._last_words())
         return answer["value"]
 
     def _count(self, name: str, started: float) -> None:
@@ -153,7 +148,7 @@ class Broker:
 
     def _last_words(self) -> str:
         text = self._jail.printed.decode(errors="replace").strip()
-        lines = [_clean(line) for line in text.split("\n")[-12:]]
+        lines = [clean(line) for line in text.split("\n")[-12:]]
         return "It printed:\n" + "\n".join(lines) if text else ""
 
     def _stay(self, value: Any) -> dict[str, Any]:
@@ -269,6 +264,6 @@ def _config_class(name: str, fields: tuple[str, ...]) -> type:
     return _CLASSES[name, fields]
 
 
-def _clean(text: Any) -> str:
+def clean(text: Any, most: int = MESSAGE) -> str:
     """Text of a submission that cannot move a terminal's cursor, nor fill its screen."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in str(text)[:MESSAGE])
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in str(text)[:most])

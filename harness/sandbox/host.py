@@ -54,6 +54,11 @@ class SandboxHost:
         """What it runs in, as records say it."""
         return "none (trusted)" if self.trusted else jail.probe()
 
+    @property
+    def counted(self) -> str:
+        """What trials of it, and records, count as its source: the code, and what the jail does to it."""
+        return digest(f"{FORMAT} {self.source}")
+
     def seed(self, seed: int) -> int:
         """A seed that nobody could know when the source was written: it is derived from the source, and the salt."""
         if self.salt is None:
@@ -106,9 +111,7 @@ class SandboxHost:
         return found
 
 
-def of_reference(
-    paper: str, root: Path | None = None, *, limits: Limits = CEILING, trusted: bool = False
-) -> SandboxHost:
+def of_reference(paper: str, root: Path | None = None, *, trusted: bool = False) -> SandboxHost:
     """The host of a paper's reference, for comparison with a submission: the same jail, the trials' own seeds."""
     original = reference(paper, root)
     path = Path(original.names.__file__)
@@ -116,9 +119,8 @@ def of_reference(
     others = {f"{file.relative_to(folder)}": file.read_bytes() for file in path.parent.rglob("*.py")}
     files = {"implementation.py": path.read_bytes(), **others}
     kept = code_store.keep(files, code_store.digest(files))
-    return SandboxHost(
-        label="the reference", kept=kept, source=original.source, limits=limits, trusted=trusted, salt=None
-    )
+    own, label = original.source, "the reference"
+    return SandboxHost(label=label, kept=kept, source=own, limits=CEILING, trusted=trusted, salt=None)
 
 
 def as_reference(host: SandboxHost, paper: str) -> LoadedImplementation:
@@ -128,7 +130,7 @@ def as_reference(host: SandboxHost, paper: str) -> LoadedImplementation:
         paper=paper,
         name="reference",
         names=SimpleNamespace(CONFIGS=host.offered.configs),
-        source=digest(f"{FORMAT} {host.source}"),
+        source=host.counted,
         host=host,
     )
 

@@ -47,20 +47,18 @@ REFUSED = {
 }  # fmt: skip
 
 
-def program(machine: str | None = None, *, gpu: bool = False) -> bytes:
-    """The filter for a machine as `platform.machine` names it; by default this one.
+def program(*, gpu: bool = False) -> bytes:
+    """The filter for this machine.
 
-    Args:
-        machine: whose numbers system calls have.
-        gpu: allow anonymous shared memory, which CUDA pins, and which no process's resident size need show.
+    With `gpu`, anonymous shared memory is allowed, which CUDA pins, and which no process's resident size need show.
 
     Raises:
         KeyError: for a machine whose numbers are not listed.
     """
-    name = machine or platform.machine()
-    column = list(ARCHITECTURES).index(name) if name in ARCHITECTURES else None
-    if column is None:
+    name = platform.machine()
+    if name not in ARCHITECTURES:
         raise KeyError(name)
+    column = list(ARCHITECTURES).index(name)
     refuse = REFUSE | errno.EPERM
     lines = [(LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, ARCHITECTURES[name]), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
     if name == "x86_64":

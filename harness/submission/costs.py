@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.sandbox.host import SandboxHost, keep_compiled
@@ -84,23 +84,18 @@ def _host(implementation: LoadedImplementation) -> SandboxHost:
 
 def ratios(runs: PairedRuns[TrialCost]) -> tuple[Ratio, ...]:
     """Submission over reference for time by function, peak memory and energy; left out where a run lacks it."""
-    costs: list[tuple[str, str, Callable[[TrialCost], float | None], float]] = []
-    names = sorted({name for run in runs.candidate for name in run.seconds})
-    for name in sorted(names, key=lambda name: (name not in LABELS, name)):
-        costs.append((LABELS.get(name, f"time to {name}"), "s", lambda r, name=name: r.seconds.get(name), SHORTEST_S))
-    costs.append(("peak memory", "B", lambda run: run.peak_bytes, 0.0))
-    costs.append(("energy", "J", lambda run: run.energy_j, 0.0))
-    estimates = [(what, unit, runs.ratio(read, LEVEL, least)) for what, unit, read, least in costs]
-    return tuple(
-        Ratio(
-            what=what,
-            ratio=estimate.ratio,
-            low=estimate.low,
-            high=estimate.high,
-            pairs=len(runs.candidate),
-            unit=unit,
-            reference=estimate.baseline,
+    names = {name for run in runs.candidate for name in run.seconds}
+    estimates = {
+        (LABELS.get(name, f"time to {name}"), "s"): runs.ratio(
+            lambda r, name=name: r.seconds.get(name), LEVEL, SHORTEST_S
         )
-        for what, unit, estimate in estimates
-        if estimate is not None
+        for name in sorted(names, key=lambda name: (name not in LABELS, name))
+    }
+    estimates["peak memory", "B"] = runs.ratio(lambda run: run.peak_bytes, LEVEL)
+    estimates["energy", "J"] = runs.ratio(lambda run: run.energy_j, LEVEL)
+    pairs = len(runs.candidate)
+    return tuple(
+        Ratio(what=what, ratio=e.ratio, low=e.low, high=e.high, pairs=pairs, unit=unit, reference=e.baseline)
+        for (what, unit), e in estimates.items()
+        if e is not None
     )

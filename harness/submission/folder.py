@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.sandbox.code_store import digest
 from harness.submission import manifest
 from harness.submission.manifest import Manifest
-from repro.claim.catalogue import Catalogue, matches
+from repro.claim.catalogue import Catalogue, is_named, matches
 from repro.claim.claim import Claim
 from repro.claim.contract import Contract
 from repro.code_digest import functions
@@ -135,9 +135,9 @@ def _answered(stated: Manifest, catalogue: Catalogue) -> tuple[Claim, ...]:
     claims = catalogue.select([stated.paper])
     wanted = {name: f"{stated.paper}/{name}" for name in stated.claims}
     for name, full in wanted.items():
-        if not any(matches(claim, full) for claim in claims):
+        if not any(matches(claim.id, full) for claim in claims):
             raise unknown(f"claim of {stated.paper}", name, {claim.name for claim in claims})
-    return tuple(c for c in claims if not wanted or any(matches(c, full) for full in wanted.values()))
+    return tuple(claim for claim in claims if is_named(claim.id, [*wanted.values()]))
 
 
 def _parsed(files: dict[str, bytes]) -> ast.Module:

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from harness.audits import contracts
 from harness.audits.checks import sequences
-from harness.audits.contracts import AuditInputs, AuditResult
+from harness.audits.runner import AuditInputs, AuditResult
 from harness.publish import Known
 from harness.sandbox import code_store, host
 from harness.sandbox.host import FORMAT, SandboxHost
@@ -81,11 +81,7 @@ class Submission:
     def known(self) -> Known:
         """How records name it; nothing of it is run."""
         manifest = self.checked.manifest
-        return Known(manifest.paper, manifest.name, self._source)
-
-    @property
-    def _source(self) -> str:
-        return digest(f"{FORMAT} {self.host.source}")
+        return Known(manifest.paper, manifest.name, self.host.counted)
 
     @property
     def report(self) -> AuditReport | None:
@@ -176,7 +172,7 @@ class Submission:
             paper=manifest.paper,
             name=manifest.name,
             names=SimpleNamespace(CONFIGS=self.host.offered.configs),
-            source=self._source,
+            source=self.host.counted,
             deviations=len(manifest.deviation),
             host=self.host,
             division=manifest.division,

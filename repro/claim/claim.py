@@ -16,7 +16,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
@@ -25,6 +25,7 @@ from repro.code_digest import digest, stable
 from repro.criterion.comparisons import Criterion
 from repro.criterion.measurement import Measurements
 from repro.criterion.verdict import Evidence
+from repro.errors import unknown
 from repro.experiment.setting import Experiment, Measuring, Setting
 from repro.paper import PLACES, Paper, Reported
 
@@ -33,6 +34,19 @@ FIRST_NAMES = {"eval_steps": "checkpoints", "streams": "lanes", "crops": "views"
 """Names of the contract that were others when the first records were published; a digest counts the earlier ones."""
 
 TIERS: tuple[Tier, ...] = ("cpu", "gpu", "cluster")
+
+
+def tiers_of(text: str) -> tuple[str, ...]:
+    """The tiers that a text names: "all", or tiers with commas between them.
+
+    Raises:
+        ReproError: for one that does not exist.
+    """
+    tiers = TIERS if text == "all" else tuple(text.split(","))
+    for name in tiers:
+        if name not in TIERS:
+            raise unknown("tier", name, [*TIERS, "all"])
+    return tiers
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +98,8 @@ def leaves(tree: Any) -> list[Any]:
     return [leaf for branch in tree for leaf in leaves(branch)] if isinstance(tree, tuple) else [tree]
 
 
-class Run(Protocol):
-    """The fixture of a claim's body."""
+class Run:
+    """The fixture of a claim's body: it only writes down what was asked for."""
 
     def __call__(
         self,
@@ -97,21 +111,12 @@ class Run(Protocol):
         **overrides: Any,
     ) -> Arm:
         """Name an arm: `experiment` on `preset`, with fields of the config overridden."""
-        ...
+        settings = " ".join(f"{key}={value}" for key, value in sorted(overrides.items()))
+        measuring = experiment if isinstance(experiment, Experiment) else Measuring(experiment)
+        return Arm(measuring, preset, data, arm or f"{preset} {settings}".strip(), overrides)
 
 
-def name_arm(
-    experiment: Experiment | Callable[[Any, Setting], Measurements],
-    preset: str,
-    *,
-    data: str | None = None,
-    arm: str | None = None,
-    **overrides: Any,
-) -> Arm:
-    """The one implementation of `Run`: it only writes down what was asked for."""
-    settings = " ".join(f"{key}={value}" for key, value in sorted(overrides.items()))
-    measuring = experiment if isinstance(experiment, Experiment) else Measuring(experiment)
-    return Arm(measuring, preset, data, arm or f"{preset} {settings}".strip(), overrides)
+name_arm = Run()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -216,7 +221,7 @@ def claim(
 
     def decorate(body: Callable[..., MeasurementRefs]) -> Callable[..., MeasurementRefs]:
         place, statement = _statement(body, name)
-        by_row = [(None, _given(criterion))] if rows is None else list(rows.items())
+        by_row = [*(rows or {}).items()] if criterion is None else [(None, criterion)]
         body.claims = tuple(  # pyright: ignore[reportFunctionMemberAccess] -- read by the plugin and the catalogue
             _checked(
                 Claim(
@@ -242,11 +247,6 @@ def claim(
         return body
 
     return decorate
-
-
-def _given(criterion: Criterion | None) -> Criterion:
-    assert criterion is not None
-    return criterion
 
 
 def _facts(reported: Sequence[Reported] | Mapping[str, Reported], row: str | None) -> tuple[Reported, ...]:

@@ -1,4 +1,9 @@
-"""Datasets by name: every module of this package but the helpers is one, found by its file name."""
+"""Datasets by name: every module of this package but the helpers is one, found by its file name.
+
+It has `load()`, `available()` and `describe()`. A module that knows the digest of its data without reading them also
+has `digest()`, one whose data can be downloaded `fetch(progress)`, one whose data come with installed packages
+`hidden()`, and one whose training images do not fit in memory `shared()`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 from repro.data._dataset import Dataset as Dataset
 from repro.data._dataset import Description as Description
@@ -18,27 +23,6 @@ from repro.errors import ReproError, unknown
 
 Progress = Callable[[int, int], None]
 """Told (bytes so far, bytes in all) while something is downloaded."""
-
-
-class Loader(Protocol):
-    """What a dataset's module offers.
-
-    A module that knows the digest of its data without reading them also has `digest()`, one whose data can be
-    downloaded `fetch(progress)`, one whose data come with installed packages `hidden()`, and one whose training images
-    do not fit in memory `shared()`.
-    """
-
-    def load(self) -> Dataset[Any]:
-        """Read the dataset."""
-        ...
-
-    def available(self) -> bool:
-        """Whether `load` would find the data here."""
-        ...
-
-    def describe(self) -> Description:
-        """What the dataset is and how it is had."""
-        ...
 
 
 def names() -> list[str]:
@@ -107,7 +91,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path | None:
         return None
     if not hasattr(module, "fetch"):
         raise ReproError(f"The dataset {name} cannot be downloaded", how_to_get(name))
-    return module.fetch(progress)  # pyright: ignore[reportAttributeAccessIssue] -- just checked
+    return module.fetch(progress)
 
 
 @cache
@@ -115,7 +99,7 @@ def _read(name: str) -> Dataset[Any]:
     return _module(name).load()
 
 
-def _module(name: str) -> Loader:
+def _module(name: str) -> Any:
     if name not in names():
         raise unknown("dataset", name, names())
-    return cast("Loader", importlib.import_module(f"repro.data.{name}"))
+    return importlib.import_module(f"repro.data.{name}")

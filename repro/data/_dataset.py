@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -156,17 +156,9 @@ def text_digest(*splits: Text) -> str:
     return total.hexdigest()
 
 
-def text_splits(
-    train: NDArray[np.int64], validation: NDArray[np.int64], test: NDArray[np.int64], vocabulary: int
-) -> tuple[Text, Text]:
-    """Both splits of three texts, [T] each; the validation text belongs to the training split."""
-    none = np.empty(0, np.int64)
-    return (
-        Text(tokens=train, validation=validation, vocabulary=vocabulary),
-        Text(tokens=test, validation=none, vocabulary=vocabulary),
-    )
-
-
-def text_dataset(name: str, splits: tuple[Text, Text]) -> Dataset[Text]:
-    """A dataset of texts that have no published checksum: its digest is of what was read."""
-    return Dataset(name=name, train=splits[0], test=splits[1], digest=text_digest(*splits))
+def text_dataset(name: str, texts: Iterable[NDArray[np.int64]], vocabulary: int, digest: str = "") -> Dataset[Text]:
+    """A dataset of texts to learn from, to choose by and to test on, [T] each; by default its digest is of them."""
+    train, validation, test = texts
+    own = Text(tokens=train, validation=validation, vocabulary=vocabulary)
+    other = Text(tokens=test, validation=np.empty(0, np.int64), vocabulary=vocabulary)
+    return Dataset(name=name, train=own, test=other, digest=digest or text_digest(own, other))

@@ -17,7 +17,7 @@ from collections import Counter
 import numpy as np
 
 from repro.data import pydoc
-from repro.data._dataset import Dataset, Description, Text, text_dataset, text_splits
+from repro.data._dataset import Dataset, Description, Text, text_dataset
 
 VOCABULARY = 96
 RARE = ""
@@ -35,8 +35,8 @@ def load() -> Dataset[Text]:
     counts = Counter(parts[0])
     most = sorted(counts, key=lambda letter: (-counts[letter], letter))[: VOCABULARY - 1]
     number = {letter: place for place, letter in enumerate([RARE, *most])}
-    train, validation, test = (np.array([number.get(letter, 0) for letter in part], np.int64) for part in parts)
-    return text_dataset("characters", text_splits(train, validation, test, len(number)))
+    texts = (np.array([number.get(letter, 0) for letter in part], np.int64) for part in parts)
+    return text_dataset("characters", texts, len(number))
 
 
 available = pydoc.available

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from repro.data._dataset import Dataset, Description, Split, arrays_digest
 from repro.errors import ReproError
@@ -34,7 +33,8 @@ def load() -> Dataset[Split]:
     images = np.rint(bunch["images"] * 255 / 16).astype(np.uint8)[..., None]
     labels = np.asarray(bunch["target"], dtype=np.int64)
     order = np.random.RandomState(0).permutation(len(labels))
-    train, test = _split(images, labels, order[:TRAIN]), _split(images, labels, order[TRAIN:])
+    parts = np.split(order, [TRAIN])
+    train, test = (Split(images=images[part], labels=labels[part], classes=10) for part in parts)
     found = arrays_digest(train, test)
     if found != DIGEST:
         raise ReproError(
@@ -65,7 +65,3 @@ def describe() -> Description:
         embedded=True,
         how_to_get="Install scikit-learn.",
     )
-
-
-def _split(images: NDArray[np.uint8], labels: NDArray[np.int64], chosen: NDArray[np.int64]) -> Split:
-    return Split(images=images[chosen], labels=labels[chosen], classes=10)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.code_digest import digest as sha256
-from repro.data._dataset import Dataset, Description, Text, text_splits
+from repro.data._dataset import Dataset, Description, Text, text_dataset
 from repro.data._download import download
 from repro.data._published import PublishedFiles
 from repro.errors import Unavailable
@@ -55,8 +55,7 @@ def load() -> Dataset[Text]:
     order = np.lexsort((first, -counts))
     number = {word: place for place, word in enumerate(kinds[order].tolist())}
     tokens = {name: np.array([number[word] for word in text], np.int64) for name, text in words.items()}
-    splits = text_splits(tokens["train"], tokens["valid"], tokens["test"], len(number))
-    return Dataset(name="ptb", train=splits[0], test=splits[1], digest=digest())
+    return text_dataset("ptb", tokens.values(), len(number), digest())
 
 
 def digest() -> str:

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from repro.data._dataset import Dataset, Description, Text, text_dataset, text_splits
+from repro.data._dataset import Dataset, Description, Text, text_dataset
 from repro.errors import ReproError
 
 T = TypeVar("T")
@@ -44,10 +44,8 @@ def load() -> Dataset[Text]:
     most = sorted(counts, key=lambda word: (-counts[word], word))[: VOCABULARY - 2]
     number = {word: place for place, word in enumerate([UNKNOWN, END, *most])}
     unknown = number[UNKNOWN]
-    train, validation, test = (
-        np.array([number.get(word, unknown) for words in part for word in words], np.int64) for part in parts
-    )
-    return text_dataset("pydoc", text_splits(train, validation, test, len(number)))
+    texts = (np.array([number.get(word, unknown) for words in part for word in words], np.int64) for part in parts)
+    return text_dataset("pydoc", texts, len(number))
 
 
 def available() -> bool:

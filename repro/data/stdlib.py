@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.data._dataset import Dataset, Description, Text, text_dataset, text_splits
+from repro.data._dataset import Dataset, Description, Text, text_dataset
 from repro.errors import ReproError
 
 VOCABULARY = 256
@@ -39,10 +39,10 @@ def load() -> Dataset[Text]:
     files = list(dict.fromkeys(path.read_bytes() for path in _paths()))
     order = np.random.RandomState(0).permutation(len(files))
     parts = np.split(order, [int(0.9 * len(order)), int(0.95 * len(order))])
-    train, validation, test = (
+    texts = (
         np.frombuffer(b"".join(files[place] + b"\0" for place in part), np.uint8).astype(np.int64) for part in parts
     )
-    return text_dataset("stdlib", text_splits(train, validation, test, VOCABULARY))
+    return text_dataset("stdlib", texts, VOCABULARY)
 
 
 @cache

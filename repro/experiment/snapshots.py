@@ -43,11 +43,7 @@ class SnapshotWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Snapshots:
-    """The snapshots of one training.
-
-    Attributes:
-        folder: where they lie; made on the first write.
-    """
+    """The snapshots of one training, in a folder that is made on the first write."""
 
     folder: Path
 

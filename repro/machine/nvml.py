@@ -41,25 +41,16 @@ class Gpu:
         """How many processes compute on it; None if that is not told."""
         return _ask(lambda nvml: len(nvml.nvmlDeviceGetComputeRunningProcesses(self.handle)))[0]
 
-    def utilisation(self) -> float | None:
-        """Share of the time in which a kernel was running, in percent."""
-        return _ask(lambda nvml: float(nvml.nvmlDeviceGetUtilizationRates(self.handle).gpu))[0]
-
-    def memory_used(self) -> float | None:
-        """Bytes in use, by all processes."""
-        return _ask(lambda nvml: float(nvml.nvmlDeviceGetMemoryInfo(self.handle).used))[0]
-
-    def power_w(self) -> float | None:
-        """Power draw in watts."""
-        return _ask(lambda nvml: nvml.nvmlDeviceGetPowerUsage(self.handle) / 1000)[0]
-
-    def temperature_c(self) -> float | None:
-        """Temperature of the die in degrees Celsius."""
-        return _ask(lambda nvml: float(_temperature(nvml, self.handle)))[0]
-
-    def clock_mhz(self) -> float | None:
-        """Clock of the streaming multiprocessors in megahertz."""
-        return _ask(lambda nvml: float(nvml.nvmlDeviceGetClockInfo(self.handle, nvml.NVML_CLOCK_SM)))[0]
+    def readings(self) -> tuple[float | None, ...]:
+        """Percent of the time that a kernel ran, bytes in use by all processes, watts, degrees Celsius, megahertz."""
+        questions: tuple[Callable[[Any], float], ...] = (
+            lambda nvml: float(nvml.nvmlDeviceGetUtilizationRates(self.handle).gpu),
+            lambda nvml: float(nvml.nvmlDeviceGetMemoryInfo(self.handle).used),
+            lambda nvml: nvml.nvmlDeviceGetPowerUsage(self.handle) / 1000,
+            lambda nvml: float(_temperature(nvml, self.handle)),
+            lambda nvml: float(nvml.nvmlDeviceGetClockInfo(self.handle, nvml.NVML_CLOCK_SM)),
+        )
+        return tuple(_ask(question)[0] for question in questions)
 
 
 def why_absent() -> str:

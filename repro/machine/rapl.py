@@ -35,7 +35,8 @@ class Rapl:
         try:
             zones = sorted(path for path in self._root.iterdir() if re.fullmatch(r"intel-rapl:\d+", path.name))
             packages = [path for path in zones if (path / "name").read_text().startswith("package")]
-            self._zones = [_zone(path) for path in packages]
+            counters = [(path / "energy_uj", int((path / "max_energy_range_uj").read_text())) for path in packages]
+            self._zones = [_Zone(counter, most, int(counter.read_text())) for counter, most in counters]
         except (OSError, ValueError) as error:
             self._problem = _reason(error)
             return
@@ -62,11 +63,6 @@ class Rapl:
         if self._total_uj == 0:
             return None, "none: too short for the RAPL counters"
         return self._total_uj / 1e6, "RAPL counters of all processor packages, whatever else ran on them"
-
-
-def _zone(path: Path) -> _Zone:
-    counter = path / "energy_uj"
-    return _Zone(counter, int((path / "max_energy_range_uj").read_text()), int(counter.read_text()))
 
 
 def _reason(error: Exception) -> str:

@@ -85,7 +85,7 @@ class Meter:
     usage: Usage
 
     def __init__(self, device: str, *, pid: int | None = None, rapl: Path = Path("/sys/class/powercap")) -> None:
-        self._gpu = _current_gpu() if device == "cuda" else None
+        self._gpu = _gpu_of_torch() or next(iter(nvml.visible()), None) if device == "cuda" else None
         self._device = device
         self._rapl = Rapl(rapl) if device != "cuda" else None
         self._tree: Tree | None = None if pid is None else Tree(pid)
@@ -96,7 +96,10 @@ class Meter:
 
     def __enter__(self) -> Meter:
         _wait_for_gpu()
-        self._torch_memory = _reset_torch_peak() if self._device == "cuda" else False
+        torch = _torch_on_cuda() if self._device == "cuda" else None
+        self._torch_memory = torch is not None
+        if torch is not None:
+            torch.cuda.reset_peak_memory_stats()
         self._energy_before = self._gpu.energy_mj()[0] if self._gpu else None
         self._others = (self._gpu.processes() or 0) if self._gpu else 0
         self._most_ever, self._peak = _most_rss_ever(), self._rss()
@@ -149,10 +152,7 @@ class Meter:
     def _row(self) -> tuple[float | None, ...]:
         now = round(time.perf_counter() - self._start, 3)
         row = (now, self._rss(), self._tree.cpu_percent() if self._tree else self._process.cpu_percent())
-        if self._gpu is None:
-            return row
-        gpu = self._gpu
-        return (*row, gpu.utilisation(), gpu.memory_used(), gpu.power_w(), gpu.temperature_c(), gpu.clock_mhz())
+        return row if self._gpu is None else (*row, *self._gpu.readings())
 
     def _energy(self, wall: float) -> tuple[float | None, str]:
         if self._rapl:
@@ -265,11 +265,6 @@ def _columns(rows: list[tuple[float | None, ...]]) -> Series:
     return Series(**dict(zip(Series.__struct_fields__, zip(*rows[::step], strict=True), strict=False)))
 
 
-def _current_gpu() -> nvml.Gpu | None:
-    """The GPU torch is using; before torch has started one, the first visible GPU."""
-    return _gpu_of_torch() or next(iter(nvml.visible()), None)
-
-
 def _gpu_of_torch() -> nvml.Gpu | None:
     """The GPU torch is using, matched by UUID; None before it has started one."""
     torch = _torch_on_cuda()
@@ -289,13 +284,6 @@ def _wait_for_gpu() -> None:
     torch = _torch_on_cuda()
     if torch is not None:
         torch.cuda.synchronize()
-
-
-def _reset_torch_peak() -> bool:
-    torch = _torch_on_cuda()
-    if torch is not None:
-        torch.cuda.reset_peak_memory_stats()
-    return torch is not None
 
 
 def _most_rss_ever() -> int:

@@ -52,11 +52,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Tokens:
-    """The tokens of the store in a folder. A change to the file is seen at once by whoever has it open.
-
-    Args:
-        root: folder of the store.
-    """
+    """The tokens of the store in a folder. A change to the file is seen at once by whoever has it open."""
 
     def __init__(self, root: Path) -> None:
         self.path = tokens_file(root)

@@ -152,11 +152,7 @@ FACTS = sa.Table("facts", META, sa.Column("name", sa.String(40), primary_key=Tru
 
 
 class Index:
-    """The tables behind a store, in SQLite or PostgreSQL.
-
-    Args:
-        engine: made by a function of `repro.record.databases`.
-    """
+    """The tables behind a store, in SQLite or PostgreSQL; engines are made by `repro.record.databases`."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine

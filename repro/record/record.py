@@ -35,6 +35,7 @@ Time = Annotated[
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Numbers = tuple[float | tuple[float | None, ...] | None, ...]
 """Numbers, or rows of numbers; None where a value is not finite."""
+ARRAYS = {"values", "x", "expected"}  # fields of a sample
 
 
 class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -318,48 +319,25 @@ def json_schema() -> dict[str, Any]:
 
 def sample_part(sample: Sample) -> SamplePart:
     """A sample as records keep it."""
-    return SamplePart(
-        arm=sample.arm,
-        measurement=sample.measurement,
-        unit=sample.unit,
-        seeds=sample.seeds,
-        values=_numbers(sample.values),
-        x=None if sample.x is None else _numbers(sample.x),
-        x_unit=sample.x_unit,
-        expected=None if sample.expected is None else _numbers(sample.expected),
-        better=msgspec.UNSET if sample.better is None else sample.better,
-    )
+    known: dict[str, Any] = {name: value for name, value in vars(sample).items() if value is not None}
+    return SamplePart(**known | {name: _numbers(known[name]) for name in ARRAYS & known.keys()})
 
 
 def as_sample(part: SamplePart) -> Sample:
     """The sample that a record keeps, ready to be judged again."""
-    return Sample(
-        arm=part.arm,
-        measurement=part.measurement,
-        unit=part.unit,
-        seeds=part.seeds,
-        values=np.asarray(part.values, dtype=float),  # None becomes NaN
-        x=None if part.x is None else np.asarray(part.x, dtype=float),
-        x_unit=part.x_unit,
-        expected=None if part.expected is None else np.asarray(part.expected, dtype=float),
-        better=None if part.better is msgspec.UNSET else part.better,
-    )
+    fields = msgspec.structs.asdict(part)
+    known: dict[str, Any] = {name: value for name, value in fields.items() if value not in (None, msgspec.UNSET)}
+    known |= {name: np.asarray(known[name], dtype=float) for name in ARRAYS & known.keys()}  # None becomes NaN
+    return Sample(**known)
 
 
 def claim_part(claim: Claim) -> ClaimPart:
     """A claim as records state it."""
+    same = ("id", "name", "row", "version", "place", "criterion", "reported", "tier", "evidence")
     return ClaimPart(
-        id=claim.id,
-        name=claim.name,
-        row=claim.row,
-        version=claim.version,
+        **{name: getattr(claim, name) for name in same},
         digest=claim.digest(),
         says=claim.statement,
-        place=claim.place,
-        criterion=claim.criterion,
-        reported=claim.reported,
-        tier=claim.tier,
-        evidence=claim.evidence,
         expected_refuted=claim.expected.source if claim.expected else None,
         explanation=(claim.expected and claim.expected.explanation) or msgspec.UNSET,
     )

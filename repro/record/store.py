@@ -19,13 +19,11 @@ from repro.errors import ReproError
 from repro.paths import atomic_write
 from repro.record import databases
 from repro.record.index import Index, Problem, Row, ScannedFile, Stamp, check
-from repro.record.queries import RecordQueries, Where, newest
+from repro.record.queries import RecordQueries, Where
 from repro.record.record import LARGEST, Record, decode, encode, file_name
 
 BATCH = 200  # files that are read into the index in one transaction
 MANY = 1000  # files of a folder that `Store.version` looks at one by one
-
-__all__ = ["Problem", "Row", "Store", "MergedStore", "newest"]
 
 
 class Store(RecordQueries):
@@ -37,10 +35,6 @@ class Store(RecordQueries):
         root: the folder.
         index: URL of a database that several stores share; by default SQLite in the folder.
         read_only: never write anything; a folder that is missing is an empty store.
-
-    Attributes:
-        root: the folder.
-        url: of the shared index, or None.
     """
 
     def __init__(self, root: Path, index: str | None = None, *, read_only: bool = False) -> None:
@@ -257,11 +251,7 @@ class Store(RecordQueries):
 
 
 class MergedStore:
-    """Several stores read as one, such as the published records and the local ones; a record counts once.
-
-    Args:
-        stores: in order of precedence for files, though equal ids have equal content.
-    """
+    """Several stores read as one, such as the published records and the local ones; a record counts once."""
 
     def __init__(self, stores: Iterable[Store]) -> None:
         self.stores = tuple(stores)
@@ -270,10 +260,6 @@ class MergedStore:
         """As `Store.rows`, over all stores."""
         rows = {row.id: row for store in self.stores for row in store.rows(**where)}
         return sorted(rows.values(), key=lambda row: (row.created, row.id))
-
-    def newest(self, **where: Unpack[Where]) -> list[Row]:
-        """The newest row of each claim and implementation, over all stores."""
-        return newest(self.rows(**where))
 
     def distinct(self, column: str, **where: Unpack[Where]) -> list[str]:
         """As `Store.distinct`, over all stores."""

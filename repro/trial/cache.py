@@ -23,11 +23,7 @@ class CacheWarning(UserWarning):
 
 
 class Cache:
-    """A folder of results, one file each, named by the hash of everything that can change the result.
-
-    Args:
-        root: the folder; made on the first write.
-    """
+    """A folder of results, made when first written: a file each, named by the hash of all that can change it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -47,14 +43,10 @@ class Cache:
             raise ReproError(
                 f"The trial cache cannot be read: {error}", "Set REPRO_CACHE to a folder of yours."
             ) from error
-        try:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             entry = json.loads(text)
-            payload = entry["payload"]
-            sound = entry["key"] == key and entry["digest"] == _digest(payload)
-        except (ValueError, KeyError, TypeError):
-            sound, payload = False, None
-        if sound:
-            return payload
+            if entry["key"] == key and entry["digest"] == _digest(entry["payload"]):
+                return entry["payload"]
         warnings.warn(
             f"cache entry {path.name[:12]} is damaged; the trial is computed again", CacheWarning, stacklevel=2
         )

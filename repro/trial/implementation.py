@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Literal, Protocol
 
-from repro.claim.loading import load_file
+from repro.claim.catalogue import load_file
 from repro.code_digest import deviations, digest, file_closure, object_closure
 from repro.errors import ReproError, unknown
 from repro.paths import project_root
@@ -130,12 +130,10 @@ def reconfigure(reference: Any, change: Callable[[Any], Any]) -> Reconfigured:
     changed config, and is computed once for both. `change` must leave a changed config as it is.
     """
     names = {name: value for name, value in vars(reference).items() if not name.startswith("__")}
-    changed = {name: _with_changed_config(f, change) for name, f in names.items() if _takes_config(f)}
+    functions = {name: value for name, value in names.items() if inspect.isfunction(value)}
+    taking = {name: f for name, f in functions.items() if "config" in inspect.signature(f).parameters}
+    changed = {name: _with_changed_config(function, change) for name, function in taking.items()}
     return Reconfigured(**{**names, **changed, "change": change})
-
-
-def _takes_config(value: Any) -> bool:
-    return inspect.isfunction(value) and "config" in inspect.signature(value).parameters
 
 
 def _with_changed_config(function: Callable[..., Any], change: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -162,7 +160,7 @@ def reference(paper: str, root: Path | None = None) -> LoadedImplementation:
         paper=paper,
         name="reference",
         names=module,
-        source=_closure(path, base),
+        source=_closure(path, base, path.stat().st_mtime_ns),
         deviations=len(deviations(module.__doc__ or "")),
     )
 
@@ -203,9 +201,5 @@ def control(paper: str, name: str, root: Path | None = None) -> LoadedImplementa
 
 
 @lru_cache(maxsize=256)
-def _closure_at(path: Path, root: Path, _changed: int) -> str:
+def _closure(path: Path, root: Path, _changed: int) -> str:
     return file_closure(path, root)
-
-
-def _closure(path: Path, root: Path) -> str:
-    return _closure_at(path, root, path.stat().st_mtime_ns)

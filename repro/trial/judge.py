@@ -93,7 +93,8 @@ class Suite:
     def _judge(self, claim: Claim, implementation: LoadedImplementation, seeds: tuple[int, ...]) -> Judged:
         started = time.perf_counter()
         draws = claim.measurements()
-        trials = _trials(draws, implementation, seeds, self.device)
+        arms = arms_of(draws)
+        trials = {(id(arm), seed): Trial(arm, implementation, seed, self.device) for arm in arms for seed in seeds}
         results = self._perform(trials)
         samples = _samples(draws, trials, results, seeds)
         verdict = judge(claim.criterion, samples)
@@ -107,7 +108,7 @@ class Suite:
         )
 
     def _perform(self, trials: dict[tuple[int, int], Trial]) -> dict[str, TrialResult]:
-        """Every trial once; those that another process is computing are left for last and waited for."""
+        """Every trial (by arm and seed) once; those that another process is computing are left for last."""
         todo = _unique(trials)
         total, wait = len(todo), 0.0
         results: dict[str, TrialResult] = {}
@@ -164,13 +165,6 @@ def require(claim: Claim, device: Device) -> None:
             raise Unavailable(f"needs the dataset {name}, which is not here", f"{data.how_to_get(name)} {cost}")
         if claim.evidence == "original" and not data.complete(name):
             raise Unavailable(f"needs all of {name}, and only a part of it is here", f"{data.how_to_get(name)} {cost}")
-
-
-def _trials(
-    draws: MeasurementRefs, implementation: LoadedImplementation, seeds: tuple[int, ...], device: Device
-) -> dict[tuple[int, int], Trial]:
-    """Trials by (arm's identity, seed)."""
-    return {(id(arm), seed): Trial(arm, implementation, seed, device) for arm in arms_of(draws) for seed in seeds}
 
 
 def _unique(trials: dict[tuple[int, int], Trial]) -> list[Trial]:

@@ -29,14 +29,23 @@ from repro.trial.judge import Judged
 
 def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: Path) -> Record:
     """The sealed record of a claim judged on one implementation, with its controls."""
-    claim, verdict = judged.claim, judged.verdict
+    claim, verdict, made = judged.claim, judged.verdict, judged.implementation
     outcome = judged.outcome(controls)
     names = sorted({trial.arm.data for trial, _ in judged.trials if trial.arm.data})
+    precision = {str(trial.settings().get("precision", "as coded")) for trial, _ in judged.trials}
     record = Record(
         created=now(),
         paper=claim.paper,
         claim=claim_part(claim),
-        implementation=_implementation_part(judged),
+        implementation=ImplementationPart(
+            kind=made.kind,
+            name=made.name,
+            key=made.paper,
+            source=made.source,
+            division=made.division,
+            deviations=made.deviations,
+            submission=made.submission or msgspec.UNSET,
+        ),
         samples=tuple(sample_part(sample) for sample in judged.samples),
         verdict=verdict,
         word=outcome.recorded,
@@ -51,10 +60,23 @@ def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: 
         ),
         powerless=outcome is Outcome.POWERLESS,
         flag=_flag(judged, root),
-        trials=_trial_parts(judged),
+        trials=tuple(
+            TrialPart(
+                key=trial.key,
+                arm=trial.arm.label,
+                seed=trial.seed,
+                preset=trial.arm.preset,
+                config=trial.settings(),
+                data=trial.arm.data,
+                usage=result.usage,
+                cached=result.cached,
+                machine=msgspec.UNSET if result.machine in (None, machine()) else result.machine,
+            )
+            for trial, result in judged.trials
+        ),
         data={name: data.digest(name) for name in names},
         machine=machine(),
-        software=software(threads=THREADS, precision=_precision(judged)),
+        software=software(threads=THREADS, precision=", ".join(sorted(precision))),
         source=source(root),
         command=_command(judged, device, with_controls=bool(controls)),
     )
@@ -79,12 +101,6 @@ def save(store: Store, record: Record) -> tuple[Record, Path]:
     return record, store.add(record)
 
 
-def _precision(judged: Judged) -> str:
-    """The arithmetic that the trials' configs allowed; "as coded" where the config leaves no choice."""
-    found = {str(trial.settings().get("precision", "as coded")) for trial, _ in judged.trials}
-    return ", ".join(sorted(found))
-
-
 def _evidence(record: Record, like: Record | None = None) -> tuple[object, ...]:
     """What makes two records say the same: everything but when, from which commit and from which cache.
 
@@ -95,36 +111,6 @@ def _evidence(record: Record, like: Record | None = None) -> tuple[object, ...]:
     trials = tuple((trial.key, trial.arm, trial.seed) for trial in record.trials)
     parts = (record.claim, record.implementation, record.samples, record.verdict, record.word, record.controls)
     return (*parts, record.flag, trials, record.machine, record.software)
-
-
-def _implementation_part(judged: Judged) -> ImplementationPart:
-    found = judged.implementation
-    return ImplementationPart(
-        kind=found.kind,
-        name=found.name,
-        key=found.paper,
-        source=found.source,
-        division=found.division,
-        deviations=found.deviations,
-        submission=found.submission or msgspec.UNSET,
-    )
-
-
-def _trial_parts(judged: Judged) -> tuple[TrialPart, ...]:
-    return tuple(
-        TrialPart(
-            key=trial.key,
-            arm=trial.arm.label,
-            seed=trial.seed,
-            preset=trial.arm.preset,
-            config=trial.settings(),
-            data=trial.arm.data,
-            usage=result.usage,
-            cached=result.cached,
-            machine=msgspec.UNSET if result.machine in (None, machine()) else result.machine,
-        )
-        for trial, result in judged.trials
-    )
 
 
 def _flag(judged: Judged, root: Path) -> str:

@@ -85,7 +85,10 @@ def trial_of(request: TrialRequest, root: Path) -> Trial:
     Raises:
         ReproError: if that project has no such claim, implementation or arm.
     """
-    claim = _claim(request.claim, root)
+    claims = _claims(root)
+    if request.claim not in claims:
+        raise unknown("claim", request.claim, claims)
+    claim = claims[request.claim]
     arms = arms_of(claim.measurements())
     if request.arm not in range(len(arms)):
         raise unknown(f"arm of {claim.id}", str(request.arm), map(str, range(len(arms))))
@@ -152,13 +155,6 @@ def differences(asked: dict[str, Any], own: dict[str, Any]) -> list[str]:
 @cache
 def _claims(root: Path) -> dict[str, Claim]:
     return {claim.id: claim for claim in Catalogue(root).claims}
-
-
-def _claim(name: str, root: Path) -> Claim:
-    claims = _claims(root)
-    if name not in claims:
-        raise unknown("claim", name, claims)
-    return claims[name]
 
 
 @cache

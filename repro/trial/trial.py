@@ -18,7 +18,6 @@ from repro import data
 from repro.claim.claim import Arm
 from repro.code_digest import json_digest, object_closure
 from repro.criterion.measurement import Array, Measurement, Measurements
-from repro.data import Dataset
 from repro.errors import ReproError
 from repro.experiment.setting import Setting
 from repro.machine.determinism import THREADS, make_deterministic
@@ -84,6 +83,8 @@ class Trial:
     @cached_property
     def key_inputs(self) -> dict[str, Any]:
         """Everything that can change the result, as JSON data."""
+        host = self.subject.host
+        apart = {"processes": world()} if world() > 1 else {} if host is None else {"isolation": host.isolation}
         versions = msgspec.to_builtins(software(threads=THREADS)) | {"zlib": zlib.ZLIB_RUNTIME_VERSION}
         del versions["repro"]  # the suite's code that matters is in the experiment's closure
         return {
@@ -96,10 +97,7 @@ class Trial:
             "seed": self.given_seed,
             "device": device_class(self.device),
             "software": versions,
-        } | ({"processes": world()} if world() > 1 else self._isolation())
-
-    def _isolation(self) -> dict[str, str]:
-        return {} if self.subject.host is None else {"isolation": self.subject.host.isolation}
+        } | apart
 
     @cached_property
     def key(self) -> str:
@@ -135,8 +133,10 @@ class Trial:
                 f"{self} raised {type(error).__name__}: {error} ({frame.name}, line {frame.lineno})",
                 "The traceback is above; nothing was recorded.",
             ) from error
-        if dataset is not None and not _unchanged(dataset):
-            raise TrialFailed(f"{self} changed the dataset that it was given", "Let it copy what it changes.")
+        if dataset is not None:
+            fresh = data.load(dataset.name)  # what is scored must be what was loaded
+            if not (dataset.train.same(fresh.train) and dataset.test.same(fresh.test)):
+                raise TrialFailed(f"{self} changed the dataset that it was given", "Let it copy what it changes.")
         return TrialResult(_checked(measurements, self), meter.usage, cached=False, machine=machine())
 
     @contextmanager
@@ -187,12 +187,6 @@ def _kept(trial: Trial, result: TrialResult, cache: Cache) -> TrialResult:
     told = {"usage": msgspec.to_builtins(result.usage), "machine": msgspec.to_builtins(result.machine)}
     cache.put(trial.key, {"measurements": measurements, "facts": trial.key_inputs} | told)
     return result
-
-
-def _unchanged(dataset: Dataset[Any]) -> bool:
-    """Whether the splits in memory are still what the loader gave: what is scored must be what was loaded."""
-    fresh = data.load(dataset.name)
-    return dataset.train.same(fresh.train) and dataset.test.same(fresh.test)
 
 
 def _checked(measurements: Measurements, trial: Trial) -> Measurements:

@@ -49,12 +49,7 @@ class Handle:
 
 
 class Channel:
-    """Frames over a connected socket.
-
-    Args:
-        connection: the socket.
-        most: bytes that a frame may bring in.
-    """
+    """Frames over a connected socket, which may bring in at most so many bytes each."""
 
     def __init__(self, connection: socket.socket, most: int) -> None:
         self._socket, self._most = connection, most

@@ -25,9 +25,9 @@ COLLECTED = 64 << 20  # bytes of compiled code that may outlive the jail
 
 
 class Encoded:
-    """Image files that came as bytes, each decoded on access to RGB bytes [H, W, 3]."""
+    """Image files, as bytes or as paths that the jail shows, each decoded on access to RGB bytes [H, W, 3]."""
 
-    def __init__(self, files: list[bytes]) -> None:
+    def __init__(self, files: list[bytes] | list[str]) -> None:
         self._files = files
 
     def __len__(self) -> int:
@@ -40,25 +40,9 @@ class Encoded:
         import numpy as np
         from PIL import Image
 
-        with Image.open(io.BytesIO(self._files[index])) as image:
+        file = self._files[index]
+        with Image.open(file if isinstance(file, str) else io.BytesIO(file)) as image:
             return np.array(image.convert("RGB"))
-
-
-class EncodedFiles(Encoded):
-    """Image files that lie in a folder which the jail shows."""
-
-    def __init__(self, paths: list[str]) -> None:
-        super().__init__([])
-        self._paths = paths
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        """One image, or the images of a slice."""
-        if isinstance(index, slice):
-            return EncodedFiles(self._paths[index])
-        return Encoded([Path(self._paths[index]).read_bytes()])[0]
 
 
 class Worker:
@@ -157,7 +141,7 @@ class Worker:
         if kind == "object":
             return self._objects[what]
         if kind in ("encoded", "pictures"):
-            return Encoded(what) if kind == "encoded" else EncodedFiles(what)
+            return Encoded(what)
         name, fields = what
         return SimpleNamespace(**fields) if kind == "data" else self._configs[name](**fields)
 
@@ -165,11 +149,8 @@ class Worker:
 def limit(memory: int, scratch: int, processes: int | None, *, virtual: bool) -> None:
     """Lower this process's hard limits for good, and its children's with them.
 
-    Args:
-        memory: bytes.
-        scratch: bytes of a file.
-        processes: of this user; None where all the user's other processes would count.
-        virtual: whether addresses are limited.
+    Memory and files are in bytes, and with `virtual` addresses are limited too. Processes are counted by user: None
+    where all the user's other ones would count.
     """
     ceilings = {
         resource.RLIMIT_CORE: 0,

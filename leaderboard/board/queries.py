@@ -23,6 +23,7 @@ from leaderboard.board.lines import (
     natural,
     weighed,
 )
+from leaderboard.board.pareto import Aim, aim
 from leaderboard.board.reported import Pair
 from repro.errors import ReproError
 from repro.paths import index_url, published_dir, store_dir
@@ -276,16 +277,28 @@ def _rows(stores: MergedStore, claim: str, row: str | None) -> list[Row]:
     return [found for found in stores.rows(paper=key, name=name) if found.row == row]
 
 
-def pairs(stores: MergedStore, lines: Iterable[Line]) -> list[Pair]:
-    """Published numbers and ours, of those of the lines that have both."""
-    stating = [one for one in lines if one.reported]
+def pairs(stores: MergedStore, section: Section) -> list[Pair]:
+    """Published numbers and ours, of those of a paper's claims that have both."""
+    stating = [one for one in section.claims if one.reported]
     return [pair for one in stating for pair in reported.pairs(one, None if one.exact else record_of(stores, one))]
 
 
-def curve_list(stores: MergedStore, lines: Iterable[Line]) -> list[Curve]:
-    """The most telling curves of a paper's lines."""
-    found = (record_of(stores, one) for one in lines if not one.exact)
+def curve_list(stores: MergedStore, section: Section) -> list[Curve]:
+    """The most telling curves of a paper's claims."""
+    found = (record_of(stores, one) for one in section.claims if not one.exact)
     return curves.telling(one for one in found if one is not None)
+
+
+def aims(stores: MergedStore, section: Section) -> dict[tuple[str, str], Aim]:
+    """Of a paper's claims those whose estimate is better the lower, the higher or the nearer to a number it is."""
+    found = ((one.case, record_of(stores, one)) for one in section.reference.values() if not one.exact)
+    wanted = {case: aim(record.claim.criterion) for case, record in found if record is not None}
+    return {case: one for case, one in wanted.items() if one is not None}
+
+
+def successors(stores: MergedStore, paper: str, record_id: str) -> list[str]:
+    """The ids of the records that say that they replace this one, the oldest first."""
+    return [row.id for row in stores.rows(paper=paper) if row.supersedes == record_id]
 
 
 def record_of(stores: MergedStore, one: Line) -> Record | None:

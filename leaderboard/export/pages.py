@@ -82,15 +82,14 @@ def papers(content: ExportContent) -> Iterator[ExportPage]:
     """The page of each paper, and that of its implementations."""
     for section in content.sections:
         key, title = section.paper.key, section.paper.title
-        own = section.claims
         page = paper_page.page(
             PaperContent(
                 section=section,
                 deviations=repository.deviations(key),
                 implementations=content.names[key],
-                pairs=queries.pairs(content.stores, own),
+                pairs=queries.pairs(content.stores, section),
                 scale="published",
-                curves=[content.stores.get(one.record) for one in queries.curve_list(content.stores, own)],
+                curves=[content.stores.get(one.record) for one in queries.curve_list(content.stores, section)],
                 where=places.addresses(content.url, places.paper(key), places.badge(key) if section.lines else ""),
                 aged=False,
             )

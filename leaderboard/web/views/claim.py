@@ -22,7 +22,7 @@ def show() -> None:
         name, row = asked.text("claim").partition("@")[0], asked.text("row") or None
         implementation = asked.text("implementation") or lines.REFERENCE
         digits = lines.short_id(asked.text("record").lower())
-        records = cache.history(version, name, row, implementation, digits) if "/" in name else []
+        records = cache.ask(version, queries.history, name, row, implementation, digits) if "/" in name else []
         if not records:
             _missing(version, name, row)
             return

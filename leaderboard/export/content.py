@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from leaderboard.board import queries, repository
 from leaderboard.board.catalogue import BoardCatalogue, ListedClaim, read
@@ -50,12 +49,12 @@ class ExportContent:
         """The papers that there is any record of."""
         return [one for one in self.sections if one.lines]
 
-    def around_record(self, record: Record) -> dict[str, Any]:
-        """A record, its calibration and what is known about its claim, as fields of `ShownRecord`."""
+    def context(self, record: Record) -> ClaimContext:
+        """What is known about the claim of a record."""
         found, trouble = self.calibrations[record.paper.key]
         rows = self.cases[record.paper.key].get((record.claim.name, record.claim.row), [])
-        around = ClaimContext(records=len(rows), version=max((row.version for row in rows), default=0))
-        return {"record": record, "calibration": found.get(record.claim.id), "trouble": trouble, "around": around}
+        highest = max((row.version for row in rows), default=0)
+        return ClaimContext(len(rows), highest, calibration=found.get(record.claim.id), trouble=trouble)
 
     def absent(self, section: Section) -> dict[PageKey, ListedClaim]:
         """The claims of a paper that have no record of any implementation, so that no page of records is theirs."""

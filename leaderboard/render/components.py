@@ -12,7 +12,6 @@ from leaderboard.board.citation import CitationText
 from leaderboard.board.lines import Line, Section, counts
 from leaderboard.board.units import several
 from leaderboard.render import style
-from leaderboard.render.explanation import explanation
 from leaderboard.render.links import claim_link, line_link, page_link
 from leaderboard.render.parts import Code, Fold, Html, PagePart
 from repro.numbers import number
@@ -25,7 +24,6 @@ ABSENT_WIDTHS = ("40%", "16%", "18%", "26%")
 ABSENT_HEADS = ("Claim", "Verdict", "Published", "Needs")
 NEEDS = {"cpu": "two cores, minutes", "gpu": "one GPU", "cluster": "several GPUs"}
 NAMED = 6  # submissions of a paper that are named
-LISTED = 12  # submissions that a finding lists
 STATED = 90  # letters of a statement that a chip says
 
 
@@ -270,29 +268,6 @@ def ratio_cells(costs: Sequence[Ratio | None], reference: Sequence[bool], *, nam
         else f'<span class="sub">{"1 by definition" if own else "not measured"}</span>'
         for cost, own in zip(costs, reference, strict=True)
     ]
-
-
-def finding(one: Line, others: Iterable[Line] = ()) -> str:
-    """A claim that does not hold, with the source that shows it, and what came of it on other implementations."""
-    link, found = line_link(one), list(others)
-    badges = "".join(f'<a href="{line_link(x)}">{style.badge(x.outcome)} {name(x)}</a>' for x in found[:LISTED])
-    if len(found) > LISTED:
-        badges += f'<a href="{page_link("implementations", one.paper.key)}">{LISTED} of {len(found)} shown</a>'
-    listed = f'<div class="marks small"><span class="soft">On submissions:</span>{badges}</div>' if badges else ""
-    return (
-        f'<div class="panel {one.outcome}">{style.badge(one.outcome)}'
-        f'<p><a class="statement" href="{link}">{style.row_tag(one.row)}{escape(one.says)}</a></p>'
-        f'<p class="soft small">{escape(one.place)} · {escape(one.name)}@{one.version}</p>'
-        f"<p><b>Source.</b> {escape(one.known)}</p>{explanation(one.why)}"
-        f'<p class="num small">{escape(one.reason)}</p>{listed}</div>'
-    )
-
-
-def findings(section: Section) -> str:
-    """The findings of one paper."""
-    about, body = section.paper, "".join(finding(one, others) for one, others in section.findings)
-    facts = f'<h2>{escape(about.title)}</h2><div class="soft">{style.authors(about)} · {about.year}</div>'
-    return style.wrap(f'<section class="paper">{facts}{body}</section>')
 
 
 def problems(found: Iterable[tuple[str, str]]) -> str:

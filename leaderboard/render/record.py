@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 
 import msgspec
 
 from leaderboard.board import citation
 from leaderboard.board.catalogue import with_row
+from leaderboard.board.citation import Addresses
 from leaderboard.board.lines import REFERENCE, label
 from leaderboard.board.verification import VerificationCheck
 from leaderboard.render import claim as claim_page
 from leaderboard.render import judgement, provenance, rerun, style, submission, trials
-from leaderboard.render.claim import ShownRecord
 from leaderboard.render.components import citations, footnote, heading
 from leaderboard.render.links import breadcrumbs, claim_link, page_link, record_link, short_id
 from leaderboard.render.parts import Code, Control, Html, PagePart, SideBySide
+from leaderboard.render.rerun import ClaimContext
 from leaderboard.render.samples import parts as sample_parts
 from repro.numbers import number
 from repro.record.record import Record, SamplePart, file_name
@@ -27,36 +27,39 @@ SEEDS = 20  # values of a sample that its line shows
 WIDEST = 400_000  # letters of JSON that a page can show without becoming slow
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordContent(ShownRecord):
-    """What the page of a record shows.
+def page(
+    record: Record,
+    around: ClaimContext,
+    where: Addresses,
+    replaced_by: Sequence[str],
+    *,
+    reference: Record | None = None,
+    raw: bool = False,
+) -> list[PagePart]:
+    """The whole page.
 
-    Attributes:
+    Args:
+        record: that is shown.
+        around: what is known about its claim apart from it.
+        where: addresses of the page and what belongs to it.
         replaced_by: ids of the records that replace it, the oldest first.
+        reference: the reference's record of the same claim, for a submission's.
         raw: whether its JSON is to stand on the page.
     """
-
-    replaced_by: Sequence[str]
-    raw: bool = False
-
-
-def page(content: RecordContent) -> list[PagePart]:
-    """The whole page."""
-    record, reference = content.record, content.reference
     by_hand = f"Download the record and run: repro verify {file_name(record)}"
     return [
-        Html(head(record, content.replaced_by)),
+        Html(head(record, replaced_by)),
         Html(claim_page.verdict(record, reference)),
         heading("Verify"),
         Control("verify", [Html(footnote(by_hand))]),
         heading("Run it again"),
-        *rerun.parts(record, content.around),
+        *rerun.parts(record, around),
         heading("Published and measured"),
         Html(claim_page.sides(record, reference)),
         heading("Criterion"),
         Html(judgement.criterion(record)),
         heading("Controls"),
-        Html(judgement.controls(record, content.calibration, reference)),
+        Html(judgement.controls(record, around.calibration, reference)),
         *submission.parts(record),
         heading("Samples"),
         Html(samples(record.samples)),
@@ -65,10 +68,10 @@ def page(content: RecordContent) -> list[PagePart]:
         *trials.parts(record),
         heading("Provenance"),
         Html(provenance.provenance(record)),
-        citations(citation.of_claim(record, content.where)),
+        citations(citation.of_claim(record, where)),
         heading("Raw JSON"),
         SideBySide([claim_page.download(record), Control("raw")]),
-        *(_raw(record) if content.raw else []),
+        *(_raw(record) if raw else []),
     ]
 
 

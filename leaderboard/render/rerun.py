@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from leaderboard.board.lines import submission_part, unjailed
+from leaderboard.board.repository import CalibrationSummary
 from leaderboard.board.units import several
 from leaderboard.render import style
 from leaderboard.render.parts import Code, Html, PagePart
@@ -25,11 +26,14 @@ class ClaimContext:
         records: how many there are of it, of every version and implementation.
         version: the highest one.
         commit: of the checkout that shows the page; "" where there is none, or where it has changes.
+        calibration: of the claim; None where there is none, or where `trouble` says what is wrong with its file.
     """
 
     records: int
     version: int
     commit: str = ""
+    calibration: CalibrationSummary | None = None
+    trouble: str = ""
 
 
 def parts(record: Record, around: ClaimContext) -> list[PagePart]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 
@@ -93,13 +93,11 @@ def _commit() -> str:
     return repository.commit()
 
 
-def around_record(version: str, record: Record) -> dict[str, Any]:
-    """A record, its calibration and what is known about its claim, as fields of `ShownRecord`."""
-    known, trouble = repository.calibration(record)
+def context(version: str, record: Record) -> ClaimContext:
+    """What is known about the claim of a record."""
     claim = f"{record.paper.key}/{record.claim.name}"
     many, highest = queries.extent(stores(version), claim, record.claim.row)
-    around = ClaimContext(records=many, version=highest, commit=_commit())
-    return {"record": record, "calibration": known, "trouble": trouble, "around": around}
+    return ClaimContext(many, highest, _commit(), *repository.calibration(record))
 
 
 StoreAddress = tuple[Path, str | None]

@@ -13,7 +13,8 @@ from leaderboard.board.catalogue import UNMEASURED
 from leaderboard.board.lines import EVIDENCE, REFERENCE, TIERS, Filters, Line
 from leaderboard.board.queries import RecordFilter
 from leaderboard.render import style
-from leaderboard.render.board import BoardContent, page
+from leaderboard.render.board import page
+from leaderboard.render.parts import PagePart
 from leaderboard.web import cache, url_state
 from leaderboard.web.panels import show_page
 from leaderboard.web.url_state import Address
@@ -31,11 +32,11 @@ def show() -> None:
         reference = cache.board(version, RecordFilter(implementation=REFERENCE))
         names = cache.ask(version, queries.implementations)
         choice = _choice(version, asked, reference, names)
-        parts = page(_content(version, choice, reference, len(names) - 1))
+        parts = _parts(version, choice, reference, len(names) - 1)
         show_page("Board", parts, {"filters": partial(_widgets, choice)})
 
 
-def _content(version: str, choice: _Choice, reference: tuple[Line, ...], submissions: int) -> BoardContent:
+def _parts(version: str, choice: _Choice, reference: tuple[Line, ...], submissions: int) -> list[PagePart]:
     """What the filters leave: claims in full where anything is filtered or it is asked for, else letters."""
     ours = choice.source == RecordFilter(implementation=REFERENCE)
     lines = reference if ours else cache.board(version, choice.source)
@@ -44,18 +45,17 @@ def _content(version: str, choice: _Choice, reference: tuple[Line, ...], submiss
     if ours:
         sections = queries.complete(sections, reference, cache.catalogue(), choice.filters.admits)
     full = choice.full or not ours or choice.filters != Filters()
-    return BoardContent(
-        reference=reference,
-        catalogue=cache.catalogue(),
-        submissions=submissions,
-        sections=sections,
-        names={one.paper.key: cache.ask(version, queries.implementations, one.paper.key)[1:] for one in sections},
-        deviations={one.paper.key: cache.deviations(one.paper.key) for one in sections} if full else {},
+    return page(
+        reference,
+        cache.catalogue(),
+        submissions,
+        sections,
+        {one.paper.key: cache.ask(version, queries.implementations, one.paper.key)[1:] for one in sections},
+        shown,
+        len(lines),
+        cache.ask(version, queries.problems),
         overview=not full,
-        full=full,
-        lines=shown,
-        total=len(lines),
-        problems=cache.ask(version, queries.problems),
+        deviations={one.paper.key: cache.deviations(one.paper.key) for one in sections} if full else None,
     )
 
 

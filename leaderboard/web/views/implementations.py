@@ -9,7 +9,6 @@ from leaderboard.board.lines import Section, Standing
 from leaderboard.board.pareto import Aim, QualityAxis
 from leaderboard.render import implementations, style
 from leaderboard.render import paper as paper_page
-from leaderboard.render.implementations import ImplementationsContent
 from leaderboard.render.parts import Html
 from leaderboard.web import cache, url_state
 from leaderboard.web.panels import show_page
@@ -41,15 +40,13 @@ def show() -> None:
         quality = qualities[asked.one("quality", list(qualities))] if whats else pareto.ALL
         what = asked.one("cost", whats) if whats else ""
         listed = chosen[implementations.EACH * (number - 1) : implementations.EACH * number]
-        content = ImplementationsContent(
-            section=section, chosen=chosen, listed=listed, quality=quality, aims=aims, cost=what
-        )
+        parts = implementations.page(section, chosen, listed, quality, what, aims)
         controls = {
             "filters": lambda: _filters(division, runner),
             "pages": lambda: url_state.widget(st.pagination, pages, "page", number, default=1) if pages > 1 else None,
             "axes": lambda: _axes(list(qualities), quality.name, whats, what),
         }
-        show_page(f"Implementations of {section.paper.title}", implementations.page(content), controls)
+        show_page(f"Implementations of {section.paper.title}", parts, controls)
 
 
 def _admits(one: Standing, division: str, runner: str) -> bool:

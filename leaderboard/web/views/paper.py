@@ -9,7 +9,6 @@ from leaderboard.board.lines import Section
 from leaderboard.board.queries import RecordFilter
 from leaderboard.board.reported import Scale
 from leaderboard.render import paper as paper_page
-from leaderboard.render.paper import PaperContent
 from leaderboard.render.parts import Html
 from leaderboard.web import cache, url_state
 from leaderboard.web.panels import show_page
@@ -45,20 +44,20 @@ def _draw(version: str, asked: Address, section: Section, names: list[str]) -> N
     scale = asked.one("scale", scales) if any(one.reported for one in section.claims) else scales[0]
     curves = {one.name: one.record for one in cache.ask(version, queries.curve_list, section)}
     curve = asked.one("curve", list(curves)) if curves else ""
-    content = PaperContent(
-        section=section,
+    parts = paper_page.page(
+        section,
+        names,
+        pairs,
+        SCALES[scale],
+        _record(version, curves[curve]) if curve else (),
         deviations=cache.deviations(key),
-        implementations=names,
-        pairs=pairs,
-        scale=SCALES[scale],
-        curves=_record(version, curves[curve]) if curve else (),
         where=citation.served_paper(citation.base_of(st.context.url, "paper"), key),
     )
     controls = {
         "scale": lambda: _scales(scales, scale) if len(scales) > 1 else None,
         "curve": lambda: url_state.select("Claim", "curve", list(curves), curve),
     }
-    show_page(section.paper.title, paper_page.page(content), controls)
+    show_page(section.paper.title, parts, controls)
 
 
 def _scales(scales: list[str], scale: str) -> None:

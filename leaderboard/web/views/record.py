@@ -15,7 +15,6 @@ from leaderboard.render import record as record_page
 from leaderboard.render.components import footnote
 from leaderboard.render.links import short_id
 from leaderboard.render.parts import Html
-from leaderboard.render.record import RecordContent
 from leaderboard.web import cache, url_state
 from leaderboard.web.panels import show_page
 from leaderboard.web.url_state import Address
@@ -37,18 +36,19 @@ def show() -> None:
             _missing(version, digits, f"{error.problem} {error.remedy}".strip())
             return
         raw = asked.yes("raw")
-        content = RecordContent(
-            **cache.around_record(version, record),
-            replaced_by=cache.ask(version, queries.successors, record.paper.key, record.id),
+        parts = record_page.page(
+            record,
+            cache.context(version, record),
+            citation.served_record(citation.base_of(st.context.url, "record"), record),
+            cache.ask(version, queries.successors, record.paper.key, record.id),
             reference=_reference(version, record),
-            where=citation.served_record(citation.base_of(st.context.url, "record"), record),
             raw=raw,
         )
         controls = {
             "verify": lambda: _verify(version, record),
             "raw": lambda: url_state.widget(st.toggle, "Show it here", "raw", raw),
         }
-        show_page(f"{short_id(record.id)} {record.claim.id}", record_page.page(content), controls)
+        show_page(f"{short_id(record.id)} {record.claim.id}", parts, controls)
 
 
 def _missing(version: str, asked: str, why: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from leaderboard.board import lines as board_lines
@@ -160,12 +160,8 @@ def telemetry_overviews(content: ExportContent) -> Iterator[ExportPage]:
         none = Html(telemetry_page.nothing("No records yet"))
         yield ExportPage("telemetry.html", "Telemetry", [Html(telemetry_page.head()), none])
     for key, title in titles.items():
-        parts = _telemetry(content, key, titles)
+        costs = telemetry.shown(telemetry.costs(content.stores, key))
+        parts = telemetry_page.paper_page(titles, key, costs)
         if key == next(iter(titles)):
             yield ExportPage("telemetry.html", "Telemetry", parts)
         yield ExportPage(places.telemetry(key), f"Telemetry of {title}", parts)
-
-
-def _telemetry(content: ExportContent, key: str, titles: Mapping[str, str]) -> list[PagePart]:
-    costs = telemetry.shown(telemetry.costs(content.stores, key))
-    return telemetry_page.paper_page(titles, key, costs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from html import escape
 
 from leaderboard.board import citation, curves, reported
@@ -10,6 +11,7 @@ from leaderboard.board.citation import Addresses
 from leaderboard.board.lines import TIERS, Line, Section, counts
 from leaderboard.board.reported import Pair, Scale
 from leaderboard.charts import forest
+from leaderboard.charts.picture import Picture
 from leaderboard.render import components, samples, style
 from leaderboard.render.components import citations, footnote, heading
 from leaderboard.render.findings import findings
@@ -75,7 +77,7 @@ def _published(section: Section, found: Sequence[Pair], scale: Scale) -> list[Pa
     without = len(stating) - len({pair.line.case for pair in found})
     parts: list[PagePart] = [heading("Published and reproduced"), Control("scale")]
     if marks:
-        parts.append(forest.picture(marks, scale))
+        parts.append(Picture(make=partial(forest.chart, marks, scale), alt=forest.words(marks, scale)))
     parts.append(Html(forest_note(found, len(marks), scale, without)))
     return [*parts, Html(forest_table(found))] if found else parts
 

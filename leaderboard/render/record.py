@@ -71,15 +71,16 @@ def page(
         citations(citation.of_claim(record, where)),
         heading("Raw JSON"),
         SideBySide([claim_page.download(record), Control("raw")]),
-        *(_raw(record) if raw else []),
+        *([_json(record)] if raw else []),
     ]
 
 
-def _raw(record: Record) -> list[PagePart]:
-    text = pretty(record)
+def _json(record: Record) -> PagePart:
+    """The record as JSON with indents; its file is the same content on one line."""
+    text = json.dumps(msgspec.to_builtins(record), indent=1, sort_keys=True, ensure_ascii=False)
     if len(text) <= WIDEST:
-        return [Code(text, height=520)]
-    return [Html(footnote(f"Its {len(text):,} letters are too many for a page; download it instead."))]
+        return Code(text, height=520)
+    return Html(footnote(f"Its {len(text):,} letters are too many for a page; download it instead."))
 
 
 def head(record: Record, replaced_by: Sequence[str]) -> str:
@@ -114,8 +115,10 @@ def _chain(ids: Iterable[str]) -> str:
 
 def checks(found: Sequence[VerificationCheck]) -> str:
     """What was checked just now, and what agreed."""
+    marks = {agreed: style.mark("agrees" if agreed else "disagrees", good=agreed) for agreed in (True, False)}
+    undecided = '<span class="badge inconclusive hollow"><i aria-hidden="true">?</i>undecided</span>'
     rows = [
-        (escape(check.name), _agreement(check.agreed), f'<span class="num">{escape(check.says)}</span>')
+        (escape(check.name), {**marks, None: undecided}[check.agreed], f'<span class="num">{escape(check.says)}</span>')
         for check in found
     ]
     wrong = sum(check.agreed is False for check in found)
@@ -126,12 +129,6 @@ def checks(found: Sequence[VerificationCheck]) -> str:
     )
     table = style.table(("What", "Agrees", "Found"), rows)
     return style.wrap(f'<div role="status"><p><b>{summary}</b></p></div>{table}<p class="soft small">{note}</p>')
-
-
-def _agreement(agreed: bool | None) -> str:
-    if agreed is None:
-        return '<span class="badge inconclusive hollow"><i aria-hidden="true">?</i>undecided</span>'
-    return style.mark("agrees" if agreed else "disagrees", good=agreed)
 
 
 def samples(found: Sequence[SamplePart]) -> str:
@@ -170,11 +167,6 @@ def _values(part: SamplePart) -> str:
     numbers = [value for value in part.values if not isinstance(value, tuple)]
     shown = ", ".join("diverged" if value is None else number(value) for value in numbers[:SEEDS])
     return escape(shown) + (" …" if len(numbers) > SEEDS else "")
-
-
-def pretty(record: Record) -> str:
-    """The record as JSON with indents; its file is the same content on one line."""
-    return json.dumps(msgspec.to_builtins(record), indent=1, sort_keys=True, ensure_ascii=False)
 
 
 def unknown(asked: str, why: str, files: Sequence[tuple[str, str]]) -> str:

@@ -50,10 +50,6 @@ def commands(record: Record, around: ClaimContext) -> str:
 
 def notes(record: Record, around: ClaimContext) -> str:
     """What the lines rest on, as HTML."""
-    return style.wrap(f"<ul>{''.join(f'<li>{note}</li>' for note in _notes(record, around))}</ul>")
-
-
-def _notes(record: Record, around: ClaimContext) -> list[str]:
     own, part = record.implementation, submission_part(record)
     found = [_source(record, around)]
     if not OURS.fullmatch(record.command):
@@ -79,7 +75,7 @@ def _notes(record: Record, around: ClaimContext) -> list[str]:
         "Trials of the same sources that are in your cache are not computed again; <code>--no-cache</code> computes "
         "all of them."
     )
-    return found
+    return style.wrap(f"<ul>{''.join(f'<li>{note}</li>' for note in found)}</ul>")
 
 
 def _commit(record: Record) -> str:

@@ -16,13 +16,13 @@ from typing import Any
 import requests
 import uvicorn
 
-from leaderboard.api.app import ServiceLimits, create
+from leaderboard.api.app import create
 from repro.record.access_tokens import Tokens
 from repro.record.record import Record, encode
 from repro.record.store import Store
 
 ROOT = Path(__file__).parent.parent
-MANY = ServiceLimits(per_minute=1e6, burst=10**6)
+MANY = {"per_minute": 1e6, "burst": 10**6}
 PATIENCE_S = 300  # for an answer: a test is not to fail because the machine is busy
 
 
@@ -33,10 +33,10 @@ def served(
     *,
     published: Path | None = None,
     known: Mapping[str, str] | None = None,
-    limits: ServiceLimits = MANY,
+    limits: Mapping[str, Any] = MANY,
 ) -> Iterator[str]:
     """Serve the store in a folder from a thread; yields the address."""
-    app = create(Store(root, url), Store(published or root / "published", read_only=True), known, limits)
+    app = create(Store(root, url), Store(published or root / "published", read_only=True), known, **limits)
     config = uvicorn.Config(
         app, port=0, log_config=None, ws="none", http="h11", lifespan="off", timeout_keep_alive=PATIENCE_S
     )

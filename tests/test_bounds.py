@@ -13,7 +13,7 @@ import msgspec
 from leaderboard.api import board
 from leaderboard.board import lines, queries, suite_score
 from leaderboard.board.queries import RecordFilter
-from leaderboard.render import components, submit
+from leaderboard.render import findings, submit
 from repro.record.access_tokens import tokens_file
 from repro.record.record import Record, seal
 from repro.record.store import MergedStore, Store
@@ -55,11 +55,11 @@ def test_submit_lists_the_newest_submissions_and_says_how_many_there_are(tmp_pat
 
 def test_a_finding_names_some_submissions_and_says_how_many_there_are(monkeypatch):
     """A finding that hundreds of submissions were judged by stays one panel."""
-    monkeypatch.setattr(components, "LISTED", 2)
+    monkeypatch.setattr(findings, "LISTED", 2)
     first, *others = [lines.line(factory.withdrawn(submission=name)) for name in (None, "a1", "a2", "a3")]
-    assert "2 of 3 shown" in components.finding(first, others)
-    assert "a3" not in components.finding(first, others)
-    assert "shown" not in components.finding(first, others[:2])
+    assert "2 of 3 shown" in findings.finding(first, others)
+    assert "a3" not in findings.finding(first, others)
+    assert "shown" not in findings.finding(first, others[:2])
 
 
 def test_a_badge_reads_the_lines_of_its_paper_only(tmp_path, monkeypatch):
@@ -83,7 +83,7 @@ def test_parts_that_are_kept_for_badges_are_few(tmp_path, monkeypatch):
     kept = board.Board(MergedStore((Store(tmp_path),)))
     for number in range(9):
         assert kept.entries("he2015", f"submission:{number}") == ()
-    assert len(kept._parts) == 3
+    assert kept._part.cache_info().currsize == 3
 
 
 def test_nobody_waits_while_the_whole_board_is_read(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
-from leaderboard.render.explanation import explanation
+from leaderboard.render.findings import explanation
 from repro import ReproError, refuted
 from repro.claim.catalogue import Catalogue
 from repro.record.record import ClaimPart, claim_part

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 pytest.importorskip("streamlit", reason="the service needs the extra `board`")
 
 from leaderboard.api import badges, board, limits
-from leaderboard.api.app import ServiceLimits
 from leaderboard.api.ingest import arrivals_file
 from leaderboard.api.limits import Limiter
 from leaderboard.board import queries
@@ -116,7 +115,7 @@ def test_an_admin_revokes_tokens_and_sees_no_secrets(open_board):
 
 def test_too_many_records_are_told_to_wait(root):
     """A token over its rate gets 429 with the seconds to wait; another token is not held up."""
-    with served(root, limits=ServiceLimits(per_minute=0.6, burst=2)) as url:
+    with served(root, limits={"per_minute": 0.6, "burst": 2}) as url:
         here = Open(url, root)
         statuses = [here.post(encode(make_record(n))) for n in range(3)]
         assert [answer.status_code for answer in statuses] == [201, 201, 429]
@@ -174,7 +173,7 @@ def head(here: Open, *lines: str) -> bytes:
 
 def test_what_is_too_large_is_refused_before_it_is_read(root):
     """A stated length over the limit is refused by the head alone; chunks are counted as they come."""
-    with served(root, limits=ServiceLimits(largest=5000, per_minute=1e6, burst=1000)) as url:
+    with served(root, limits={"largest": 5000, "per_minute": 1e6, "burst": 1000}) as url:
         here = Open(url, root)
         for stated in ("5001", "99999999999999999999"):
             assert b" 413 " in raw(url, head(here, f"Content-Length: {stated}")).partition(b"\r\n")[0]

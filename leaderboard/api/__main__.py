@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import uvicorn
 
-from leaderboard.api.app import ServiceLimits, create
+from leaderboard.api.app import create
 from leaderboard.api.ingest import read_known
 from repro.errors import ReproError
 from repro.paths import index_url, published_dir, store_dir
@@ -32,7 +32,9 @@ def serve(address: str, port: int, known: Path | None, per_minute: float, burst:
             Store(store_dir(), index_url()),
             Store(published_dir().parent, read_only=True),
             read_known(known) if known is not None else None,
-            ServiceLimits(largest=largest, per_minute=per_minute, burst=burst),
+            largest=largest,
+            per_minute=per_minute,
+            burst=burst,
         )
     except ReproError as error:
         click.echo(f"error: {error.problem}", err=True)

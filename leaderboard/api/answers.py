@@ -18,7 +18,7 @@ COMMON = {"X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*
 """Headers of every answer: what is read here is public, and no browser is to guess what it is."""
 
 
-class RefusedRequest(Exception):
+class RefusedRequest(HTTPException):
     """A request that is refused.
 
     Args:
@@ -28,51 +28,38 @@ class RefusedRequest(Exception):
     """
 
     def __init__(self, status: int, detail: str, remedy: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.remedy = status, detail, remedy
-        self.headers = dict(headers or {})
-
-
-def refusal(problem: RefusedRequest) -> Response:
-    """The answer to a request that is refused."""
-    plain = {
-        "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "detail": problem.detail,
-        "remedy": problem.remedy,
-    }
-    headers = COMMON | {"Cache-Control": "no-store"} | problem.headers
-    return Response(msgspec.json.encode(plain), problem.status, headers, "application/problem+json")
+        super().__init__(status, detail, headers)
+        self.remedy = remedy
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """The answer to a `RefusedRequest`."""
-    assert isinstance(error, RefusedRequest)
-    return refusal(error)
-
-
-async def unroutable(request: Request, error: Exception) -> Response:
-    """The answer where there is no such address or method."""
+    """The answer to a request that is refused, or for which there is no such address or method."""
     assert isinstance(error, HTTPException)
-    remedy = "See docs/board.md for the addresses." if error.status_code in (404, 405) else "Send it otherwise."
-    return refusal(RefusedRequest(error.status_code, error.detail, remedy, error.headers))
+    status = error.status_code
+    other = "See docs/board.md for the addresses." if status in (404, 405) else "Send it otherwise."
+    plain = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.detail,
+        "remedy": error.remedy if isinstance(error, RefusedRequest) else other,
+    }
+    headers = COMMON | {"Cache-Control": "no-store"} | dict(error.headers or {})
+    return Response(msgspec.json.encode(plain), status, headers, "application/problem+json")
 
 
 async def unavailable(request: Request, error: Exception) -> Response:
     """The answer where store or database cannot be used; the reason is for the log, since it may name files."""
     assert isinstance(error, ReproError)
     LOG.error("%s", error)
-    return refusal(
-        RefusedRequest(503, "The store of this board cannot be used now", "Try later.", {"Retry-After": "30"})
-    )
+    problem = RefusedRequest(503, "The store of this board cannot be used now", "Try later.", {"Retry-After": "30"})
+    return await refused(request, problem)
 
 
 async def broken(request: Request, error: Exception) -> Response:
     """The answer to an internal error; the server logs it."""
-    return refusal(
-        RefusedRequest(500, "Internal error of the board", "Report it to the operator; the log has details.")
-    )
+    remedy = "Report it to the operator; the log has details."
+    return await refused(request, RefusedRequest(500, "Internal error of the board", remedy))
 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

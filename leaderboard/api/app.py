@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from leaderboard.api.answers import LOG, RefusedRequest, broken, json_answer, refused, unavailable, unroutable
+from leaderboard.api.answers import LOG, RefusedRequest, broken, json_answer, refused, unavailable
 from leaderboard.api.board import Board
 from leaderboard.api.ingest import Intake, require
 from leaderboard.api.limits import Limiter, check_rate, read_json
@@ -27,23 +27,14 @@ RATE, BURST = 120.0, 60  # records a minute of one token, and how many at once
 GUESSES, GUESS_BURST = 30.0, 120  # tokens that one address may show and that were not seen before
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServiceLimits:
-    """What one sender may do.
-
-    Attributes:
-        largest: bytes of a record.
-        per_minute: records that a token may send, in the long run.
-        burst: records that it may send at once.
-    """
-
-    largest: int = LARGEST
-    per_minute: float = RATE
-    burst: int = BURST
-
-
 def create(
-    store: Store, published: Store, known: Mapping[str, str] | None = None, limits: ServiceLimits | None = None
+    store: Store,
+    published: Store,
+    known: Mapping[str, str] | None = None,
+    *,
+    largest: int = LARGEST,
+    per_minute: float = RATE,
+    burst: int = BURST,
 ) -> Starlette:
     """The service as an ASGI application.
 
@@ -51,19 +42,20 @@ def create(
         store: what is sent in goes here; its tokens lie in its folder.
         published: what the project publishes, shown before all else.
         known: what today's claims say, as `repro.record.record.terms`, by id; None admits any claim.
-        limits: of senders.
+        largest: bytes of a record.
+        per_minute: records that a token may send, in the long run.
+        burst: records that it may send at once.
 
     Raises:
         ReproError: if a store cannot be used.
     """
-    limits = limits or ServiceLimits()
     store.sync()  # a store that cannot be used fails at the start
     service = Service(
         intake=Intake(store, known),
         tokens=Tokens(store.root),
-        sending=Limiter(limits.per_minute, limits.burst),
+        sending=Limiter(per_minute, burst),
         guessing=Limiter(GUESSES, GUESS_BURST),
-        largest=limits.largest,
+        largest=largest,
     )
     routes = [
         Route("/api/records", service.take, methods=["POST"]),
@@ -71,7 +63,7 @@ def create(
         Route("/api/tokens/{own}", service.revoke, methods=["DELETE"]),
         *Reading(Board(MergedStore((published, store)))).routes(),
     ]
-    handlers = {RefusedRequest: refused, HTTPException: unroutable, ReproError: unavailable, Exception: broken}
+    handlers = {HTTPException: refused, ReproError: unavailable, Exception: broken}
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
@@ -92,12 +84,12 @@ class Service:
         if "publish" not in token.scopes:
             require(token, "verify")
         data = await read_json(request, self.largest)
-        taken = await run_in_threadpool(self.intake.take, data, token)
-        if taken.new:
-            LOG.info("token %s added %s", token.id, taken.record.id)
-        answer = {"id": taken.record.id, "new": taken.new, "runner": taken.record.runner}
-        place = {"Location": f"/api/records/{taken.record.id.removeprefix('sha256:')}"}
-        return json_answer(answer, 201 if taken.new else 200, place)
+        record, new = await run_in_threadpool(self.intake.take, data, token)
+        if new:
+            LOG.info("token %s added %s", token.id, record.id)
+        answer = {"id": record.id, "new": new, "runner": record.runner}
+        place = {"Location": f"/api/records/{record.id.removeprefix('sha256:')}"}
+        return json_answer(answer, 201 if new else 200, place)
 
     async def list_tokens(self, request: Request) -> Response:
         """GET /api/tokens: who may send records, for an admin; without secrets and hashes."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
@@ -81,7 +81,7 @@ class Board:
         self._lock = threading.Lock()  # never held while lines are read
         self._reading = threading.Lock()
         self._kept: Snapshot | None = None
-        self._parts: OrderedDict[tuple[str, str], tuple[tuple[str, FileStamp], tuple[BoardEntry, ...]]] = OrderedDict()
+        self._part = lru_cache(PARTS)(self._read_part)
         self._kept_of: FileStamp | None = None
         self._versions, self._asked = [""] * len(stores.stores), -FRESH_S
 
@@ -121,18 +121,11 @@ class Board:
         Raises:
             ReproError: if a store cannot be read.
         """
-        version, key = (self.refresh(), stamp()), (paper, implementation)
-        with self._lock:
-            known = self._parts.get(key)
-        if known is None or known[0] != version:
-            asked = RecordFilter(paper=paper, implementation=implementation)
-            known = (version, self._stated(marked(board(self.stores, asked), read())))
-            with self._lock:
-                self._parts[key] = known
-                self._parts.move_to_end(key)
-                if len(self._parts) > PARTS:
-                    self._parts.popitem(last=False)
-        return known[1]
+        return self._part(self.refresh(), stamp(), paper, implementation)
+
+    def _read_part(self, version: str, now: FileStamp, paper: str, implementation: str) -> tuple[BoardEntry, ...]:
+        asked = RecordFilter(paper=paper, implementation=implementation)
+        return self._stated(marked(board(self.stores, asked), read()))
 
     def claims(self, paper: str) -> list[str]:
         """The names of a paper's claims that there are records of; none of a paper that is unknown."""

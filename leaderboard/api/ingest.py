@@ -12,7 +12,6 @@ import json
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,14 +29,6 @@ SKEW = timedelta(days=1)  # that a sender's clock may be ahead
 RERUN = "Run the claim again with the software of this board."
 
 
-@dataclass(frozen=True)
-class Taken:
-    """A record that is in the store, and whether it was not there before."""
-
-    record: Record
-    new: bool
-
-
 class Intake:
     """The door of a store. One process at a time may take records in for one store.
 
@@ -50,15 +41,19 @@ class Intake:
         self._store, self._known = store, known
         self._lock = threading.Lock()
 
-    def take(self, data: bytes, token: Token) -> Taken:
-        """Check a record file's bytes and add the record, whole or not at all. Adding it again changes nothing.
+    def take(self, data: bytes, token: Token) -> tuple[Record, bool]:
+        """Check a record file's bytes and add the record, whole or not at all; it, and whether it is new.
 
         Raises:
             RefusedRequest: 422 if the record is not valid, or not one that this board takes; 403 if the token does not
                 allow it; 409 if it contradicts what is here.
             ReproError: if the store cannot be used.
         """
-        record = self._decoded(data)
+        try:
+            record = decode(data)
+            index.check(record)
+        except ReproError as error:
+            raise RefusedRequest(422, error.problem, error.remedy or RERUN) from error
         self._admit(record)
         with self._lock:
             if record.runner == "verified":
@@ -70,15 +65,7 @@ class Intake:
             if new:
                 self._note(record, token)
             self._store.add(record)
-        return Taken(record, new)
-
-    def _decoded(self, data: bytes) -> Record:
-        try:
-            record = decode(data)
-            index.check(record)
-        except ReproError as error:
-            raise RefusedRequest(422, error.problem, error.remedy or RERUN) from error
-        return record
+        return record, new
 
     def _admit(self, record: Record) -> None:
         """Refuse a valid record that states something it cannot know."""

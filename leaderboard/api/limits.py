@@ -83,26 +83,19 @@ async def read_json(request: Request, largest: int) -> bytes:
     stated = request.headers.get("content-length", "0")
     if not (stated.isascii() and stated.isdigit()):
         raise RefusedRequest(400, "The length of the body is no number", "Send the number of its bytes.")
+    many, advice = f"The body has more than {largest:,} bytes", "Records of this size go into a pull request."
+    too_large = RefusedRequest(413, many, advice, {"Connection": "close"})  # its rest would follow on the connection
     if len(stated) > 12 or int(stated) > largest:
-        raise _too_large(largest)
+        raise too_large
     found = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
                 if len(found) + len(chunk) > largest:
-                    raise _too_large(largest)
+                    raise too_large
                 found += chunk
     except TimeoutError as error:
         raise RefusedRequest(408, f"The body took more than {BODY_S:.0f} s", "Send it again.") from error
     except ClientDisconnect as error:
         raise RefusedRequest(400, "The body ended early", "Send it again.") from error
     return bytes(found)
-
-
-def _too_large(largest: int) -> RefusedRequest:
-    return RefusedRequest(
-        413, f"The body has more than {largest:,} bytes", "Records of this size go into a pull request.", CLOSE
-    )
-
-
-CLOSE = {"Connection": "close"}  # what follows on the connection is the rest of the body

@@ -38,9 +38,9 @@ class Addresses:
         data: what it is as JSON, and where.
     """
 
-    page: str
-    badge: str
-    data: tuple[tuple[str, str], ...]
+    page: str = ""
+    badge: str = ""
+    data: tuple[tuple[str, str], ...] = ()
 
 
 def served_paper(base: str, paper: str) -> Addresses:
@@ -72,11 +72,6 @@ def _data(base: str, record: Record) -> tuple[tuple[str, str], ...]:
 
 def _path(name: str) -> str:
     return quote(name, safe="")
-
-
-def nowhere() -> Addresses:
-    """The addresses of what does not know where it lies."""
-    return Addresses("", "", ())
 
 
 def base_of(url: str | None, page: str) -> str:

@@ -29,7 +29,9 @@ def telling(records: Iterable[Record], most: int = MOST) -> list[Curve]:
     Long ones go before short ones; among those what is known not to hold goes first, then one
     quantity of several arms.
     """
-    ranked = sorted(filter(_curved, records), key=lambda record: (_rank(record), record.claim.id))
+    ranked = sorted(
+        (one for one in records if any(map(is_curve, one.samples))), key=lambda record: (_rank(record), record.claim.id)
+    )
     seen: set[tuple[str, str]] = set()
     found = []
     for record in ranked:
@@ -48,10 +50,6 @@ def is_curve(part: SamplePart) -> bool:
 def only(record: Record) -> Record:
     """A record with its curves and no other samples, to be drawn."""
     return msgspec.structs.replace(record, samples=tuple(filter(is_curve, record.samples)))
-
-
-def _curved(record: Record) -> bool:
-    return any(map(is_curve, record.samples))
 
 
 def _rank(record: Record) -> tuple[bool, bool, bool, int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -22,6 +23,8 @@ TIERS = ("cpu", "gpu", "cluster")
 EVIDENCE = ("exact", "reduced", "original")
 COSTS = 3  # of a submission that the board shows
 DIGITS = 16  # of a record's id in an address
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 LineKey = tuple[str, str, str, str]
 
 
@@ -155,10 +158,8 @@ class Section:
 
         What is known is what the reference's record says; another's counts only where there is none of the reference.
         """
-        grouped: dict[tuple[str, str], list[Line]] = {}
-        for one in self.lines:
-            grouped.setdefault(one.case, []).append(one)
-        ordered = (sorted(found, key=lambda one: not one.is_reference) for found in grouped.values())
+        every = grouped(self.lines, lambda one: one.case).values()
+        ordered = (sorted(found, key=lambda one: not one.is_reference) for found in every)
         return [(first, tuple(others)) for first, *others in ordered if first.known]
 
 
@@ -279,6 +280,14 @@ def estimated(rule: Criterion, verdict: Verdict) -> str:
 def counts(lines: Iterable[Line]) -> Counter[Outcome]:
     """How many lines have each outcome."""
     return Counter(one.outcome for one in lines)
+
+
+def grouped(found: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """What has the same key, in order."""
+    every: dict[K, list[T]] = {}
+    for one in found:
+        every.setdefault(key(one), []).append(one)
+    return every
 
 
 def natural(text: str) -> tuple[object, ...]:

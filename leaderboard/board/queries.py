@@ -18,11 +18,13 @@ from leaderboard.board.lines import (
     Section,
     Standing,
     _label,
+    grouped,
     label,
     line,
     natural,
     weighed,
 )
+from leaderboard.board.pareto import Aim, aim
 from leaderboard.board.reported import Pair
 from repro.errors import ReproError
 from repro.paths import index_url, published_dir, store_dir
@@ -94,7 +96,8 @@ def _confirmed(stores: MergedStore, asked: RecordFilter, best: dict[LineKey, Lin
     by: dict[LineKey, tuple[Row, Store]] = {}
     for store in stores.stores if open_to else ():
         for row in store.verified(**asked.columns):
-            key = open_to.get(_verified_key_of(row))
+            own = (row.paper, row.name, row.row or "", _named(row), row.version, row.digest, row.source, row.outcome)
+            key = open_to.get(own)
             if key and (key not in by or (row.created, row.id) > (by[key][0].created, by[key][0].id)):
                 by[key] = (row, store)
     for store in stores.stores:
@@ -106,10 +109,6 @@ def _confirmed(stores: MergedStore, asked: RecordFilter, best: dict[LineKey, Lin
 def _verified_key(one: Line) -> tuple[object, ...]:
     """What a rerun has to agree in with what it verifies; a record's row of the index has the same of its own."""
     return (*one.key, one.version, one.digest, one.source, one.outcome)
-
-
-def _verified_key_of(row: Row) -> tuple[object, ...]:
-    return (row.paper, row.name, row.row or "", _named(row), row.version, row.digest, row.source, row.outcome)
 
 
 def quarantines(store: Store) -> bool:
@@ -156,12 +155,9 @@ def sections(lines: Iterable[Line], shown: Iterable[Line] | None = None) -> list
         lines: the whole board.
         shown: those that are asked for; None for all.
     """
-    every, asked = _grouped(lines, _paper), None if shown is None else _grouped(shown, _paper)
-    return [
-        _section(found, found if asked is None else asked[key])
-        for key, found in every.items()
-        if asked is None or key in asked
-    ]
+    every = grouped(lines, lambda one: one.paper.key)
+    asked = every if shown is None else grouped(shown, lambda one: one.paper.key)
+    return [_section(found, asked[key]) for key, found in every.items() if key in asked]
 
 
 def complete(
@@ -178,10 +174,8 @@ def complete(
         catalogue: the claims of today.
         admits: which of the claims without a record are asked for.
     """
-    own, absent = {one.paper.key: one for one in found}, dict[str, list[ListedClaim]]()
-    for one in catalogue.missing((x.paper.key, *x.case) for x in lines if x.is_reference):
-        if admits(one):
-            absent.setdefault(one.paper.key, []).append(one)
+    missing = catalogue.missing((x.paper.key, *x.case) for x in lines if x.is_reference)
+    own, absent = {one.paper.key: one for one in found}, grouped(filter(admits, missing), lambda one: one.paper.key)
     known = Counter(key for key, _, _ in catalogue.claims)
     return [
         replace(
@@ -202,21 +196,10 @@ def marked(lines: Iterable[Line], catalogue: BoardCatalogue) -> tuple[Line, ...]
     return tuple(replace(one, past=past) if past else one for one, past in found if not (past == RETIRED and one.known))
 
 
-def _paper(one: Line) -> str:
-    return one.paper.key
-
-
-def _grouped(lines: Iterable[Line], key: Callable[[Line], str]) -> dict[str, list[Line]]:
-    grouped: dict[str, list[Line]] = {}
-    for one in lines:
-        grouped.setdefault(key(one), []).append(one)
-    return grouped
-
-
 def _section(every: list[Line], shown: list[Line]) -> Section:
     """A paper with all its lines and those that are asked for."""
     reference = {one.case: one for one in every if one.is_reference}
-    own, asked = (_grouped(lines, lambda one: one.implementation) for lines in (every, shown))
+    own, asked = (grouped(lines, lambda one: one.implementation) for lines in (every, shown))
     present = own.keys() & (asked.keys() | {REFERENCE})
     ordered = sorted(present, key=lambda name: (name != REFERENCE, name.casefold(), name))
     return Section(
@@ -276,16 +259,28 @@ def _rows(stores: MergedStore, claim: str, row: str | None) -> list[Row]:
     return [found for found in stores.rows(paper=key, name=name) if found.row == row]
 
 
-def pairs(stores: MergedStore, lines: Iterable[Line]) -> list[Pair]:
-    """Published numbers and ours, of those of the lines that have both."""
-    stating = [one for one in lines if one.reported]
+def pairs(stores: MergedStore, section: Section) -> list[Pair]:
+    """Published numbers and ours, of those of a paper's claims that have both."""
+    stating = [one for one in section.claims if one.reported]
     return [pair for one in stating for pair in reported.pairs(one, None if one.exact else record_of(stores, one))]
 
 
-def curve_list(stores: MergedStore, lines: Iterable[Line]) -> list[Curve]:
-    """The most telling curves of a paper's lines."""
-    found = (record_of(stores, one) for one in lines if not one.exact)
+def curve_list(stores: MergedStore, section: Section) -> list[Curve]:
+    """The most telling curves of a paper's claims."""
+    found = (record_of(stores, one) for one in section.claims if not one.exact)
     return curves.telling(one for one in found if one is not None)
+
+
+def aims(stores: MergedStore, section: Section) -> dict[tuple[str, str], Aim]:
+    """Of a paper's claims those whose estimate is better the lower, the higher or the nearer to a number it is."""
+    found = ((one.case, record_of(stores, one)) for one in section.reference.values() if not one.exact)
+    wanted = {case: aim(record.claim.criterion) for case, record in found if record is not None}
+    return {case: one for case, one in wanted.items() if one is not None}
+
+
+def successors(stores: MergedStore, paper: str, record_id: str) -> list[str]:
+    """The ids of the records that say that they replace this one, the oldest first."""
+    return [row.id for row in stores.rows(paper=paper) if row.supersedes == record_id]
 
 
 def record_of(stores: MergedStore, one: Line) -> Record | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import msgspec.toml
 
-from leaderboard.board.lines import REFERENCE, Line
+from leaderboard.board.lines import REFERENCE, Line, grouped
 from leaderboard.board.queries import endorsed
 from leaderboard.board.repository import CalibratedRate, CalibrationSummary
 from repro.criterion.statistics import clopper_pearson
@@ -86,9 +86,9 @@ class Checked:
     """
 
     line: Line
-    found: CalibrationSummary | None = None
-    why: str = ""
-    stale: bool = False
+    found: CalibrationSummary | None
+    why: str
+    stale: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,10 +139,8 @@ def _case(row: Row) -> tuple[str, str, str | None]:
 
 def escaped_controls(records: Iterable[Record]) -> list[EscapedControl]:
     """The controls that were accepted, from the reference's records of any number of claims, the oldest first."""
-    grouped: dict[tuple[str, str | None], list[Record]] = {}
-    for record in records:
-        grouped.setdefault((f"{record.paper.key}/{record.claim.name}", record.claim.row), []).append(record)
-    found = [one for (claim, _), of in grouped.items() for one in _escaped(claim, of)]
+    cases = grouped(records, lambda one: (f"{one.paper.key}/{one.claim.name}", one.claim.row))
+    found = [one for (claim, _), of in cases.items() for one in _escaped(claim, of)]
     return sorted(found, key=lambda one: (not one.open, one.since, one.claim, one.row or "", one.control))
 
 
@@ -172,21 +170,14 @@ def _escaped(claim: str, records: Sequence[Record]) -> list[EscapedControl]:
 
 def checked(lines: Iterable[Line], kept: Mapping[str, CalibrationSummary]) -> list[Checked]:
     """The reference's claims, each with its calibration or the reason why it has none."""
-    return [_checked(one, kept.get(one.id)) for one in lines if one.is_reference]
-
-
-def _checked(one: Line, found: CalibrationSummary | None) -> Checked:
-    if found is None:
-        return Checked(line=one, why=_why_not(one))
-    return Checked(line=one, found=found, stale=found.digest != one.digest)
-
-
-def _why_not(one: Line) -> str:
-    if one.exact:
-        return "exact: no seed decides it"
-    if one.tier != "cpu":
-        return f"tier {one.tier}: twenty repeats cost too much; its seeds are all there is"
-    return "not calibrated yet"
+    every = []
+    for one in (line for line in lines if line.is_reference):
+        found = kept.get(one.id)
+        expensive = f"tier {one.tier}: twenty repeats cost too much; its seeds are all there is"
+        why = "exact: no seed decides it" if one.exact else expensive if one.tier != "cpu" else "not calibrated yet"
+        stale = found is not None and found.digest != one.digest
+        every.append(Checked(line=one, found=found, why="" if found else why, stale=stale))
+    return every
 
 
 def missed(passed: CalibratedRate) -> CalibratedRate:

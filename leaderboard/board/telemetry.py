@@ -93,11 +93,6 @@ class Traces:
     unreadable: tuple[str, ...]
 
 
-def machine(record: Record) -> str:
-    """What ran a record's trials, in a few words; that of the index's rows."""
-    return _machine(record.machine.cpu, record.machine.gpu, record.claim.tier)
-
-
 def _machine(cpu: str, gpu: str | None, tier: str) -> str:
     return gpu if gpu and tier != "cpu" else cpu
 
@@ -113,7 +108,7 @@ def cost(record: Record) -> RecordCost:
         record=record.id,
         implementation=label(record),
         created=record.created,
-        machine=machine(record),
+        machine=_machine(record.machine.cpu, record.machine.gpu, record.claim.tier),
         **_usage(trials),
         arms=tuple(ArmUsage(name=name, **_usage([t for t in trials if t.arm == name])) for name in arms),
         energy_j=sum(energies) if whole else None,

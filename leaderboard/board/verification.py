@@ -114,7 +114,9 @@ def _judged(record: Record) -> list[VerificationCheck]:
         return [VerificationCheck("the verdict", None, f"the samples cannot be judged again: {error}")]
     says = f"judged again: {found.status}; {found.reason}"
     verdict = VerificationCheck("the verdict", found.status == kept.status, says)
-    numbers = VerificationCheck("the numbers", not wrong, "; ".join(wrong) or _numbers(found))
+    parts = f", and those of {len(found.parts)} parts" if found.parts else ""
+    same = f"estimate, interval, bound, p and n{parts} are the record's, to one part in a million"
+    numbers = VerificationCheck("the numbers", not wrong, "; ".join(wrong) or same)
     return [verdict, numbers, _outcome(record, found)]
 
 
@@ -141,11 +143,6 @@ def _close(old: float | None, new: float | None) -> bool:
     if old is None or new is None:
         return old is new
     return math.isclose(old, new, rel_tol=CLOSE, abs_tol=1e-12)
-
-
-def _numbers(found: Verdict) -> str:
-    parts = f", and those of {len(found.parts)} parts" if found.parts else ""
-    return f"estimate, interval, bound, p and n{parts} are the record's, to one part in a million"
 
 
 def _outcome(record: Record, found: Verdict) -> VerificationCheck:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import altair as alt
@@ -11,7 +10,7 @@ import pandas as pd
 
 from leaderboard.board.reported import AXES, MOST, Mark, Scale, named
 from leaderboard.board.units import unit_suffix
-from leaderboard.charts.picture import INK, Picture, layered, short
+from leaderboard.charts.picture import INK, layered, short
 from repro.criterion.verdict import Outcome
 from repro.numbers import interval, number
 
@@ -29,11 +28,6 @@ ROW = 50  # pixels of a pair: its name above, its marks below
 AXIS = 62  # pixels of the axis with its title
 LABEL = 46  # letters
 WIDE = 40.0  # times further out than the middle one: from there on the axis is compressed
-
-
-def picture(found: Sequence[Mark], scale: Scale) -> Picture:
-    """The chart of published numbers and ours, with its words."""
-    return Picture(make=partial(chart, found, scale), alt=words(found, scale))
 
 
 def chart(found: Sequence[Mark], scale: Scale) -> alt.LayerChart:

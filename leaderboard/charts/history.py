@@ -12,7 +12,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from leaderboard.board.lines import label
+from leaderboard.board.lines import grouped, label
 from leaderboard.board.units import unit_suffix
 from leaderboard.charts.picture import INK, PALETTE, Picture, layered, short
 from repro.criterion.comparisons import AllOf, Criterion
@@ -58,18 +58,19 @@ def strips(records: Sequence[Record], current: Record) -> Strips:
     if len(dated) < 2:
         return Strips([], "")
     several = len({label(one.record) for one in dated}) > 1
-    grouped: dict[str, list[Dated]] = {}
-    for one in sorted(dated, key=lambda one: (one.record.id != current.id, one.at)):
-        grouped.setdefault(label(one.record) if several else hardware(one.record), []).append(one)
-    first, *rest = grouped
-    names = [first, *sorted(rest, key=lambda name: -len(grouped[name]))]
-    frame = _Frame(_ends([one.at for one in dated]), _ends(_heights(dated)), _breaks(dated))
+    ordered = sorted(dated, key=lambda one: (one.record.id != current.id, one.at))
+    by_name = grouped(ordered, lambda one: label(one.record) if several else hardware(one.record))
+    first, *rest = by_name
+    names = [first, *sorted(rest, key=lambda name: -len(by_name[name]))]
+    heights = [x for one in dated for x in (one.found.estimate, *(one.found.interval or ())) if x is not None]
+    ends = _ends([one.at for one in dated]), _ends(heights)
+    versions = sorted({one.record.claim.version for one in dated})
     drawn = []
     for i, name in enumerate(names[:MOST]):
-        rows = [_row(one, current) for one in grouped[name]]
-        make = partial(_drawn, name, dated[0].found.unit, rows, frame, i)
+        rows = [_row(one, current) for one in by_name[name]]
+        make = partial(_drawn, name, dated[0].found.unit, rows, *ends, _breaks(dated, versions[1:]), PALETTE[i])
         drawn.append(Picture(make=make, alt=_words(name, rows)))
-    return Strips(drawn, _note(dated, records, place, names))
+    return Strips(drawn, _note(len(dated), versions, len(records), place, len(names)))
 
 
 def _deciding(record: Record) -> int | None:
@@ -106,22 +107,14 @@ def _judged(record: Record, place: int | None) -> tuple[Criterion | None, Verdic
     return rule.parts[place], found.parts[place]
 
 
-def _versions(dated: Sequence[Dated]) -> list[int]:
-    return sorted({one.record.claim.version for one in dated})
-
-
-def _breaks(dated: Sequence[Dated]) -> dict[int, float]:
-    """When each version but the first begins: midway between its first record and the one before that."""
+def _breaks(dated: Sequence[Dated], versions: Sequence[int]) -> dict[int, float]:
+    """When each of some versions begins: midway between its first record and the one before that."""
     breaks = {}
-    for version in _versions(dated)[1:]:
+    for version in versions:
         first = min(one.at for one in dated if one.record.claim.version == version)
         before = [one.at for one in dated if one.record.claim.version < version and one.at < first]
         breaks[version] = (first + max(before, default=first)) / 2
     return breaks
-
-
-def _heights(dated: Sequence[Dated]) -> list[float]:
-    return [x for one in dated for x in (one.found.estimate, *(one.found.interval or ())) if x is not None]
 
 
 def _ends(values: Sequence[float]) -> list[float]:
@@ -130,18 +123,17 @@ def _ends(values: Sequence[float]) -> list[float]:
     return [low - room, high + room]
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """What all strips share: ends of both axes, and where versions begin."""
-
-    across: list[float]
-    up: list[float]
-    breaks: dict[int, float]
-
-
-def _drawn(name: str, unit: str, rows: Sequence[dict[str, Any]], frame: _Frame, place: int) -> alt.LayerChart:
+def _drawn(
+    name: str,
+    unit: str,
+    rows: Sequence[dict[str, Any]],
+    ends: list[float],
+    heights: list[float],
+    breaks: dict[int, float],
+    hue: str,
+) -> alt.LayerChart:
     """One strip: discs filled where the version is that of the page, upright lines where a version begins."""
-    low, high = frame.across
+    low, high = ends
     step = next((step for step in STEPS if high - low <= TICKS * step), STEPS[-1])
     day = "%Y-%m-%d" if step >= 24 * HOUR else "%m-%d %H:%M"
     axis = alt.Axis(
@@ -152,15 +144,14 @@ def _drawn(name: str, unit: str, rows: Sequence[dict[str, Any]], frame: _Frame, 
         labelFlush=True,
     )
     # A number, not a date: Vega-Lite takes no ends of an axis in milliseconds for dates.
-    across = alt.X("at:Q", title=None, scale=alt.Scale(domain=frame.across, nice=False, zero=False), axis=axis)
+    across = alt.X("at:Q", title=None, scale=alt.Scale(domain=ends, nice=False, zero=False), axis=axis)
     up = alt.Y(
         "estimate:Q",
         title="estimate" if unit in ("1", "") else f"estimate ({short(unit)})",
-        scale=alt.Scale(domain=frame.up, nice=False, zero=False),
+        scale=alt.Scale(domain=heights, nice=False, zero=False),
         axis=alt.Axis(tickCount=4),
     )
     base = alt.Chart(pd.DataFrame(rows))
-    hue = PALETTE[place % len(PALETTE)]
     tip = [alt.Tooltip(f"{x}:N") for x in ("made", "verdict", "measured", "version", "machine")]
     layers: list[Any] = [
         base.mark_rule(color=hue, strokeWidth=2, opacity=0.55).encode(x=across, y=alt.Y("low:Q"), y2="high:Q"),
@@ -171,7 +162,7 @@ def _drawn(name: str, unit: str, rows: Sequence[dict[str, Any]], frame: _Frame, 
             tooltip=tip,
         ),
     ]
-    for version, at in frame.breaks.items():
+    for version, at in breaks.items():
         line = alt.Chart(pd.DataFrame([{"at": at, "text": f"version {version}"}]))
         side, gap = ("left", 5) if at < (low + high) / 2 else ("right", -5)
         layers += [
@@ -209,15 +200,14 @@ def _words(name: str, rows: Sequence[dict[str, Any]]) -> str:
     return f"Estimates over time of {name}. {shown}{more}."
 
 
-def _note(dated: Sequence[Dated], records: Sequence[Record], place: int | None, names: Sequence[str]) -> str:
+def _note(dated: int, versions: Sequence[int], records: int, place: int | None, names: int) -> str:
     """How to read the strips, and what they leave out."""
     says = "Estimates with their intervals; a filled disc is of the version shown above, a hollow one of another."
-    notes = [says] if len(_versions(dated)) > 1 else ["Estimates with their intervals."]
+    notes = [says] if len(versions) > 1 else ["Estimates with their intervals."]
     if place is not None:
         notes.append(f"Of this compound claim part {place + 1} is drawn, which decided in the record shown above.")
-    if len(dated) < len(records):
-        left = len(records) - len(dated)
-        notes.append(f"{left} of {len(records)} records have no such finite number and are in the table only.")
-    if len(names) > MOST:
-        notes.append(f"{MOST} of {len(names)} strips are drawn.")
+    if dated < records:
+        notes.append(f"{records - dated} of {records} records have no such finite number and are in the table only.")
+    if names > MOST:
+        notes.append(f"{MOST} of {names} strips are drawn.")
     return " ".join(notes)

@@ -33,7 +33,8 @@ def kind(standing: Standing) -> str:
 
 def chart(found: Sequence[Contender], best: Sequence[Contender], quality: QualityAxis, what: str) -> alt.LayerChart:
     """A point for each implementation, its cost's interval as a level line, and the front as a stepped line."""
-    drawn = _drawn(found, best)
+    members = {id(one) for one in best}
+    drawn = [*best, *(one for one in found if id(one) not in members)][:MOST]
     frame = pd.DataFrame([_point(one) for one in drawn])
     steps = pd.DataFrame([_point(one, i) for i, one in enumerate(best)])
     spread = [1.0, *(x for name in ("cost", "low", "high") for x in frame[name])]
@@ -123,12 +124,6 @@ def _sides(
         sides[i] = f"{upright} {'left' if x > 1 - NEAR else 'right'}"
         before = (x, y, upright)
     return sides
-
-
-def _drawn(found: Sequence[Contender], best: Sequence[Contender]) -> list[Contender]:
-    """The front, then the others, as far as there is room."""
-    members = {id(one) for one in best}
-    return [*best, *(one for one in found if id(one) not in members)][:MOST]
 
 
 def _point(one: Contender, order: int = 0) -> dict[str, object]:

@@ -14,7 +14,7 @@ from repro.criterion.comparisons import AtLeast, AtMost, Matches, PowerLaw
 from repro.criterion.measurement import Sample
 from repro.numbers import number
 from repro.paper import Reported
-from repro.record.record import Record, as_sample
+from repro.record.record import Record, SamplePart, as_sample
 
 POINTS = 500  # of a curve or of a set of cases that are drawn
 FEW = 12  # cases up to this many are easier to read as a table
@@ -26,18 +26,19 @@ def pictures(record: Record) -> list[Picture]:
     Raises:
         ValueError: if the samples have no common shape.
     """
-    grouped: dict[tuple[str, ...], list[Sample]] = {}
-    for sample in samples_of(record):
+    by_kind: dict[tuple[str, ...], list[Sample]] = {}
+    for sample in map(as_sample, distinct(record)):
         exact = sample.expected is not None
-        if exact and not _worth_drawing(sample):
-            continue
+        varied = bool(np.ptp(np.asarray(sample.expected)) or np.ptp(sample.values)) if exact else True
+        if exact and (sample.values.size <= FEW or not varied):
+            continue  # a line of a table says as much
         kind = "cases" if exact else "points" if sample.values.ndim == 1 else "curves"
         if kind == "curves" and sample.x is not None and len(sample.x) != sample.values.shape[1]:
             raise ValueError(f"{sample.values.shape[1]} values over a grid of {len(sample.x)} points")
         key = (kind, sample.unit, sample.x_unit, sample.measurement if exact else "")
-        grouped.setdefault(key, []).append(sample)
+        by_kind.setdefault(key, []).append(sample)
     drawn = []
-    for (kind, unit, *_), samples in grouped.items():
+    for (kind, unit, *_), samples in by_kind.items():
         if kind == "points":
             make = partial(points, samples, _rules(record, unit))
         elif kind == "curves":
@@ -50,20 +51,9 @@ def pictures(record: Record) -> list[Picture]:
     return drawn
 
 
-def samples_of(record: Record) -> list[Sample]:
+def distinct(record: Record) -> list[SamplePart]:
     """The samples of a record, each once: parts of a compound criterion often judge the same one."""
-    samples = [as_sample(part) for part in record.samples]
-    return list({(s.arm, s.measurement, s.unit, s.x_unit, s.seeds): s for s in samples}.values())
-
-
-def exact_samples(record: Record) -> list[Sample]:
-    """The samples of which exact reasoning says what they must be."""
-    return [sample for sample in samples_of(record) if sample.expected is not None]
-
-
-def _worth_drawing(sample: Sample) -> bool:
-    """Whether exact cases show more in a chart than in a line of a table: many, and not all the same."""
-    return sample.values.size > FEW and bool(np.ptp(np.asarray(sample.expected)) or np.ptp(sample.values))
+    return list({(s.arm, s.measurement, s.unit, s.x_unit, s.seeds): s for s in record.samples}.values())
 
 
 def title(measurement: str, unit: str) -> str:
@@ -88,10 +78,14 @@ def points(samples: list[Sample], rules: pd.DataFrame) -> alt.LayerChart:
         scale=alt.Scale(domain=ends, nice=False, zero=False),
         axis=alt.Axis(tickCount=6, labelFlush=True),
     )
-    colour = alt.Color("arm:N", scale=alt.Scale(domain=arms, range=_range(arms)), legend=None)
+    colour = _colour(arms, legend=False)
     tip = [alt.Tooltip("arm:N"), alt.Tooltip("seed:Q"), alt.Tooltip("value:Q", format=".6~g")]
     base = alt.Chart(frame)
-    labelled = [{"arm": name, "text": f"{short(name)}: mean {number(_mean(s))}{_diverged(s)}"} for name, s in named]
+    lost = [f", {s.diverged} of {len(s.seeds)} seeds diverged" if s.diverged else "" for s in samples]
+    labelled = [
+        {"arm": name, "text": f"{short(name)}: mean {number(_mean(s))}{left}"}
+        for (name, s), left in zip(named, lost, strict=True)
+    ]
     labels = alt.Chart(pd.DataFrame(labelled)).mark_text(
         align="left", baseline="bottom", dy=-14, fontSize=13, color=INK
     )
@@ -128,7 +122,7 @@ def curves(samples: list[Sample], published: pd.DataFrame, power: pd.DataFrame |
         scale=alt.Scale(type="log" if log_y else "linear", zero=False, nice=not log_y),
         axis=alt.Axis(tickCount=5),
     )
-    colour = alt.Color("arm:N", scale=alt.Scale(domain=arms, range=_range(arms)), legend=_legend(arms))
+    colour = _colour(arms)
     thin = alt.Chart(frame).mark_line(strokeWidth=1, opacity=0.35)
     bold = alt.Chart(frame.groupby(["arm", "x"], sort=False, as_index=False)["value"].mean())
     tip = [alt.Tooltip("arm:N"), alt.Tooltip("x:Q", format=".6~g"), alt.Tooltip("value:Q", format=".6~g", title="mean")]
@@ -155,7 +149,7 @@ def cases(samples: list[Sample]) -> alt.LayerChart:
     frame = pd.concat([_against(sample) for sample in samples], ignore_index=True)
     arms = list(dict.fromkeys(s.arm for s in samples))
     ends = pd.DataFrame({"end": [frame["expected"].min(), frame["expected"].max()]})
-    colour = alt.Color("arm:N", scale=alt.Scale(domain=arms, range=_range(arms)), legend=_legend(arms))
+    colour = _colour(arms)
     tip = [alt.Tooltip(f"{name}:Q", format=".8~g") for name in ("expected", "found")]
     name = title(samples[0].measurement, samples[0].unit)
     if np.unique(frame["expected"]).size == 1:  # one demanded value: draw the cases one after the other
@@ -298,16 +292,10 @@ def _ends(values: list[float]) -> list[float]:
     return [0.0 if 0 <= low < 3 * room else low - room, high + room]
 
 
-def _diverged(sample: Sample) -> str:
-    return f", {sample.diverged} of {len(sample.seeds)} seeds diverged" if sample.diverged else ""
-
-
-def _legend(arms: list[str]) -> Any:
-    return alt.Legend(orient="top", direction="vertical", title=None, labelLimit=320) if len(arms) > 1 else None
-
-
-def _range(arms: list[str]) -> list[str]:
-    return [PALETTE[i % len(PALETTE)] for i in range(len(arms))]
+def _colour(arms: list[str], *, legend: bool = True) -> alt.Color:
+    scale = alt.Scale(domain=arms, range=[PALETTE[i % len(PALETTE)] for i in range(len(arms))])
+    named = alt.Legend(orient="top", direction="vertical", title=None, labelLimit=320)
+    return alt.Color("arm:N", scale=scale, legend=named if legend and len(arms) > 1 else None)
 
 
 def _words(samples: list[Sample]) -> str:

@@ -36,19 +36,14 @@ def pictures(traces: Sequence[Trace], chosen: Collection[str] = ()) -> list[tupl
         traces: those to draw.
         chosen: names of those that are drawn bold, the others faint; none chosen draws all alike.
     """
-    drawn = []
+    drawn, most = [], max(20, POINTS // max(1, len(traces)))
     for gauge in GAUGES:
-        frame = _frame(traces, gauge)
+        rows = [(trace.name, trace.arm, t, v) for trace in traces for t, v in points(trace, gauge, most)]
+        frame = pd.DataFrame(rows, columns=["trial", "arm", "t", "value"])
         if len(frame):
             make = partial(_over_time, frame, gauge, chosen, looks(traces))
             drawn.append((gauge, Picture(make=make, alt=_words(frame, gauge))))
     return drawn
-
-
-def _frame(traces: Sequence[Trace], gauge: Gauge) -> pd.DataFrame:
-    most = max(20, POINTS // max(1, len(traces)))
-    rows = [(trace.name, trace.arm, t, v) for trace in traces for t, v in points(trace, gauge, most)]
-    return pd.DataFrame(rows, columns=["trial", "arm", "t", "value"])
 
 
 def _over_time(
@@ -98,7 +93,8 @@ def seconds(costs: Sequence[RecordCost]) -> Picture:
 def _bars(costs: Sequence[RecordCost]) -> alt.LayerChart:
     names = [short(one.short) for one in costs]
     order = [f"{i}" for i in range(len(costs))]  # names of two claims may be equal once they are cut
-    unit, long = _unit(max((one.wall_s for one in costs), default=0.0))
+    longest = max((one.wall_s for one in costs), default=0.0)
+    unit, long = ("seconds", 1.0) if longest < 600 else ("minutes", 60.0) if longest < 7200 else ("hours", 3600.0)
     rows = [
         (order[i], one.short, arm.name, _nth(place), place, arm.wall_s / long, short_time(arm.wall_s), arm.trials)
         for i, one in enumerate(costs)
@@ -140,8 +136,3 @@ def _nth(place: int) -> str:
 def _axis(**facts: Any) -> alt.Axis:
     """An axis whose numbers and title can be read."""
     return alt.Axis(labelFontSize=LETTERS - 1, titleFontSize=LETTERS - 1, **facts)
-
-
-def _unit(longest: float) -> tuple[str, float]:
-    """The unit of an axis of times up to this many seconds, and its length in seconds."""
-    return ("seconds", 1.0) if longest < 600 else ("minutes", 60.0) if longest < 7200 else ("hours", 3600.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 
 from leaderboard.api import badges
@@ -13,7 +13,7 @@ from leaderboard.export import drawing, frame, pages, places
 from leaderboard.export.content import ExportContent, PageKey, read_content
 from leaderboard.export.pages import ExportPage
 from leaderboard.export.places import Places
-from leaderboard.render import about, samples
+from leaderboard.render import about, samples, style
 from repro.record.record import Record, encode
 from repro.record.store import MergedStore
 
@@ -47,7 +47,11 @@ def files(stores: MergedStore, url: str = "") -> Iterator[tuple[str, bytes]]:
             yield places.record(one.id, "csv"), samples.as_csv(one).encode()
     yield from _data(content)
     if url:
-        yield "sitemap.xml", _sitemap(sorted(path for path in where.files if path.endswith(".html")), url)
+        listed = sorted(path for path in where.files if path.endswith(".html"))
+        items = "".join(f"<url><loc>{escape(url + path)}</loc></url>" for path in listed)
+        kind = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
+        text = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset {kind}>{items}</urlset>\n'
+        yield "sitemap.xml", text.encode()
 
 
 def _paths(content: ExportContent) -> Iterator[str]:
@@ -71,7 +75,7 @@ def _paths(content: ExportContent) -> Iterator[str]:
 
 def _data(content: ExportContent) -> Iterator[tuple[str, bytes]]:
     """What is no page: style sheet, the board as data, badges."""
-    yield "style.css", frame.sheet().encode()
+    yield "style.css", (frame.SHEET.read_text() + style.SHEET.read_text()).encode()
     yield "board.csv", downloads.csv(content.lines).encode()
     yield "board.json", downloads.as_json(content.lines).encode()
     entries = Board(content.stores).snapshot().entries
@@ -80,9 +84,3 @@ def _data(content: ExportContent) -> Iterator[tuple[str, bytes]]:
         for name in (None, *dict.fromkeys(name for name, _ in cases)):
             shown = badges.face(own, key, name, REFERENCE)
             yield places.badge(key, name), badges.svg(shown).encode()
-
-
-def _sitemap(paths: Sequence[str], url: str) -> bytes:
-    items = "".join(f"<url><loc>{escape(url + path)}</loc></url>" for path in paths)
-    kind = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset {kind}>{items}</urlset>\n'.encode()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from leaderboard.board import queries, repository
 from leaderboard.board.catalogue import BoardCatalogue, ListedClaim, read
-from leaderboard.board.lines import REFERENCE, Line, Section
+from leaderboard.board.lines import REFERENCE, Line, Section, grouped
 from leaderboard.board.repository import CalibrationSummary
 from leaderboard.render.rerun import ClaimContext
 from repro.record.record import Record
@@ -50,12 +49,12 @@ class ExportContent:
         """The papers that there is any record of."""
         return [one for one in self.sections if one.lines]
 
-    def around_record(self, record: Record) -> dict[str, Any]:
-        """A record, its calibration and what is known about its claim, as fields of `ShownRecord`."""
+    def context(self, record: Record) -> ClaimContext:
+        """What is known about the claim of a record."""
         found, trouble = self.calibrations[record.paper.key]
         rows = self.cases[record.paper.key].get((record.claim.name, record.claim.row), [])
-        around = ClaimContext(records=len(rows), version=max((row.version for row in rows), default=0))
-        return {"record": record, "calibration": found.get(record.claim.id), "trouble": trouble, "around": around}
+        highest = max((row.version for row in rows), default=0)
+        return ClaimContext(len(rows), highest, calibration=found.get(record.claim.id), trouble=trouble)
 
     def absent(self, section: Section) -> dict[PageKey, ListedClaim]:
         """The claims of a paper that have no record of any implementation, so that no page of records is theirs."""
@@ -64,12 +63,11 @@ class ExportContent:
 
     def replaced(self, key: str) -> dict[str, list[str]]:
         """Ids of a paper's records that replace another, by the other's id, the oldest first."""
-        found: dict[str, list[str]] = {}
         every = [row for rows in self.cases[key].values() for row in rows]
-        for row in sorted(every, key=lambda row: (row.created, row.id)):
-            if row.supersedes:
-                found.setdefault(row.supersedes, []).append(row.id)
-        return found
+        ordered = sorted(every, key=lambda row: (row.created, row.id))
+        return {
+            old: [row.id for row in rows] for old, rows in grouped(ordered, lambda row: row.supersedes).items() if old
+        }
 
 
 def read_content(stores: MergedStore, url: str) -> ExportContent:
@@ -81,8 +79,8 @@ def read_content(stores: MergedStore, url: str) -> ExportContent:
     sections = queries.complete(queries.sections(lines), lines, catalogue)
     cases: dict[str, dict[PageKey, list[Row]]] = {}
     for key in (one.paper.key for one in sections):
-        for row in sorted(stores.rows(paper=key), key=lambda row: (row.version, row.created), reverse=True):
-            cases.setdefault(key, {}).setdefault((row.name, row.row), []).append(row)
+        rows = sorted(stores.rows(paper=key), key=lambda row: (row.version, row.created), reverse=True)
+        cases |= {key: grouped(rows, lambda row: (row.name, row.row))} if rows else {}
     return ExportContent(
         stores=stores,
         every=every,

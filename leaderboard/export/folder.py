@@ -79,12 +79,9 @@ def check(folder: Path) -> None:
     known = {MARK, *mark.files}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
-        if name not in known and (path.is_symlink() or not path.is_dir() or _foreign(name, known)):
+        above = path.is_dir() and not path.is_symlink() and any(one.startswith(f"{name}/") for one in known)
+        if name not in known and not above:
             raise ReproError(f"{folder} holds {name}, which no export has written", "Move it away first.")
-
-
-def _foreign(folder: str, known: set[str]) -> bool:
-    return not any(name.startswith(f"{folder}/") for name in known)
 
 
 def _fill(folder: Path, files: Iterable[tuple[str, bytes]]) -> set[str]:

@@ -6,9 +6,8 @@ from html import escape
 from pathlib import Path
 
 from leaderboard.export.places import relative
-from leaderboard.render import style
 
-SHEET = Path(__file__).with_name("site.css")
+SHEET = Path(__file__).with_name("site.css")  # what a page without Streamlit needs besides the style sheet of the app
 MENU = (
     ("index.html", "Board"),
     ("findings.html", "Findings"),
@@ -31,6 +30,11 @@ def document(page: str, title: str, body: str, note: str, url: str = "") -> str:
         note: a line below everything, as text.
         url: where the export will lie, with a slash at its end; "" where that is not known.
     """
+    items = "".join(
+        f'<li><a href="{relative(path, page)}"{" aria-current=page" * (path == page)}>{name}</a></li>'
+        for path, name in MENU
+    )
+    menu = f'<nav class="r" aria-label="Pages"><ul>{items}</ul></nav>'
     canonical = f'<link rel="canonical" href="{escape(url + page)}">' if url else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -39,20 +43,7 @@ def document(page: str, title: str, body: str, note: str, url: str = "") -> str:
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)} · Repro</title>{canonical}"
         f'<link rel="stylesheet" href="{relative("style.css", page)}"></head><body>'
-        f'<a class="skip" href="#content">To the content</a><header>{_menu(page)}</header>'
+        f'<a class="skip" href="#content">To the content</a><header>{menu}</header>'
         f'<main id="content">{body}</main>'
         f'<footer class="r"><p class="soft small">{escape(note)}</p></footer></body></html>\n'
     )
-
-
-def _menu(page: str) -> str:
-    items = "".join(
-        f'<li><a href="{relative(path, page)}"{" aria-current=page" * (path == page)}>{name}</a></li>'
-        for path, name in MENU
-    )
-    return f'<nav class="r" aria-label="Pages"><ul>{items}</ul></nav>'
-
-
-def sheet() -> str:
-    """The style sheet: that of the app, and what a page without Streamlit needs besides."""
-    return SHEET.read_text() + style.SHEET.read_text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from leaderboard.board import lines as board_lines
@@ -19,13 +19,8 @@ from leaderboard.render import paper as paper_page
 from leaderboard.render import record as record_page
 from leaderboard.render import suite_score as trust_page
 from leaderboard.render import telemetry as telemetry_page
-from leaderboard.render.board import BoardContent
-from leaderboard.render.claim import ClaimContent
-from leaderboard.render.implementations import ImplementationsContent
 from leaderboard.render.links import short_id
-from leaderboard.render.paper import PaperContent
 from leaderboard.render.parts import Html, PagePart
-from leaderboard.render.record import RecordContent
 from repro.record.record import Record
 
 
@@ -61,20 +56,17 @@ def _board(content: ExportContent) -> list[PagePart]:
     sections = content.reference
     names = {one.paper.key: content.names[one.paper.key][1:] for one in sections}
     return board_page.page(
-        BoardContent(
-            reference=[one for section in sections for one in section.lines],
-            catalogue=content.catalogue,
-            submissions=len({name for own in names.values() for name in own}),
-            sections=sections,
-            names=names,
-            deviations={one.paper.key: repository.deviations(one.paper.key) for one in sections},
-            overview=True,
-            full=True,
-            lines=content.lines,
-            total=len(content.lines),
-            problems=queries.problems(content.stores),
-            aged=False,
-        )
+        [one for section in sections for one in section.lines],
+        content.catalogue,
+        len({name for own in names.values() for name in own}),
+        sections,
+        names,
+        content.lines,
+        len(content.lines),
+        queries.problems(content.stores),
+        overview=True,
+        deviations={one.paper.key: repository.deviations(one.paper.key) for one in sections},
+        aged=False,
     )
 
 
@@ -82,36 +74,21 @@ def papers(content: ExportContent) -> Iterator[ExportPage]:
     """The page of each paper, and that of its implementations."""
     for section in content.sections:
         key, title = section.paper.key, section.paper.title
-        own = section.claims
         page = paper_page.page(
-            PaperContent(
-                section=section,
-                deviations=repository.deviations(key),
-                implementations=content.names[key],
-                pairs=queries.pairs(content.stores, own),
-                scale="published",
-                curves=[content.stores.get(one.record) for one in queries.curve_list(content.stores, own)],
-                where=places.addresses(content.url, places.paper(key), places.badge(key) if section.lines else ""),
-                aged=False,
-            )
+            section,
+            content.names[key],
+            queries.pairs(content.stores, section),
+            "published",
+            [content.stores.get(one.record) for one in queries.curve_list(content.stores, section)],
+            deviations=repository.deviations(key),
+            where=places.addresses(content.url, places.paper(key), places.badge(key) if section.lines else ""),
+            aged=False,
         )
         yield ExportPage(places.paper(key), title, page)
         if section.lines:
-            yield ExportPage(places.implementations(key), f"Implementations of {title}", _implementations(section))
-
-
-def _implementations(section: Section) -> list[PagePart]:
-    whats = pareto.costs_of(section)
-    return implementations_page.page(
-        ImplementationsContent(
-            section=section,
-            chosen=section.standings,
-            listed=section.standings,
-            quality=pareto.ALL,
-            aims={},
-            cost=whats[0] if whats else "",
-        )
-    )
+            every, what = section.standings, next(iter(pareto.costs_of(section)), "")
+            page = implementations_page.page(section, every, every, pareto.ALL, what, {})
+            yield ExportPage(places.implementations(key), f"Implementations of {title}", page)
 
 
 def claims(content: ExportContent, key: str, histories: dict[PageKey, list[Record]]) -> Iterator[ExportPage]:
@@ -122,13 +99,11 @@ def claims(content: ExportContent, key: str, histories: dict[PageKey, list[Recor
         record = queries.reference_of(history) or history[0]
         path = places.claim(claim, row)
         page = claim_page.page(
-            ClaimContent(
-                **content.around_record(record),
-                records=history,
-                reference=None,
-                past=content.catalogue.past((key, name, row or ""), record.claim.version, record.claim.digest),
-                where=places.addresses(content.url, path, places.badge(key, name), record.id),
-            )
+            record,
+            history,
+            content.context(record),
+            places.addresses(content.url, path, places.badge(key, name), record.id),
+            past=content.catalogue.past((key, name, row or ""), record.claim.version, record.claim.digest),
         )
         yield ExportPage(path, with_row(claim, row), page)
 
@@ -165,12 +140,11 @@ def of_record(
     other = label(record) != REFERENCE
     badge = "" if other else places.badge(key, name)
     page = record_page.page(
-        RecordContent(
-            **content.around_record(record),
-            replaced_by=replaced_by,
-            reference=queries.reference_of(history) if other else None,
-            where=places.addresses(content.url, places.record(record.id), badge, record.id),
-        )
+        record,
+        content.context(record),
+        places.addresses(content.url, places.record(record.id), badge, record.id),
+        replaced_by,
+        reference=queries.reference_of(history) if other else None,
     )
     title = f"{short_id(record.id)} {record.claim.id}"
     yield ExportPage(places.record(record.id), title, page)
@@ -186,12 +160,8 @@ def telemetry_overviews(content: ExportContent) -> Iterator[ExportPage]:
         none = Html(telemetry_page.nothing("No records yet"))
         yield ExportPage("telemetry.html", "Telemetry", [Html(telemetry_page.head()), none])
     for key, title in titles.items():
-        parts = _telemetry(content, key, titles)
+        costs = telemetry.shown(telemetry.costs(content.stores, key))
+        parts = telemetry_page.paper_page(titles, key, costs)
         if key == next(iter(titles)):
             yield ExportPage("telemetry.html", "Telemetry", parts)
         yield ExportPage(places.telemetry(key), f"Telemetry of {title}", parts)
-
-
-def _telemetry(content: ExportContent, key: str, titles: Mapping[str, str]) -> list[PagePart]:
-    costs = telemetry.shown(telemetry.costs(content.stores, key))
-    return telemetry_page.paper_page(titles, key, costs)

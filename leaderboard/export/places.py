@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from posixpath import dirname, relpath
 from urllib.parse import parse_qs, quote, urlsplit
 
-from leaderboard.board import citation
 from leaderboard.board.citation import Addresses
 from leaderboard.board.lines import REFERENCE, Line, short_id
 
@@ -145,7 +144,7 @@ def addresses(url: str, page: str, badge: str = "", own: str = "") -> Addresses:
         own: id of its record; "" for none.
     """
     if not url:
-        return citation.nowhere()
+        return Addresses()
     whole = [("The record as JSON", url + quote(record(own, "json")))] if own else []
     data = (*whole, ("All verdicts as JSON", f"{url}board.json"))
     return Addresses(url + quote(page), url + quote(badge) if badge else "", data)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import escape
 
 from leaderboard.board import citation
 from leaderboard.board.catalogue import StatedClaim
 from leaderboard.board.citation import Addresses
 from leaderboard.board.lines import Line, label, line, unjailed, weighed
-from leaderboard.board.repository import CalibrationSummary
 from leaderboard.charts import history as history_chart
 from leaderboard.render import criterion as wording
 from leaderboard.render import judgement, provenance, rerun, samples, style, submission, trials
 from leaderboard.render.components import citations, footnote, heading, measured, notice
-from leaderboard.render.explanation import explanation
+from leaderboard.render.findings import explanation
 from leaderboard.render.links import breadcrumbs, claim_link, line_link, page_link, record_link, telemetry_link
 from leaderboard.render.parts import Download, Html, PagePart
 from leaderboard.render.rerun import ClaimContext
@@ -25,46 +24,33 @@ from repro.paper import Paper
 from repro.record.record import ClaimPart, Record, encode, file_name
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShownRecord:
-    """A record with what its page, or that of its claim, says about it.
+def page(
+    record: Record,
+    records: Sequence[Record],
+    around: ClaimContext,
+    where: Addresses,
+    *,
+    reference: Record | None = None,
+    past: str = "",
+) -> list[PagePart]:
+    """The whole page.
 
-    Attributes:
-        reference: the reference's record of the same claim, for a submission's.
-        calibration: of the claim; None where there is none, or where `trouble` says what is wrong with its file.
+    Args:
+        record: that is shown.
+        records: of the claim, the newest first.
         around: what is known about the claim apart from the record.
         where: addresses of the page and what belongs to it.
-    """
-
-    record: Record
-    reference: Record | None
-    calibration: CalibrationSummary | None
-    trouble: str
-    around: ClaimContext
-    where: Addresses
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClaimContent(ShownRecord):
-    """What the page of a claim shows.
-
-    Attributes:
-        records: of the claim, the newest first.
+        reference: the reference's record of the same claim, for a submission's.
         past: why the record does not count for today's claim; "" where it does.
     """
-
-    records: Sequence[Record]
-    past: str
-
-
-def page(content: ClaimContent) -> list[PagePart]:
-    """The whole page."""
-    record, reference, known = content.record, content.reference, content.calibration
-    newest = next((one for one in content.records if label(one) == label(record)), record)
+    newest = next((one for one in records if label(one) == label(record)), record)
+    outdated = f'<p class="note">{style.past(past)} This record does not count for the claims of today.</p>'
+    older = '<p class="note">This is not the newest record of this claim; see its history below.</p>'
+    estimates = history_chart.strips(records, record)
     return [
         Html(claim_head(record.claim, record.paper)),
-        *([Html(past(content.past))] if content.past else []),
-        *([Html(older())] if newest.id != record.id else []),
+        *([Html(style.wrap(outdated))] if past else []),
+        *([Html(style.wrap(older))] if newest.id != record.id else []),
         Html(verdict(record, reference)),
         Html(sides(record, reference)),
         *submission.parts(record),
@@ -72,28 +58,23 @@ def page(content: ClaimContent) -> list[PagePart]:
         Html(judgement.criterion(record)),
         *([heading("Samples"), *samples.parts(record)] if record.samples else []),
         heading("Controls"),
-        Html(judgement.controls(record, known, reference)),
+        Html(judgement.controls(record, around.calibration, reference)),
         heading("Calibration"),
-        Html(judgement.calibration(known, content.trouble, record)),
+        Html(judgement.calibration(around.calibration, around.trouble, record)),
         heading("Run it again"),
-        *rerun.parts(record, content.around),
+        *rerun.parts(record, around),
         heading("History"),
-        *_estimates(content),
-        Html(history(content.records, record, content.around.records)),
+        *estimates.pictures,
+        *([Html(footnote(estimates.note))] if estimates.pictures else []),
+        Html(history(records, record, around.records)),
         heading("Trials"),
         *trials.parts(record),
         heading("Provenance"),
         Html(provenance.provenance(record)),
-        citations(citation.of_claim(record, content.where)),
+        citations(citation.of_claim(record, where)),
         Html(more(record)),
         download(record),
     ]
-
-
-def _estimates(content: ClaimContent) -> list[PagePart]:
-    """The estimates of a claim over time, drawn."""
-    found = history_chart.strips(content.records, content.record)
-    return [*found.pictures, Html(footnote(found.note))] if found.pictures else []
 
 
 def download(record: Record) -> Download:
@@ -106,11 +87,6 @@ def download(record: Record) -> Download:
     )
 
 
-def older() -> str:
-    """That a newer record of the same implementation exists."""
-    return style.wrap('<p class="note">This is not the newest record of this claim; see its history below.</p>')
-
-
 def claim_head(claim: ClaimPart, about: Paper) -> str:
     """Breadcrumbs, the statement, and where the paper makes it."""
     return style.wrap(
@@ -119,11 +95,6 @@ def claim_head(claim: ClaimPart, about: Paper) -> str:
         f'<div class="soft">{escape(claim.place)} of {style.authors(about, 2)}, '
         f'{about.year} · {style.source_link(about)} · <span class="mono">{escape(claim.id)}</span></div>'
     )
-
-
-def past(why: str) -> str:
-    """That a record does not count for today's claim."""
-    return style.wrap(f'<p class="note">{style.past(why)} This record does not count for the claims of today.</p>')
 
 
 def verdict(record: Record, reference: Record | None = None) -> str:

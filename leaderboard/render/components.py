@@ -12,7 +12,6 @@ from leaderboard.board.citation import CitationText
 from leaderboard.board.lines import Line, Section, counts
 from leaderboard.board.units import several
 from leaderboard.render import style
-from leaderboard.render.explanation import explanation
 from leaderboard.render.links import claim_link, line_link, page_link
 from leaderboard.render.parts import Code, Fold, Html, PagePart
 from repro.numbers import number
@@ -25,7 +24,6 @@ ABSENT_WIDTHS = ("40%", "16%", "18%", "26%")
 ABSENT_HEADS = ("Claim", "Verdict", "Published", "Needs")
 NEEDS = {"cpu": "two cores, minutes", "gpu": "one GPU", "cluster": "several GPUs"}
 NAMED = 6  # submissions of a paper that are named
-LISTED = 12  # submissions that a finding lists
 STATED = 90  # letters of a statement that a chip says
 
 
@@ -34,6 +32,8 @@ def headline(
 ) -> str:
     """The title, what the board is, the counts of the references' lines among all claims, and the legend."""
     every = catalogue or BoardCatalogue()
+    missing = "Only claims with a record are shown, for the list of all claims is missing"
+    missing = f'<p class="note small">{missing}: {escape(every.trouble)}.</p>'
     figures = [
         (str(len({x.paper.key for x in lines} | every.papers.keys())), "papers"),
         (f"{sum(not x.past for x in lines)} of {len(every.claims)}", "claims judged")
@@ -48,7 +48,7 @@ def headline(
         '<p class="lead">Each verdict is on a statement of a paper, by a criterion that was fixed beforehand. '
         "A criterion counts only if it also rejects implementations that were sabotaged on purpose.</p>"
         + (style.figures(figures) if lines or every.claims else "")
-        + unlisted(every)
+        + missing * bool(every.trouble)
         + style.legend(counts(lines))
     )
 
@@ -64,16 +64,6 @@ def last_verified(lines: Iterable[Line], *, aged: bool) -> tuple[str, str]:
     newest = max((one.created for one in lines), default="")
     old = style.age(newest) if aged else ""
     return style.day(newest) or "never", f"last verified, {old}" if old else "last verified"
-
-
-def unlisted(catalogue: BoardCatalogue) -> str:
-    """That the list of all claims is not there, so that what nobody has run is not shown; "" where it is."""
-    if not catalogue.trouble:
-        return ""
-    why = escape(catalogue.trouble)
-    return (
-        f'<p class="note small">Only claims with a record are shown, for the list of all claims is missing: {why}.</p>'
-    )
 
 
 def overview(sections: Sequence[Section], others: Mapping[str, Sequence[str]], *, aged: bool = True) -> str:
@@ -125,20 +115,13 @@ def paper(section: Section, deviations: Sequence[str] = (), others: Sequence[str
     shares += f"<span>{style.absent()} {len(section.absent)}</span>" if section.absent else ""
     claims = f'<div class="tally">{shares}</div>' + (claims_table(section.lines) if section.lines else "")
     claims += f"<h3>Not measured</h3>{absent_table(section.absent)}" if section.absent else ""
+    many = f'<a href="{page_link("implementations", about.key)}">{several(len(others), "submission")}'
+    compared = f'<p class="small">{many} compared with the reference</a>: {few(others)}</p>' if others else ""
     link = page_link("paper", about.key)
     return style.wrap(
         f'<section class="paper" id="{escape(about.key)}"><h2><a href="{link}">{escape(about.title)}</a></h2>'
-        f'<div class="soft">{facts}</div>{story}{departures(deviations)}{claims}{_others(about.key, others)}</section>'
+        f'<div class="soft">{facts}</div>{story}{departures(deviations)}{claims}{compared}</section>'
     )
-
-
-def _others(paper: str, names: Sequence[str]) -> str:
-    """How many submissions a paper has, by name where there are few."""
-    if not names:
-        return ""
-    many = several(len(names), "submission")
-    link = f'<a href="{page_link("implementations", paper)}">{many} compared with the reference</a>'
-    return f'<p class="small">{link}: {few(names)}</p>'
 
 
 def few(names: Sequence[str]) -> str:
@@ -163,7 +146,12 @@ def claims_table(lines: Iterable[Line]) -> str:
 
 def absent_table(found: Iterable[ListedClaim]) -> str:
     """Claims that nobody has run, a row each: statement, published numbers, and what they need."""
-    return _table(ABSENT_WIDTHS, ABSENT_HEADS, map(_absent_row, found))
+    rows = []
+    for one in found:
+        outcome = f'{style.absent()}<span class="sub">{style.EVIDENCE[one.evidence]} {_tier(one)}</span>'
+        cells = (outcome, published(one), escape(needs(one)))
+        rows.append(_cells(one, claim_link(one.claim, one.row), ABSENT_HEADS[1:], cells))
+    return _table(ABSENT_WIDTHS, ABSENT_HEADS, rows)
 
 
 def _table(widths: Iterable[str], names: Iterable[str], rows: Iterable[str]) -> str:
@@ -173,11 +161,6 @@ def _table(widths: Iterable[str], names: Iterable[str], rows: Iterable[str]) -> 
         f'<table class="claims"><colgroup>{columns}</colgroup>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
-
-
-def _absent_row(one: ListedClaim) -> str:
-    outcome = f'{style.absent()}<span class="sub">{style.EVIDENCE[one.evidence]} {_tier(one)}</span>'
-    return _cells(one, claim_link(one.claim, one.row), ABSENT_HEADS[1:], (outcome, published(one), escape(needs(one))))
 
 
 def needs(one: ListedClaim) -> str:
@@ -270,29 +253,6 @@ def ratio_cells(costs: Sequence[Ratio | None], reference: Sequence[bool], *, nam
         else f'<span class="sub">{"1 by definition" if own else "not measured"}</span>'
         for cost, own in zip(costs, reference, strict=True)
     ]
-
-
-def finding(one: Line, others: Iterable[Line] = ()) -> str:
-    """A claim that does not hold, with the source that shows it, and what came of it on other implementations."""
-    link, found = line_link(one), list(others)
-    badges = "".join(f'<a href="{line_link(x)}">{style.badge(x.outcome)} {name(x)}</a>' for x in found[:LISTED])
-    if len(found) > LISTED:
-        badges += f'<a href="{page_link("implementations", one.paper.key)}">{LISTED} of {len(found)} shown</a>'
-    listed = f'<div class="marks small"><span class="soft">On submissions:</span>{badges}</div>' if badges else ""
-    return (
-        f'<div class="panel {one.outcome}">{style.badge(one.outcome)}'
-        f'<p><a class="statement" href="{link}">{style.row_tag(one.row)}{escape(one.says)}</a></p>'
-        f'<p class="soft small">{escape(one.place)} · {escape(one.name)}@{one.version}</p>'
-        f"<p><b>Source.</b> {escape(one.known)}</p>{explanation(one.why)}"
-        f'<p class="num small">{escape(one.reason)}</p>{listed}</div>'
-    )
-
-
-def findings(section: Section) -> str:
-    """The findings of one paper."""
-    about, body = section.paper, "".join(finding(one, others) for one, others in section.findings)
-    facts = f'<h2>{escape(about.title)}</h2><div class="soft">{style.authors(about)} · {about.year}</div>'
-    return style.wrap(f'<section class="paper">{facts}{body}</section>')
 
 
 def problems(found: Iterable[tuple[str, str]]) -> str:

@@ -146,7 +146,8 @@ class _Named:
     def amount(self, value: float) -> str:
         """A value of it; the unit is left out where the quantity already says it."""
         unit = "" if self.quantity.endswith(self.part.unit) else unit_suffix(self.part.unit)
-        return f"{_figure(value)}{unit[:-1] if abs(value) == 1 and _plural(unit) else unit}"
+        plural = unit.endswith("s") and not unit.endswith(("ss", "us", "is"))
+        return f"{_figure(value)}{unit[:-1] if abs(value) == 1 and plural else unit}"
 
     def step(self, value: float) -> str:
         """A difference of values: of per cent it is percentage points, not a share."""
@@ -173,10 +174,6 @@ def _figure(value: float) -> str:
 def _factor(log: float) -> float:
     """The factor of a log ratio; infinite where no number is large enough."""
     return math.exp(log) if log < LARGEST else math.inf
-
-
-def _plural(text: str) -> bool:
-    return text.endswith("s") and not text.endswith(("ss", "us", "is"))
 
 
 def _sentence(subject: str, text: str) -> str:
@@ -226,16 +223,11 @@ def _pair(rule: Lower | Higher, a: _Named, b: _Named) -> CriterionText:
     limit = _figure(bound) if rule.log or not bound else a.amount(bound)
     compared = f"d{BAR} {reach} {REACH} {sign} {escape(limit)}"
     formula = _line(compared, "d", difference, rule, f"one-sided {_how(a, b)}")
-    gap = _letters(rule) if rule.log or times else ""
+    letters = re.search(r": (.+) [<>] ", rule.says())  # what the reason of a verdict calls the estimate
+    gap = letters[1] if letters and (rule.log or times) else ""
     return CriterionText(
         words=_sentence(shared, f"{words}, {means}"), formula=formula, gap=gap, named=difference if gap else ""
     )
-
-
-def _letters(rule: Lower | Higher) -> str:
-    """What the reason of a verdict calls the estimate."""
-    found = re.search(r": (.+) [<>] ", rule.says())
-    return found[1] if found else ""
 
 
 def _equivalent(rule: Equivalent, a: _Named, b: _Named) -> CriterionText:

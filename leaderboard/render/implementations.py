@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from html import escape
 
@@ -26,53 +25,51 @@ EACH = 50  # implementations on one page
 SAID = 30  # members of the front that the text names
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImplementationsContent:
-    """What the page of a paper's implementations shows.
+def page(
+    section: Section,
+    chosen: Sequence[Standing],
+    listed: Sequence[Standing],
+    quality: QualityAxis,
+    what: str,
+    aims: Mapping[tuple[str, str], Aim],
+) -> list[PagePart]:
+    """The whole page.
 
-    Attributes:
-        section: the paper, with the lines of all of them.
+    Args:
+        section: the paper, with the lines of all its implementations.
         chosen: those that the filters leave.
         listed: those of them that the table lists; the others are on other pages of it.
         quality: what they are compared by, with `aims`, which says what makes estimates of claims better.
-        cost: what quality is set against; "" where none was measured.
+        what: the cost that quality is set against; "" where none was measured.
+        aims: by claim and row.
     """
-
-    section: Section
-    chosen: Sequence[Standing]
-    listed: Sequence[Standing]
-    quality: QualityAxis
-    aims: Mapping[tuple[str, str], Aim]
-    cost: str
-
-
-def page(content: ImplementationsContent) -> list[PagePart]:
-    """The whole page."""
-    section, chosen = content.section, content.chosen
-    head_ = Html(head(section, len(section.standings)))
+    top = Html(head(section, len(section.standings)))
     if all(one.newest.is_reference for one in section.standings):
-        return [head_, Html(nothing(section))]
+        return [top, Html(nothing(section))]
     compared = compare(section, chosen)
-    listed = [heading("Compared with the reference"), *([Html(compared)] if compared else []), *_listed(content)]
-    return [head_, Control("filters"), Place(listed), heading("Quality against cost"), *_against(content)]
+    place = [
+        heading("Compared with the reference"),
+        *([Html(compared)] if compared else []),
+        *_listed(section, chosen, listed),
+    ]
+    against = _against(pareto.contenders(section, chosen, what, quality, aims), quality, what)
+    return [top, Control("filters"), Place(place), heading("Quality against cost"), *against]
 
 
-def _listed(content: ImplementationsContent) -> list[PagePart]:
-    if all(one.newest.is_reference for one in content.chosen):
+def _listed(section: Section, chosen: Sequence[Standing], listed: Sequence[Standing]) -> list[PagePart]:
+    if all(one.newest.is_reference for one in chosen):
         return [Html(notice("Only the reference is left", "No submission matches these filters; widen them."))]
     parts: list[PagePart] = [Control("pages")]
-    if 0 < len(content.listed) < len(content.chosen):
-        first = content.chosen.index(content.listed[0]) + 1
-        parts.append(Html(footnote(f"{first} to {first + len(content.listed) - 1} of {len(content.chosen)}")))
-    return [*parts, Html(table(content.section, content.listed))]
+    if 0 < len(listed) < len(chosen):
+        first = chosen.index(listed[0]) + 1
+        parts.append(Html(footnote(f"{first} to {first + len(listed) - 1} of {len(chosen)}")))
+    return [*parts, Html(table(section, listed))]
 
 
-def _against(content: ImplementationsContent) -> list[PagePart]:
+def _against(found: Sequence[Contender], quality: QualityAxis, what: str) -> list[PagePart]:
     """Quality against cost, drawn and as a list."""
-    quality, what = content.quality, content.cost
     if not what:
         return [Html(footnote("No cost of any implementation was measured."))]
-    found = pareto.contenders(content.section, content.chosen, what, quality, content.aims)
     placed = [one for one in found if one.measured]
     best = pareto.front(found, quality)
     parts: list[PagePart] = [Control("axes")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from html import escape
 
 from leaderboard.board import citation, curves, reported
@@ -11,8 +11,10 @@ from leaderboard.board.citation import Addresses
 from leaderboard.board.lines import TIERS, Line, Section, counts
 from leaderboard.board.reported import Pair, Scale
 from leaderboard.charts import forest
+from leaderboard.charts.picture import Picture
 from leaderboard.render import components, samples, style
 from leaderboard.render.components import citations, footnote, heading
+from leaderboard.render.findings import findings
 from leaderboard.render.links import breadcrumbs, claim_link, line_link, page_link
 from leaderboard.render.parts import Control, Html, PagePart, Place
 from repro.numbers import number
@@ -27,55 +29,55 @@ MOST = 12  # implementations that the summary shows, and claims that a sentence 
 COMPARED = 3  # implementations that are compared at first
 
 
-@dataclass(frozen=True, kw_only=True)
-class PaperContent:
-    """What the page of a paper shows.
+def page(
+    section: Section,
+    names: Sequence[str],
+    pairs: Sequence[Pair],
+    scale: Scale,
+    records: Sequence[Record],
+    *,
+    deviations: Sequence[str],
+    where: Addresses,
+    aged: bool = True,
+) -> list[PagePart]:
+    """The whole page.
 
-    Attributes:
-        implementations: what all of its implementations are called.
+    Args:
+        section: the paper.
+        names: what all of its implementations are called.
+        pairs: published numbers and ours, which are drawn on the `scale`.
+        scale: one of `reported.AXES`.
+        records: whose curves are drawn.
+        deviations: of the reference from the paper.
+        where: addresses of the page and what belongs to it.
         aged: whether to say how long ago the newest record was made, which a file cannot.
     """
-
-    section: Section
-    deviations: Sequence[str]
-    implementations: Sequence[str]
-    pairs: Sequence[Pair]
-    scale: Scale
-    curves: Sequence[Record]
-    where: Addresses
-    aged: bool = True
-
-
-def page(content: PaperContent) -> list[PagePart]:
-    """The whole page."""
-    section, names = content.section, content.implementations
     parts: list[PagePart] = [
-        Html(head(section, content.deviations, len(names), aged=content.aged)),
-        Place(_published(content)),
-        Place(_curves(content.curves)),
+        Html(head(section, deviations, len(names), aged=aged)),
+        Place(_published(section, pairs, scale)),
+        Place(_curves(records)),
     ]
     if section.claims:
         parts += [heading("Claims"), Html(claims(section.claims))]
     if section.findings:
         parts.append(heading("Findings", "What is known not to hold, and who showed it."))
-        parts.append(Html(findings(section)))
+        parts.append(Html(style.wrap(findings(section))))
     if section.lines:
         parts += [heading("Implementations"), Html(implementations(section, names))]
     parts += [heading("Not measured"), Html(unmeasured(section))]
-    return [*parts, citations(citation.of_paper(section.paper, content.where))]
+    return [*parts, citations(citation.of_paper(section.paper, where))]
 
 
-def _published(content: PaperContent) -> list[PagePart]:
+def _published(section: Section, found: Sequence[Pair], scale: Scale) -> list[PagePart]:
     """Published numbers and ours; nothing where no claim states a number."""
-    stating = [one for one in content.section.claims if one.reported]
+    stating = [one for one in section.claims if one.reported]
     if not stating:
         return []
-    found, scale = content.pairs, content.scale
     marks = reported.marks(found, scale)
     without = len(stating) - len({pair.line.case for pair in found})
     parts: list[PagePart] = [heading("Published and reproduced"), Control("scale")]
     if marks:
-        parts.append(forest.picture(marks, scale))
+        parts.append(Picture(make=partial(forest.chart, marks, scale), alt=forest.words(marks, scale)))
     parts.append(Html(forest_note(found, len(marks), scale, without)))
     return [*parts, Html(forest_table(found))] if found else parts
 
@@ -177,11 +179,6 @@ def claims(lines: Sequence[Line]) -> str:
                 f"{components.claims_table(own)}"
             )
     return style.wrap("".join(parts)) if parts else ""
-
-
-def findings(section: Section) -> str:
-    """What of the paper is known not to hold."""
-    return style.wrap("".join(components.finding(one, others) for one, others in section.findings))
 
 
 def unmeasured(section: Section) -> str:

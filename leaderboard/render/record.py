@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 
 import msgspec
 
 from leaderboard.board import citation
 from leaderboard.board.catalogue import with_row
+from leaderboard.board.citation import Addresses
 from leaderboard.board.lines import REFERENCE, label
 from leaderboard.board.verification import VerificationCheck
 from leaderboard.render import claim as claim_page
 from leaderboard.render import judgement, provenance, rerun, style, submission, trials
-from leaderboard.render.claim import ShownRecord
 from leaderboard.render.components import citations, footnote, heading
 from leaderboard.render.links import breadcrumbs, claim_link, page_link, record_link, short_id
 from leaderboard.render.parts import Code, Control, Html, PagePart, SideBySide
+from leaderboard.render.rerun import ClaimContext
 from leaderboard.render.samples import parts as sample_parts
 from repro.numbers import number
 from repro.record.record import Record, SamplePart, file_name
@@ -27,36 +27,39 @@ SEEDS = 20  # values of a sample that its line shows
 WIDEST = 400_000  # letters of JSON that a page can show without becoming slow
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordContent(ShownRecord):
-    """What the page of a record shows.
+def page(
+    record: Record,
+    around: ClaimContext,
+    where: Addresses,
+    replaced_by: Sequence[str],
+    *,
+    reference: Record | None = None,
+    raw: bool = False,
+) -> list[PagePart]:
+    """The whole page.
 
-    Attributes:
+    Args:
+        record: that is shown.
+        around: what is known about its claim apart from it.
+        where: addresses of the page and what belongs to it.
         replaced_by: ids of the records that replace it, the oldest first.
+        reference: the reference's record of the same claim, for a submission's.
         raw: whether its JSON is to stand on the page.
     """
-
-    replaced_by: Sequence[str]
-    raw: bool = False
-
-
-def page(content: RecordContent) -> list[PagePart]:
-    """The whole page."""
-    record, reference = content.record, content.reference
     by_hand = f"Download the record and run: repro verify {file_name(record)}"
     return [
-        Html(head(record, content.replaced_by)),
+        Html(head(record, replaced_by)),
         Html(claim_page.verdict(record, reference)),
         heading("Verify"),
         Control("verify", [Html(footnote(by_hand))]),
         heading("Run it again"),
-        *rerun.parts(record, content.around),
+        *rerun.parts(record, around),
         heading("Published and measured"),
         Html(claim_page.sides(record, reference)),
         heading("Criterion"),
         Html(judgement.criterion(record)),
         heading("Controls"),
-        Html(judgement.controls(record, content.calibration, reference)),
+        Html(judgement.controls(record, around.calibration, reference)),
         *submission.parts(record),
         heading("Samples"),
         Html(samples(record.samples)),
@@ -65,18 +68,19 @@ def page(content: RecordContent) -> list[PagePart]:
         *trials.parts(record),
         heading("Provenance"),
         Html(provenance.provenance(record)),
-        citations(citation.of_claim(record, content.where)),
+        citations(citation.of_claim(record, where)),
         heading("Raw JSON"),
         SideBySide([claim_page.download(record), Control("raw")]),
-        *(_raw(record) if content.raw else []),
+        *([_json(record)] if raw else []),
     ]
 
 
-def _raw(record: Record) -> list[PagePart]:
-    text = pretty(record)
+def _json(record: Record) -> PagePart:
+    """The record as JSON with indents; its file is the same content on one line."""
+    text = json.dumps(msgspec.to_builtins(record), indent=1, sort_keys=True, ensure_ascii=False)
     if len(text) <= WIDEST:
-        return [Code(text, height=520)]
-    return [Html(footnote(f"Its {len(text):,} letters are too many for a page; download it instead."))]
+        return Code(text, height=520)
+    return Html(footnote(f"Its {len(text):,} letters are too many for a page; download it instead."))
 
 
 def head(record: Record, replaced_by: Sequence[str]) -> str:
@@ -111,8 +115,10 @@ def _chain(ids: Iterable[str]) -> str:
 
 def checks(found: Sequence[VerificationCheck]) -> str:
     """What was checked just now, and what agreed."""
+    marks = {agreed: style.mark("agrees" if agreed else "disagrees", good=agreed) for agreed in (True, False)}
+    undecided = '<span class="badge inconclusive hollow"><i aria-hidden="true">?</i>undecided</span>'
     rows = [
-        (escape(check.name), _agreement(check.agreed), f'<span class="num">{escape(check.says)}</span>')
+        (escape(check.name), {**marks, None: undecided}[check.agreed], f'<span class="num">{escape(check.says)}</span>')
         for check in found
     ]
     wrong = sum(check.agreed is False for check in found)
@@ -123,12 +129,6 @@ def checks(found: Sequence[VerificationCheck]) -> str:
     )
     table = style.table(("What", "Agrees", "Found"), rows)
     return style.wrap(f'<div role="status"><p><b>{summary}</b></p></div>{table}<p class="soft small">{note}</p>')
-
-
-def _agreement(agreed: bool | None) -> str:
-    if agreed is None:
-        return '<span class="badge inconclusive hollow"><i aria-hidden="true">?</i>undecided</span>'
-    return style.mark("agrees" if agreed else "disagrees", good=agreed)
 
 
 def samples(found: Sequence[SamplePart]) -> str:
@@ -167,11 +167,6 @@ def _values(part: SamplePart) -> str:
     numbers = [value for value in part.values if not isinstance(value, tuple)]
     shown = ", ".join("diverged" if value is None else number(value) for value in numbers[:SEEDS])
     return escape(shown) + (" …" if len(numbers) > SEEDS else "")
-
-
-def pretty(record: Record) -> str:
-    """The record as JSON with indents; its file is the same content on one line."""
-    return json.dumps(msgspec.to_builtins(record), indent=1, sort_keys=True, ensure_ascii=False)
 
 
 def unknown(asked: str, why: str, files: Sequence[tuple[str, str]]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from leaderboard.board.lines import submission_part, unjailed
+from leaderboard.board.repository import CalibrationSummary
 from leaderboard.board.units import several
 from leaderboard.render import style
 from leaderboard.render.parts import Code, Html, PagePart
@@ -25,11 +26,14 @@ class ClaimContext:
         records: how many there are of it, of every version and implementation.
         version: the highest one.
         commit: of the checkout that shows the page; "" where there is none, or where it has changes.
+        calibration: of the claim; None where there is none, or where `trouble` says what is wrong with its file.
     """
 
     records: int
     version: int
     commit: str = ""
+    calibration: CalibrationSummary | None = None
+    trouble: str = ""
 
 
 def parts(record: Record, around: ClaimContext) -> list[PagePart]:
@@ -46,10 +50,6 @@ def commands(record: Record, around: ClaimContext) -> str:
 
 def notes(record: Record, around: ClaimContext) -> str:
     """What the lines rest on, as HTML."""
-    return style.wrap(f"<ul>{''.join(f'<li>{note}</li>' for note in _notes(record, around))}</ul>")
-
-
-def _notes(record: Record, around: ClaimContext) -> list[str]:
     own, part = record.implementation, submission_part(record)
     found = [_source(record, around)]
     if not OURS.fullmatch(record.command):
@@ -75,7 +75,7 @@ def _notes(record: Record, around: ClaimContext) -> list[str]:
         "Trials of the same sources that are in your cache are not computed again; <code>--no-cache</code> computes "
         "all of them."
     )
-    return found
+    return style.wrap(f"<ul>{''.join(f'<li>{note}</li>' for note in found)}</ul>")
 
 
 def _commit(record: Record) -> str:

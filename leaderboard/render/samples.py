@@ -16,7 +16,7 @@ from leaderboard.render import style
 from leaderboard.render.components import footnote
 from leaderboard.render.parts import Download, Html, PagePart
 from repro.criterion.measurement import Sample
-from repro.record.record import Record, SamplePart, file_name
+from repro.record.record import Record, SamplePart, as_sample, file_name
 
 MOST = 50  # values that the table shows
 HEADS = ("arm", "measurement", "unit", "seed", "point", "x", "x_unit", "value", "expected")
@@ -43,42 +43,35 @@ class Value:
 
 def parts(record: Record) -> list[PagePart]:
     """The samples as charts, exact cases as a table; then as numbers, and all of them as CSV."""
-    if not record.samples:
-        return []
-    return [*drawn(record), *_numbers(record)]
-
-
-def drawn(record: Record) -> list[PagePart]:
-    """The samples as charts, and as a table what exact reasoning decides."""
-    try:
-        exact, pictures = charts.exact_samples(record), charts.pictures(record)
-        cases = [Html(found_cases(exact, charts.FEW))] if exact else []
-    except (ValueError, IndexError):  # a valid record may hold rows of unequal length
-        return [Html(footnote("These samples have no common shape and cannot be drawn; the record has them."))]
-    return [*cases, *pictures]
-
-
-def _numbers(record: Record) -> list[PagePart]:
     folded = table(record)
-    if not folded:
-        return []
     file = Download(
         label="Download the samples (CSV)",
         name=file_name(record).replace(".json", ".csv"),
         mime="text/csv",
         content=lambda: as_csv(record),  # it may be long, and few ask for it
     )
-    return [Html(folded), file]
+    return [*(drawn(record) if record.samples else []), *([Html(folded), file] if folded else [])]
 
 
-def found_cases(samples: Iterable[Sample], few: int) -> str:
-    """Exact samples: found against demanded, case by case where there are at most `few`, else by their extremes."""
+def drawn(record: Record) -> list[PagePart]:
+    """The samples as charts, and as a table what exact reasoning decides."""
+    try:
+        samples, pictures = map(as_sample, charts.distinct(record)), charts.pictures(record)
+        exact = [sample for sample in samples if sample.expected is not None]
+        cases = [Html(found_cases(exact))] if exact else []
+    except (ValueError, IndexError):  # a valid record may hold rows of unequal length
+        return [Html(footnote("These samples have no common shape and cannot be drawn; the record has them."))]
+    return [*cases, *pictures]
+
+
+def found_cases(samples: Iterable[Sample]) -> str:
+    """Exact samples: found against demanded, case by case where they are few, else by their extremes."""
     rows: list[tuple[str, ...]] = []
     for sample in samples:
         found = sample.values.ravel()
         wanted = np.broadcast_to(np.asarray(sample.expected, dtype=float), sample.values.shape).ravel()
         name = escape(f"{sample.arm}, {sample.measurement.replace('_', ' ')}")
-        if found.size <= few:
+        if found.size <= charts.FEW:
             cases = enumerate(zip(found, wanted, strict=True), start=1)
             rows += [(name, str(i), _amount(f, sample), _amount(w, sample), _amount(f - w)) for i, (f, w) in cases]
         else:
@@ -100,19 +93,14 @@ def _extremes(values: np.ndarray, sample: Sample) -> str:
     return _amount(low, sample) if low == high else f"{_amount(low)} to {_amount(high, sample)}"
 
 
-def distinct(record: Record) -> list[SamplePart]:
-    """The samples, each once: parts of a compound criterion often judge the same one."""
-    return list({(s.arm, s.measurement, s.unit, s.x_unit, s.seeds): s for s in record.samples}.values())
-
-
 def count(record: Record) -> int:
     """How many numbers there are."""
-    return sum(len(row) if isinstance(row, tuple) else 1 for part in distinct(record) for row in part.values)
+    return sum(len(row) if isinstance(row, tuple) else 1 for part in charts.distinct(record) for row in part.values)
 
 
 def values(record: Record) -> Iterator[Value]:
     """Every number, in the record's order."""
-    for part in distinct(record):
+    for part in charts.distinct(record):
         for i, (seed, row) in enumerate(zip(part.seeds, part.values, strict=True)):
             if not isinstance(row, tuple):
                 yield Value(part, seed, 0, None, row, _at(part.expected, i))
@@ -172,9 +160,13 @@ def _number(value: float, unit: str) -> str:
 
 def as_csv(record: Record) -> str:
     """Every number with all its digits."""
-    return sheet(HEADS, map(_csv_row, values(record)))
-
-
-def _csv_row(one: Value) -> tuple[object, ...]:
-    part, value = one.part, "not finite" if one.value is None else one.value
-    return (part.arm, part.measurement, part.unit, one.seed, one.point or "", one.x, part.x_unit, value, one.expected)
+    lost = "not finite"
+    rows = (
+        (
+            *(one.part.arm, one.part.measurement, one.part.unit, one.seed, one.point or "", one.x, one.part.x_unit),
+            lost if one.value is None else one.value,
+            one.expected,
+        )
+        for one in values(record)
+    )
+    return sheet(HEADS, rows)

@@ -72,13 +72,7 @@ def chip(outcome: Outcome, name: str, link: str, past: str = "") -> str:
 
 
 def absent_chip(name: str, tier: str, link: str) -> str:
-    """What stands in the place of a verdict where there is none; it leads to what is known of the claim.
-
-    Args:
-        name: of the claim, not yet escaped.
-        tier: what it needs to be run.
-        link: an address that is ready to stand in an attribute.
-    """
+    """What stands in the place of a verdict where there is none; it leads to what is known of the claim. See `chip`."""
     return _chip(ABSENT, "absent hollow", f"{name}: {ABSENT.word} ({tier})", link)
 
 
@@ -102,14 +96,10 @@ def row_tag(row: str | None) -> str:
     return f'<span class="tag">{escape(row)}</span> ' if row else ""
 
 
-def tally(outcome: Outcome, count: int) -> str:
-    """How many verdicts have an outcome: its letter and the number."""
-    return _badge(BADGES[outcome], outcome, text=str(count), title=f"{count} {outcome}")
-
-
 def tallies(counted: Mapping[Outcome, int]) -> str:
-    """How many verdicts have each outcome that occurs."""
-    return "".join(tally(outcome, counted[outcome]) for outcome in Outcome if counted.get(outcome))
+    """How many verdicts have each outcome that occurs: letters and numbers."""
+    present = [(outcome, counted[outcome]) for outcome in Outcome if counted.get(outcome)]
+    return "".join(_badge(BADGES[one], one, text=str(many), title=f"{many} {one}") for one, many in present)
 
 
 def division(name: str | None) -> str:

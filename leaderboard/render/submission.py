@@ -65,14 +65,15 @@ def _list(items: Iterable[str]) -> str:
 
 def costs(found: Sequence[Ratio]) -> str:
     """What a submission costs as ratios to the reference's, with their intervals and the reference's own values."""
+    values = [style.memory(x.reference) if x.unit == "B" else style.amount(x.reference, x.unit) for x in found]
     rows = [
         (
             style.theirs(cost.what),
             style.ratio(cost) + drawn,
             f"{cost.pairs}",
-            _own_value(cost),
+            f'<span class="value">{own}</span>',
         )
-        for cost, drawn in zip(found, style.ratio_forests(found), strict=True)
+        for cost, drawn, own in zip(found, style.ratio_forests(found), values, strict=True)
     ]
     if not rows:
         return style.wrap('<p class="soft">Not measured.</p>')
@@ -82,8 +83,3 @@ def costs(found: Sequence[Ratio]) -> str:
     )
     scale = "All are drawn on one logarithmic scale; the dashed line is the reference."
     return style.wrap(style.table(heads, rows) + f'<p class="soft small">{note} {scale}</p>')
-
-
-def _own_value(cost: Ratio) -> str:
-    value = style.memory(cost.reference) if cost.unit == "B" else style.amount(cost.reference, cost.unit)
-    return f'<span class="value">{value}</span>'

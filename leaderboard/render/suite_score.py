@@ -52,7 +52,10 @@ def page(
     troubles = {key: trouble for key, (_, trouble) in kept.items()}
     reports = {one.paper.key: report for one in sections if (report := read(one.paper.key)) is not None}
     if not everyone:
-        return [Html(head(sections, past, found, everyone, reports)), Html(empty())]
+        command = "<code>pytest claims/ --controls</code>"
+        says = f"There are no records. Run {command}; each claim is then judged on its sabotages too."
+        nothing = notice("Nothing to judge yet", says)
+        return [Html(head(sections, past, found, everyone, reports)), Html(nothing)]
     parts = (
         head(sections, past, found, everyone, reports),
         sabotages(sections, len(catalogue.missing((x.paper.key, *x.case) for x in everyone if x.is_reference))),
@@ -77,12 +80,18 @@ def head(
     rejected, controls = sum(one.rejected for one in own), sum(one.controls for one in own)
     wrong = pooled(missed(one.passed) for of in found.values() for one in current(of))
     fixed = sum(not one.open for one in past.escaped)
+    others = [other for report in reports.values() for other in report.alternatives]
+    accepted = sum(other.accepted == other.of for other in others)
+    caught, differing = (sum(getattr(x, what) for x in reports.values()) for what in ("caught", "differing"))
+    sent = [one for one in every if not one.is_reference]
+    rerun = sum(one.runner == "verified" for one in sent)
     figures = [
         (f"{rejected:,} of {controls:,}", "sabotages rejected"),
-        *_tried(reports.values()),
+        (f"{caught:,} of {differing:,}" if reports else "", "mutants caught"),
+        (f"{accepted} of {len(others)}" if reports else "", "alternatives accepted"),
         (f"{wrong.hits:,} of {wrong.of:,}", "fresh repeats rejected the reference") if wrong.of else ("", ""),
         (f"{len(past.escaped) - fixed}", f"escaped controls, {fixed} more fixed since"),
-        _run_again([one for one in every if not one.is_reference]),
+        (f"{rerun:,} of {len(sent):,}" if sent else "", "verdicts on submissions rerun by the project"),
         (f"{past.flags:,}", "record for review" if past.flags == 1 else "records for review"),
     ]
     return style.wrap(
@@ -93,25 +102,8 @@ def head(
     )
 
 
-def _tried(reports: Collection[MutationReport]) -> list[tuple[str, str]]:
-    """Mutants caught and alternatives accepted, over all papers that have been tried."""
-    others = [other for report in reports for other in report.alternatives]
-    accepted = sum(other.accepted == other.of for other in others)
-    caught, differing = sum(report.caught for report in reports), sum(report.differing for report in reports)
-    figures = [
-        (f"{caught:,} of {differing:,}", "mutants caught"),
-        (f"{accepted} of {len(others)}", "alternatives accepted"),
-    ]
-    return figures if reports else []
-
-
 def mutants(sections: Sequence[Section], reports: Mapping[str, MutationReport]) -> str:
-    """How many one-line mutations of a reference the exact claims notice, and which alternatives they accept.
-
-    Args:
-        sections: papers with the reference's lines.
-        reports: mutants and alternatives by paper.
-    """
+    """How many one-line mutations of a reference the exact claims notice, and which alternatives they accept."""
     heads = ("Paper", "Mutants caught", "Equivalent", "Alternatives", "Exact claims that accept them")
     rows, folded = [], []
     for section in sections:
@@ -120,13 +112,8 @@ def mutants(sections: Sequence[Section], reports: Mapping[str, MutationReport]) 
             continue
         accepted, judged = sum(x.accepted for x in report.alternatives), sum(x.of for x in report.alternatives)
         equivalent = f"{len(report.mutants) - report.differing}"
-        counts = (
-            _of(report.caught, report.differing),
-            equivalent,
-            f"{len(report.alternatives)}",
-            _of(accepted, judged),
-        )
-        rows.append((_paper(section), *counts))
+        caught, others = _of(report.caught, report.differing), f"{len(report.alternatives)}"
+        rows.append((_paper(section), caught, equivalent, others, _of(accepted, judged)))
         lines = [
             (f'<span class="mono">{escape(m.change)}</span>', escape(m.equivalent or "no claim notices"))
             for m in report.survivors
@@ -145,16 +132,11 @@ def mutants(sections: Sequence[Section], reports: Mapping[str, MutationReport]) 
     )
 
 
-def _run_again(submitted: Sequence[Line]) -> tuple[str, str]:
-    """How many verdicts on submissions the project has confirmed by a rerun; "" where there are none."""
-    found = sum(one.runner == "verified" for one in submitted)
-    says = "verdicts on submissions rerun by the project"
-    return (f"{found:,} of {len(submitted):,}", says) if submitted else ("", "")
-
-
 def sabotages(sections: Sequence[Section], untried: int = 0) -> str:
     """How many sabotages the newest records of the reference reject, by paper, and by claim where it is unfolded."""
     heads = ("Paper", "Sabotages rejected", "Claims with sabotages", "Powerless")
+    left = "One claim has" if untried == 1 else f"{untried:,} claims have"
+    without = f' <a href="./">{left}</a> no record yet: their sabotages have not been tried, and are not counted.'
     rows, folded = [], []
     for section in sections:
         tried = [one for one in section.claims if one.controls]
@@ -172,62 +154,45 @@ def sabotages(sections: Sequence[Section], untried: int = 0) -> str:
         style.part("Sabotages")
         + "<p>Each claim is also judged on implementations with one stated mistake, of the kind that people make. A "
         "claim that accepts one of them is powerless, and its verdict counts as inconclusive. From the newest record "
-        f"of each claim of the reference.{_untried(untried)}</p>" + style.table(heads, rows) + "".join(folded)
+        f"of each claim of the reference.{without if untried else ''}</p>" + style.table(heads, rows) + "".join(folded)
     )
-
-
-def _untried(count: int) -> str:
-    if not count:
-        return ""
-    claims = "One claim has" if count == 1 else f"{count:,} claims have"
-    return f' <a href="./">{claims}</a> no record yet: their sabotages have not been tried, and are not counted.'
 
 
 def escaped(found: Sequence[EscapedControl], known: Sequence[EscapeNote] = ()) -> str:
     """The controls that escaped, when that was seen and when it was fixed."""
     says = "No record shows a sabotage that was not rejected." if not found else ""
-    rows = [(_control(one), _accepting(one), _seen(one.since, one), _fixed(one)) for one in found]
-    by_hand = [(_day(one.date.isoformat()), _about(one), _happened(one), _fix(one)) for one in known]
+    rows = [
+        (
+            f'<span class="mono">{escape(one.control)}</span><span class="sub">{escape(one.says)}</span>',
+            f'<a href="{claim_link(one.claim, one.row)}">{style.row_tag(one.row)}{escape(one.claim)}</a>'
+            f'<span class="sub">@{one.version}</span>',
+            f'<a href="{claim_link(one.claim, one.row, record=one.record)}">{style.day(one.since)}</a>',
+            _fixed(one),
+        )
+        for one in found
+    ]
+    by_hand = [
+        (
+            _day(one.date.isoformat()),
+            f'<a href="{claim_link(one.claim) if "/" in one.claim else page_link("paper", one.claim)}">'
+            f'{escape(one.claim)}</a><span class="sub">@{one.version}</span>',
+            escape(one.what)
+            + (f'<span class="sub">found by {escape(one.found)}</span>' if one.found else "")
+            + f'<span class="sub">source: {escape(one.source)}</span>',
+            f'{escape(one.fix)}<span class="sub">commit <span class="mono">{escape(one.commit)}</span></span>',
+        )
+        for one in known
+    ]
+    noted = (
+        "<h3>Noted by hand</h3><p>What went wrong with a claim and is in no record, with the source of each note.</p>"
+    )
     return style.wrap(
         style.part("Escaped controls")
         + f"<p>Sabotaged implementations that a claim accepted. {says} If you find one, it is the most welcome "
         "contribution: it becomes a control that the claim must reject from then on.</p>"
         + (style.table(("Sabotage", "Claim", "Accepted since", "Fixed"), rows) if rows else "")
-        + (
-            "<h3>Noted by hand</h3><p>What went wrong with a claim and is in no record, with the source of "
-            "each note.</p>" + style.table(("Fixed on", "Claim", "What happened", "What fixed it"), by_hand)
-            if by_hand
-            else ""
-        )
+        + (noted + style.table(("Fixed on", "Claim", "What happened", "What fixed it"), by_hand) if by_hand else "")
     )
-
-
-def _about(one: EscapeNote) -> str:
-    key, _, own = one.claim.partition("/")
-    link = claim_link(one.claim) if own else page_link("paper", key)
-    return f'<a href="{link}">{escape(one.claim)}</a><span class="sub">@{one.version}</span>'
-
-
-def _happened(one: EscapeNote) -> str:
-    found = f'<span class="sub">found by {escape(one.found)}</span>' if one.found else ""
-    return f'{escape(one.what)}{found}<span class="sub">source: {escape(one.source)}</span>'
-
-
-def _fix(one: EscapeNote) -> str:
-    return f'{escape(one.fix)}<span class="sub">commit <span class="mono">{escape(one.commit)}</span></span>'
-
-
-def _control(one: EscapedControl) -> str:
-    return f'<span class="mono">{escape(one.control)}</span><span class="sub">{escape(one.says)}</span>'
-
-
-def _accepting(one: EscapedControl) -> str:
-    link = claim_link(one.claim, one.row)
-    return f'<a href="{link}">{style.row_tag(one.row)}{escape(one.claim)}</a><span class="sub">@{one.version}</span>'
-
-
-def _seen(created: str, one: EscapedControl) -> str:
-    return f'<a href="{claim_link(one.claim, one.row, record=one.record)}">{style.day(created)}</a>'
 
 
 def _fixed(one: EscapedControl) -> str:
@@ -250,7 +215,7 @@ def false_rejections(
     heads = ("Paper", "Reference wrongly rejected", "Sabotages rejected", "Calibrated", "Without calibration")
     rows, folded = [], []
     for section in sections:
-        key = section.paper.key
+        key, wrong = section.paper.key, troubles.get(section.paper.key, "")
         of, now = found.get(key, ()), current(found.get(key, ()))
         without = Counter(one.why.partition(":")[0] for one in of if one.found is None)
         stale = sum(one.stale for one in of)
@@ -261,10 +226,12 @@ def false_rejections(
                 share(pooled(missed(one.passed) for one in now)),
                 share(pooled(rate for one in now for rate in one.rejected.values())),
                 _of(len(now), len(of)),
-                (escape(", ".join(left)) or NONE) + _trouble(troubles.get(key, "")),
+                (escape(", ".join(left)) or NONE)
+                + (f'<div class="note refuted">{escape(wrong)}</div>' if wrong else ""),
             )
         )
-        folded.append(_fold(section, len(of), _calibrated(of)))
+        lines = [(_claim(one.line), *_rates(one)) for one in of]
+        folded.append(_fold(section, len(of), style.table(("Claim", *heads[1:4]), lines)))
     return style.wrap(
         style.part("False rejections")
         + "<p>Each statistical claim of the default tier was repeated as a whole on fresh seeds. How often the "
@@ -273,11 +240,6 @@ def false_rejections(
         "still admit a rate of 16.8 %. Pooled intervals take all repeats as independent; claims that share trials are "
         "not, so they are a little too narrow.</p>" + style.table(heads, rows) + "".join(folded)
     )
-
-
-def _calibrated(of: Sequence[Checked]) -> str:
-    rows = [(_claim(one.line), *_rates(one)) for one in of]
-    return style.table(("Claim", "Reference wrongly rejected", "Sabotages rejected", "Calibrated"), rows)
 
 
 def _rates(one: Checked) -> tuple[str, str, str]:
@@ -338,15 +300,6 @@ def _flagged(row: Row) -> str:
     return f'<a href="{link}">{style.theirs(row.claim)}</a><span class="sub">{style.theirs(own)}</span>'
 
 
-def empty() -> str:
-    """The page of a store without records."""
-    return notice(
-        "Nothing to judge yet",
-        "There are no records. Run <code>pytest claims/ --controls</code>; each claim is then judged on its sabotages "
-        "too.",
-    )
-
-
 def _day(created: str) -> str:
     return f'<span class="unbroken">{style.day(created)}</span>'
 
@@ -368,7 +321,3 @@ def _of(part: int, whole: int) -> str:
 def _fold(section: Section, count: int, body: str) -> str:
     key, many = escape(section.paper.key), several(count, "claim")
     return f"<details><summary>{key}: {many}, one by one</summary>{body}</details>"
-
-
-def _trouble(text: str) -> str:
-    return f'<div class="note refuted">{escape(text)}</div>' if text else ""

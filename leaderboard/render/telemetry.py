@@ -16,7 +16,7 @@ from leaderboard.render.components import footnote, notice
 from leaderboard.render.links import breadcrumbs, claim_link, telemetry_link
 from leaderboard.render.parts import Control, Html, PagePart, Place
 from repro.numbers import duration, number
-from repro.record.record import Record, TrialPart
+from repro.record.record import Record
 
 TRIALS = 100  # rows of the table of trials
 NONE = "not measured: "  # how `RecordCost.energy_says` begins where no trial was
@@ -25,7 +25,9 @@ DASH = '<span class="soft">&ndash;</span>'
 
 def paper_page(titles: Mapping[str, str], paper: str, costs: Sequence[RecordCost], on: str = "") -> list[PagePart]:
     """The page of a paper: the costs of its claims, drawn and as a table."""
-    top = [Html(head()), Control("filters", [Html(papers(titles))])]
+    items = "".join(f'<li><a href="{telemetry_link(key)}">{escape(title)}</a></li>' for key, title in titles.items())
+    papers = style.wrap(f'<p class="soft">By paper:</p><ul>{items}</ul>')
+    top = [Html(head()), Control("filters", [Html(papers)])]
     if not costs:
         return [*top, Html(nothing("Nothing of this paper was measured here"))]
     return [
@@ -63,7 +65,10 @@ def record_page(
 
 def _series(found: Traces, chosen: Collection[str]) -> list[PagePart]:
     if not found.found:
-        return [Html(unmeasured(found) + left_out(found, 0) * bool(found.unreadable))]
+        brief = "All of its trials took less than a second; only longer ones are sampled."
+        why = brief if found.without else "The record names no trials, so that nothing was measured."
+        none = style.wrap(f'<p class="note">No series over time. {why}</p>')
+        return [Html(none + left_out(found, 0) * bool(found.unreadable))]
     rest = (trace for trace in found.found[DRAWN:] if trace.name in chosen)
     drawn = [*found.found[:DRAWN], *rest]
     key, note = arms_key(charts.looks(drawn)), left_out(found, len(drawn))
@@ -76,12 +81,6 @@ def _series(found: Traces, chosen: Collection[str]) -> list[PagePart]:
 def subheading(text: str) -> Html:
     """A heading below that of a paper or a record."""
     return Html(style.wrap(f"<h3>{escape(text)}</h3>"))
-
-
-def papers(titles: Mapping[str, str]) -> str:
-    """The papers to choose from, by key."""
-    items = "".join(f'<li><a href="{telemetry_link(key)}">{escape(title)}</a></li>' for key, title in titles.items())
-    return style.wrap(f'<p class="soft">By paper:</p><ul>{items}</ul>')
 
 
 def head() -> str:
@@ -114,10 +113,11 @@ def overview(title: str, costs: Sequence[RecordCost], on: str) -> str:
 def claims(costs: Sequence[RecordCost]) -> str:
     """Time, memory and energy by claim; why some energy was not measured stands once, above the table."""
     heads = ("Claim", "Trials", "Wall", "CPU", "Memory", "Energy", "Machine")
+    named = (", ".join(arm.name for arm in one.arms) if len(one.arms) > 1 else "" for one in costs)
     rows = [
         (
             f'<a href="{telemetry_link(claim=one.full)}">{escape(one.short)}</a>'
-            f'<div class="soft">@{one.version}, {style.day(one.created)}{_arms(one)}</div>',
+            f'<div class="soft">@{one.version}, {style.day(one.created)}{f"; arms: {escape(arms)}" * bool(arms)}</div>',
             f"{one.trials:,}" + _sub(f"{one.sampled} with a series" if one.sampled else ""),
             _value(short_time(one.wall_s)),
             _value(short_time(one.cpu_s)),
@@ -125,17 +125,12 @@ def claims(costs: Sequence[RecordCost]) -> str:
             '<span class="soft unbroken">not measured</span>' if one.energy_says.startswith(NONE) else energy(one),
             escape(one.machine) + _sub("" if one.tier == "cpu" else f"tier {one.tier}"),
         )
-        for one in costs
+        for one, arms in zip(costs, named, strict=True)
     ]
     reasons = Counter(one.energy_says.removeprefix(NONE) for one in costs if one.energy_says.startswith(NONE))
     notes = [f"of {several(count, 'claim')}: {reason}" for reason, count in reasons.items()]
     note = f'<p class="soft">No energy was measured {escape("; ".join(notes))}.</p>' if notes else ""
     return style.wrap(note + style.table(heads, rows))
-
-
-def _arms(one: RecordCost) -> str:
-    """The names of a claim's arms in the order of their colours, where it has several."""
-    return f"; arms: {escape(', '.join(arm.name for arm in one.arms))}" if len(one.arms) > 1 else ""
 
 
 def energy(one: RecordCost) -> str:
@@ -231,7 +226,7 @@ def trials(record: Record) -> str:
             _value(short_time(one.usage.wall_s)) + _sub("measured earlier" if one.cached else ""),
             _value(short_time(one.usage.cpu_s)),
             _memory(one.usage.peak_rss_bytes, one.usage.gpu_peak_bytes),
-            _joules(one),
+            DASH if one.usage.energy_j is None else _value(f"{number(one.usage.energy_j)} J"),
         )
         for one in found
     ]
@@ -249,16 +244,6 @@ def nothing(what: str) -> str:
         'See <a href="telemetry">all claims</a>, or <a href="./">the board</a>. Trials are measured whenever a claim '
         "is run: <code>repro run PAPER</code>.",
     )
-
-
-def unmeasured(found: Traces) -> str:
-    """Instead of charts, where no trial of a record keeps a series."""
-    why = (
-        "All of its trials took less than a second; only longer ones are sampled."
-        if found.without
-        else "The record names no trials, so that nothing was measured."
-    )
-    return style.wrap(f'<p class="note">No series over time. {why}</p>')
 
 
 def others(current: str, found: Sequence[Record]) -> str:
@@ -279,10 +264,6 @@ def others(current: str, found: Sequence[Record]) -> str:
     table = style.table(("Made", "Implementation", "Machine", "Wall"), rows)
     many = several(len(rows), "other record")
     return style.wrap(f"<details><summary>{many} of this claim</summary>{table}</details>")
-
-
-def _joules(one: TrialPart) -> str:
-    return DASH if one.usage.energy_j is None else _value(f"{number(one.usage.energy_j)} J")
 
 
 def _memory(process: int, gpu: int | None) -> str:

@@ -6,9 +6,9 @@ again when another page is opened. What is written here is a step of the browser
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Self
+from typing import Any, Self
 
 import streamlit as st
 
@@ -96,81 +96,40 @@ class Address:
             self._top.html(style.wrap(f'<div class="note address" role="status">{note}</div>'))
 
 
-def search(label: str, name: str, value: str, placeholder: str) -> None:
-    """A field for words, which stand in the address."""
-    _show(name, value)
-    st.text_input(label, key=name, placeholder=placeholder, type="search", on_change=_changed, args=(name,))
-
-
-def toggle(label: str, name: str, value: bool) -> None:
-    """A switch, which stands in the address while it is on."""
-    _show(name, value)
-    st.toggle(label, key=name, on_change=_changed, args=(name,))
-
-
-def select(
-    label: str,
+def widget(
+    draw: Callable[..., object],
+    label: str | int,
     name: str,
-    options: Sequence[str],
-    value: str,
+    value: object,
     *,
-    named: bool = False,
+    default: object = None,
     void: Sequence[str] = (),
     otherwise: Mapping[str, str] | None = None,
+    **settings: Any,
 ) -> None:
-    """A choice of one; the first option stands for no part of the address.
+    """Draw a widget that shows a part of the address, and whose change rewrites it.
 
     Args:
-        label: for people.
+        draw: Streamlit's function, such as `st.toggle`.
+        label: for people; the number of pages for those.
         name: of the part.
-        options: to choose from.
-        value: the chosen one.
-        named: whether the first option stands in the address, as the others do.
+        value: what the part says; a widget that has it already is left alone, for someone may be typing in it.
+        default: the value that stands for no part of the address.
         void: parts of the address that another choice makes meaningless.
-        otherwise: parts that it gets when the first option is chosen.
+        otherwise: parts that it gets when the default is chosen.
+        **settings: of Streamlit's function.
     """
-    _show(name, value)
-    default = None if named else options[0]
-    st.selectbox(label, options, key=name, on_change=_changed, args=(name, default, tuple(void), dict(otherwise or {})))
-
-
-def segments(label: str, name: str, options: Sequence[str], value: str) -> None:
-    """A choice of one among few, all in sight."""
-    _show(name, value)
-    st.segmented_control(label, options, key=name, required=True, on_change=_changed, args=(name, options[0]))
-
-
-def pills(label: str, name: str, options: Sequence[str], value: Sequence[str]) -> None:
-    """A choice of any number among few, all in sight."""
-    _show(name, list(value))
-    st.pills(label, options, key=name, selection_mode="multi", on_change=_changed, args=(name,))
-
-
-def tags(
-    label: str, name: str, options: Sequence[str], value: Sequence[str], *, most: int | None = None, empty: str = ""
-) -> None:
-    """A choice of any number among many, in the order in which they are chosen."""
-    _show(name, list(value))
-    st.multiselect(
-        label, options, key=name, max_selections=most, placeholder=empty or None, on_change=_changed, args=(name,)
-    )
-
-
-def pages(name: str, number: int, value: int) -> None:
-    """The numbers of pages, of which the first stands for no part of the address."""
-    _show(name, value)
-    st.pagination(number, key=name, on_change=_changed, args=(name, 1))
-
-
-def _show(name: str, value: object) -> None:
-    """Give a widget what the address says; one that has it already is left alone, for someone may be typing in it."""
     if name not in st.session_state or st.session_state[name] != value:
         st.session_state[name] = value
+    draw(label, key=name, on_change=_changed, args=(name, default, void, otherwise or {}), **settings)
 
 
-def _changed(
-    name: str, default: object = None, void: tuple[str, ...] = (), otherwise: Mapping[str, str] | None = None
-) -> None:
+def select(label: str, name: str, options: Sequence[str], value: str, **more: Any) -> None:
+    """A choice of one; the first option stands for no part of the address, unless `more` has another default."""
+    widget(st.selectbox, label, name, value, options=options, **{"default": options[0], **more})
+
+
+def _changed(name: str, default: object, void: Sequence[str], otherwise: Mapping[str, str]) -> None:
     """Write what a widget says into the address.
 
     The rest is kept from the run before: the browser may not have heard of its last change when it sends the next one.
@@ -182,7 +141,7 @@ def _changed(
     elif value and value != default:
         parts[name] = ["true" if value is True else str(value)]
     else:
-        parts |= {key: [one] for key, one in (otherwise or {}).items()}
+        parts |= {key: [one] for key, one in otherwise.items()}
     st.session_state[_KEPT] = parts
     st.query_params.from_dict(parts)
 

@@ -6,12 +6,6 @@ from leaderboard.render import about
 from leaderboard.web import cache
 from leaderboard.web.panels import show_page
 
-
-def show() -> None:
-    """The page."""
-    lines = cache.board(cache.version())
-    newest = max((one.created for one in lines), default="")
-    show_page("About", about.page(about.counted(len(lines), len({one.paper.key for one in lines}), newest)))
-
-
-show()
+lines = cache.board(cache.version())
+newest = max((one.created for one in lines), default="")
+show_page("About", about.page(about.counted(len(lines), len({one.paper.key for one in lines}), newest)))

@@ -13,10 +13,12 @@ from leaderboard.board.catalogue import UNMEASURED
 from leaderboard.board.lines import EVIDENCE, REFERENCE, TIERS, Filters, Line
 from leaderboard.board.queries import RecordFilter
 from leaderboard.render import style
-from leaderboard.render.board import BoardContent, page
+from leaderboard.render.board import page
+from leaderboard.render.parts import PagePart
 from leaderboard.web import cache, url_state
 from leaderboard.web.panels import show_page
 from leaderboard.web.url_state import Address
+from repro.record.store import MergedStore
 
 PAPERS, REFERENCES, ANY = "All papers", "The references", "Any hardware"
 PILLS = {"verdict": (*style.BADGES, UNMEASURED), "evidence": EVIDENCE, "tier": TIERS}
@@ -28,13 +30,13 @@ def show() -> None:
     version = cache.version()
     with Address("q", "paper", "full", *MORE) as asked:
         reference = cache.board(version, RecordFilter(implementation=REFERENCE))
-        names = cache.implementations(version)
+        names = cache.ask(version, queries.implementations)
         choice = _choice(version, asked, reference, names)
-        parts = page(_content(version, choice, reference, len(names) - 1))
+        parts = _parts(version, choice, reference, len(names) - 1)
         show_page("Board", parts, {"filters": partial(_widgets, choice)})
 
 
-def _content(version: str, choice: _Choice, reference: tuple[Line, ...], submissions: int) -> BoardContent:
+def _parts(version: str, choice: _Choice, reference: tuple[Line, ...], submissions: int) -> list[PagePart]:
     """What the filters leave: claims in full where anything is filtered or it is asked for, else letters."""
     ours = choice.source == RecordFilter(implementation=REFERENCE)
     lines = reference if ours else cache.board(version, choice.source)
@@ -43,18 +45,17 @@ def _content(version: str, choice: _Choice, reference: tuple[Line, ...], submiss
     if ours:
         sections = queries.complete(sections, reference, cache.catalogue(), choice.filters.admits)
     full = choice.full or not ours or choice.filters != Filters()
-    return BoardContent(
-        reference=reference,
-        catalogue=cache.catalogue(),
-        submissions=submissions,
-        sections=sections,
-        names={one.paper.key: cache.implementations(version, one.paper.key)[1:] for one in sections},
-        deviations={one.paper.key: cache.deviations(one.paper.key) for one in sections} if full else {},
+    return page(
+        reference,
+        cache.catalogue(),
+        submissions,
+        sections,
+        {one.paper.key: cache.ask(version, queries.implementations, one.paper.key)[1:] for one in sections},
+        shown,
+        len(lines),
+        cache.ask(version, queries.problems),
         overview=not full,
-        full=full,
-        lines=shown,
-        total=len(lines),
-        problems=cache.problems(version),
+        deviations={one.paper.key: cache.deviations(one.paper.key) for one in sections} if full else None,
     )
 
 
@@ -82,7 +83,7 @@ def _choice(version: str, asked: Address, lines: tuple[Line, ...], names: list[s
     options = {
         "paper": [PAPERS, *keys],
         "implementation": [REFERENCES, *names[1:]],
-        "hardware": [ANY, *cache.hardware(version)],
+        "hardware": [ANY, *cache.ask(version, MergedStore.distinct, "hardware")],
     }
     values = {name: asked.one(name, own) for name, own in options.items()}
     picked = {name: tuple(asked.several(name, own, f"every {name}")) for name, own in PILLS.items()}
@@ -102,15 +103,17 @@ def _choice(version: str, asked: Address, lines: tuple[Line, ...], names: list[s
 
 def _widgets(choice: _Choice) -> None:
     with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
-        url_state.search("Search", "q", choice.filters.q, "statement, author, Table 6 …")
+        hint = "statement, author, Table 6 …"
+        url_state.widget(st.text_input, "Search", "q", choice.filters.q, placeholder=hint, type="search")
         _select("Paper", "paper", choice)
-        url_state.toggle("Every claim in full", "full", choice.full)
+        url_state.widget(st.toggle, "Every claim in full", "full", choice.full)
     st.session_state.setdefault("more", choice.more)
     more = st.expander("More filters", key="more", on_change="rerun")
     if more.open:  # only then does the browser get them, for most visitors filter by none of these
         with more, st.container(key="more-filters", horizontal=True, vertical_alignment="bottom"):
             for name, options in PILLS.items():
-                url_state.pills(name.title(), name, options, getattr(choice.filters, name))
+                value = list(getattr(choice.filters, name))
+                url_state.widget(st.pills, name.title(), name, value, options=options, selection_mode="multi")
             _select("Implementation", "implementation", choice)
             _select("Hardware", "hardware", choice)
 

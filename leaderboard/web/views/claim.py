@@ -7,7 +7,6 @@ import streamlit as st
 from leaderboard.board import citation, lines, queries
 from leaderboard.render import claim as claim_page
 from leaderboard.render import unmeasured
-from leaderboard.render.claim import ClaimContent
 from leaderboard.render.parts import Html
 from leaderboard.web import cache
 from leaderboard.web.panels import show_page
@@ -22,7 +21,7 @@ def show() -> None:
         name, row = asked.text("claim").partition("@")[0], asked.text("row") or None
         implementation = asked.text("implementation") or lines.REFERENCE
         digits = lines.short_id(asked.text("record").lower())
-        records = cache.history(version, name, row, implementation, digits) if "/" in name else []
+        records = cache.ask(version, queries.history, name, row, implementation, digits) if "/" in name else []
         if not records:
             _missing(version, name, row)
             return
@@ -31,18 +30,16 @@ def show() -> None:
             asked.wrong("record", asked.text("record"), f"the newest record of {lines.label(record)}")
         elif not digits and asked.text("implementation") and lines.label(record) != implementation:
             asked.wrong("implementation", implementation, lines.label(record))
-        show_page(record.claim.id, claim_page.page(_content(version, record, records)))
-
-
-def _content(version: str, record: Record, records: list[Record]) -> ClaimContent:
-    case = (record.paper.key, record.claim.name, record.claim.row or "")
-    return ClaimContent(
-        **cache.around_record(version, record),
-        records=records,
-        reference=None if lines.label(record) == lines.REFERENCE else queries.reference_of(records),
-        past=cache.catalogue().past(case, record.claim.version, record.claim.digest),
-        where=citation.served_claim(citation.base_of(st.context.url, "claim"), record),
-    )
+        case = (record.paper.key, record.claim.name, record.claim.row or "")
+        parts = claim_page.page(
+            record,
+            records,
+            cache.context(version, record),
+            citation.served_claim(citation.base_of(st.context.url, "claim"), record),
+            reference=None if lines.label(record) == lines.REFERENCE else queries.reference_of(records),
+            past=cache.catalogue().past(case, record.claim.version, record.claim.digest),
+        )
+        show_page(record.claim.id, parts)
 
 
 def _chosen(records: list[Record], implementation: str, digits: str) -> Record:

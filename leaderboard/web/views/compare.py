@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from leaderboard.board import comparison, queries
 from leaderboard.board.comparison import ClaimComparison
 from leaderboard.board.lines import REFERENCE, Standing
@@ -21,7 +23,7 @@ def show() -> None:
     version = cache.version()
     with Address("paper", "with", "only") as asked:
         key = asked.text("paper")
-        names = cache.implementations(version, key) if key else []
+        names = cache.ask(version, queries.implementations, key) if key else []
         reference = cache.board(version, RecordFilter(paper=key, implementation=REFERENCE)) if key else ()
         if not reference and len(names) < 2:
             known = cache.titles(version).items()
@@ -38,8 +40,10 @@ def show() -> None:
         only = len(chosen) > 1 and asked.yes("only")
         found, shown = _compared(version, key, chosen)
         controls = {
-            "implementations": lambda: url_state.tags("Implementations", "with", names, chosen, most=MOST),
-            "only": lambda: url_state.toggle("Only where they differ", "only", only),
+            "implementations": lambda: url_state.widget(
+                st.multiselect, "Implementations", "with", chosen, options=names, max_selections=MOST
+            ),
+            "only": lambda: url_state.widget(st.toggle, "Only where they differ", "only", only),
         }
         parts = compare.page(section, len(names), found, shown, only=only)
         show_page(f"{section.paper.title}, side by side", parts, controls)

@@ -7,10 +7,4 @@ from leaderboard.render import findings
 from leaderboard.web import cache
 from leaderboard.web.panels import show_page
 
-
-def show() -> None:
-    """The page."""
-    show_page("Findings", findings.page(queries.sections(cache.board(cache.version()))))
-
-
-show()
+show_page("Findings", findings.page(queries.sections(cache.board(cache.version()))))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard.board import pareto
+from leaderboard.board import pareto, queries
 from leaderboard.board.lines import Section, Standing
 from leaderboard.board.pareto import Aim, QualityAxis
 from leaderboard.render import implementations, style
 from leaderboard.render import paper as paper_page
-from leaderboard.render.implementations import ImplementationsContent
 from leaderboard.render.parts import Html
 from leaderboard.web import cache, url_state
 from leaderboard.web.panels import show_page
@@ -27,7 +26,7 @@ def show() -> None:
         section = cache.section(version, key) if key else None
         if section is None:
             known = cache.titles(version)
-            names = {key: cache.implementations(version, key)[1:] for key in known}
+            names = {key: cache.ask(version, queries.implementations, key)[1:] for key in known}
             overview = implementations.overview(known, names)
             unknown = paper_page.unknown(key, known.items(), "implementations")
             show_page("Implementations", [Html(unknown if key or not known else overview)])
@@ -36,20 +35,18 @@ def show() -> None:
         chosen = [one for one in section.standings if one.newest.is_reference or _admits(one, division, runner)]
         pages = -(-len(chosen) // implementations.EACH)
         number = asked.number("page", pages)
-        aims = cache.aims(version, key, tuple(section.reference.values()))
+        aims = cache.ask(version, queries.aims, section)
         qualities, whats = _qualities(section, aims), pareto.costs_of(section)
         quality = qualities[asked.one("quality", list(qualities))] if whats else pareto.ALL
         what = asked.one("cost", whats) if whats else ""
         listed = chosen[implementations.EACH * (number - 1) : implementations.EACH * number]
-        content = ImplementationsContent(
-            section=section, chosen=chosen, listed=listed, quality=quality, aims=aims, cost=what
-        )
+        parts = implementations.page(section, chosen, listed, quality, what, aims)
         controls = {
             "filters": lambda: _filters(division, runner),
-            "pages": lambda: url_state.pages("page", pages, number) if pages > 1 else None,
+            "pages": lambda: url_state.widget(st.pagination, pages, "page", number, default=1) if pages > 1 else None,
             "axes": lambda: _axes(list(qualities), quality.name, whats, what),
         }
-        show_page(f"Implementations of {section.paper.title}", implementations.page(content), controls)
+        show_page(f"Implementations of {section.paper.title}", parts, controls)
 
 
 def _admits(one: Standing, division: str, runner: str) -> bool:

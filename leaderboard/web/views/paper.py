@@ -9,13 +9,13 @@ from leaderboard.board.lines import Section
 from leaderboard.board.queries import RecordFilter
 from leaderboard.board.reported import Scale
 from leaderboard.render import paper as paper_page
-from leaderboard.render.paper import PaperContent
 from leaderboard.render.parts import Html
 from leaderboard.web import cache, url_state
 from leaderboard.web.panels import show_page
 from leaderboard.web.url_state import Address
 from repro.errors import ReproError
 from repro.record.record import Record
+from repro.record.store import MergedStore
 
 SCALES: dict[str, Scale] = {"of the published value": "published", "in margins": "margin"}
 
@@ -25,7 +25,7 @@ def show() -> None:
     version = cache.version()
     with Address("paper", "scale", "curve") as asked:
         key = asked.text("paper")
-        names = cache.implementations(version, key) if key else []
+        names = cache.ask(version, queries.implementations, key) if key else []
         few = names[: paper_page.MOST]
         lines = [one for name in few for one in cache.board(version, RecordFilter(paper=key, implementation=name))]
         catalogue = cache.catalogue()
@@ -39,31 +39,36 @@ def show() -> None:
 
 def _draw(version: str, asked: Address, section: Section, names: list[str]) -> None:
     key = section.paper.key
-    pairs = cache.pairs(version, key, section.claims)
+    pairs = cache.ask(version, queries.pairs, section)
     scales = list(SCALES)[: 2 if any(reported.mark(pair, "margin") for pair in pairs) else 1]
     scale = asked.one("scale", scales) if any(one.reported for one in section.claims) else scales[0]
-    curves = {one.name: one.record for one in cache.curve_list(version, key, section.claims)}
+    curves = {one.name: one.record for one in cache.ask(version, queries.curve_list, section)}
     curve = asked.one("curve", list(curves)) if curves else ""
-    content = PaperContent(
-        section=section,
+    parts = paper_page.page(
+        section,
+        names,
+        pairs,
+        SCALES[scale],
+        _record(version, curves[curve]) if curve else (),
         deviations=cache.deviations(key),
-        implementations=names,
-        pairs=pairs,
-        scale=SCALES[scale],
-        curves=_record(version, curves[curve]) if curve else (),
         where=citation.served_paper(citation.base_of(st.context.url, "paper"), key),
     )
     controls = {
-        "scale": lambda: url_state.segments("Differences", "scale", scales, scale) if len(scales) > 1 else None,
+        "scale": lambda: _scales(scales, scale) if len(scales) > 1 else None,
         "curve": lambda: url_state.select("Claim", "curve", list(curves), curve),
     }
-    show_page(section.paper.title, paper_page.page(content), controls)
+    show_page(section.paper.title, parts, controls)
+
+
+def _scales(scales: list[str], scale: str) -> None:
+    settings = {"options": scales, "default": scales[0], "required": True}
+    url_state.widget(st.segmented_control, "Differences", "scale", scale, **settings)
 
 
 def _record(version: str, name: str) -> tuple[Record, ...]:
     """The record of this id; none where it is no longer there, which the next version of the stores will show."""
     try:
-        return (cache.record(version, name),)
+        return (cache.ask(version, MergedStore.get, name),)
     except ReproError:
         return ()
 

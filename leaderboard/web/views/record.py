@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from leaderboard.board import citation, verification
+from leaderboard.board import citation, queries, verification
 from leaderboard.board.lines import REFERENCE, label
 from leaderboard.board.queries import RecordFilter
 from leaderboard.board.verification import VerificationCheck
@@ -15,12 +15,12 @@ from leaderboard.render import record as record_page
 from leaderboard.render.components import footnote
 from leaderboard.render.links import short_id
 from leaderboard.render.parts import Html
-from leaderboard.render.record import RecordContent
 from leaderboard.web import cache, url_state
 from leaderboard.web.panels import show_page
 from leaderboard.web.url_state import Address
 from repro.errors import ReproError
 from repro.record.record import Record
+from repro.record.store import MergedStore
 
 
 def show() -> None:
@@ -31,27 +31,30 @@ def show() -> None:
         try:
             if not re.fullmatch(r"[0-9a-f]{4,64}", digits):
                 raise ReproError("An id has between 4 and 64 digits, 0 to 9 and a to f." if digits else "")
-            record = cache.record(version, digits)
+            record = cache.ask(version, MergedStore.get, digits)
         except ReproError as error:
             _missing(version, digits, f"{error.problem} {error.remedy}".strip())
             return
         raw = asked.yes("raw")
-        content = RecordContent(
-            **cache.around_record(version, record),
-            replaced_by=cache.successors(version, record.paper.key, record.id),
+        parts = record_page.page(
+            record,
+            cache.context(version, record),
+            citation.served_record(citation.base_of(st.context.url, "record"), record),
+            cache.ask(version, queries.successors, record.paper.key, record.id),
             reference=_reference(version, record),
-            where=citation.served_record(citation.base_of(st.context.url, "record"), record),
             raw=raw,
         )
         controls = {
             "verify": lambda: _verify(version, record),
-            "raw": lambda: url_state.toggle("Show it here", "raw", raw),
+            "raw": lambda: url_state.widget(st.toggle, "Show it here", "raw", raw),
         }
-        show_page(f"{short_id(record.id)} {record.claim.id}", record_page.page(content), controls)
+        show_page(f"{short_id(record.id)} {record.claim.id}", parts, controls)
 
 
 def _missing(version: str, asked: str, why: str) -> None:
-    found = [(path, reason) for path, reason in cache.problems(version) if PurePath(path).stem.startswith(asked)]
+    found = [
+        (path, reason) for path, reason in cache.ask(version, queries.problems) if PurePath(path).stem.startswith(asked)
+    ]
     show_page("Record", [Html(record_page.unknown(asked, why, found if len(asked) >= 4 else []))])
 
 
@@ -61,7 +64,7 @@ def _reference(version: str, record: Record) -> Record | None:
         return None
     own = (record.claim.name, record.claim.row or "")
     lines = cache.board(version, RecordFilter(paper=record.paper.key, implementation=REFERENCE))
-    return next((cache.record(version, one.record) for one in lines if one.case == own), None)
+    return next((cache.ask(version, MergedStore.get, one.record) for one in lines if one.case == own), None)
 
 
 def _verify(version: str, record: Record) -> None:

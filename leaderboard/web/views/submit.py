@@ -7,10 +7,4 @@ from leaderboard.render import submit
 from leaderboard.web import cache
 from leaderboard.web.panels import show_page
 
-
-def show() -> None:
-    """The page."""
-    show_page("Submit", submit.page(queries.sections(cache.board(cache.version()))))
-
-
-show()
+show_page("Submit", submit.page(queries.sections(cache.board(cache.version()))))

@@ -7,6 +7,7 @@ from html import escape
 
 import streamlit as st
 
+from leaderboard.board import queries
 from leaderboard.board import telemetry as telemetry_board
 from leaderboard.board.telemetry import RecordCost
 from leaderboard.render import telemetry
@@ -16,6 +17,7 @@ from leaderboard.web.panels import show_page
 from leaderboard.web.url_state import Address
 from repro.errors import ReproError
 from repro.record.record import Record
+from repro.record.store import MergedStore
 
 EVERY_CLAIM, EVERY_MACHINE = "All claims", "All machines"
 
@@ -54,7 +56,7 @@ class TelemetryView:
         if wanted and wanted not in papers:
             return _below_head(Html(telemetry.nothing(f"There is no record of {escape(claim or wanted)}")))
         paper = wanted or next(iter(papers))
-        found = cache.costs(self._version, paper)
+        found = cache.ask(self._version, telemetry_board.costs, paper)
         cases = sorted(one.full for one in telemetry_board.shown(found))
         machines = [EVERY_MACHINE, *sorted({one.machine for one in found})]
         machine = self._asked.one("machine", machines)
@@ -78,18 +80,20 @@ class TelemetryView:
 
     def _detail(self, record: Record) -> list[PagePart]:
         """One record: its arms, its series over time, its trials."""
-        traces = cache.traces(self._version, record.id)
+        traces = telemetry_board.traces(record)
         names = [trace.name for trace in traces.found]
         chosen = self._asked.several("trial", names, "all alike") if names else []
         empty = "All alike; choose some to set them off"
-        self._controls["trials"] = lambda: url_state.tags("Trials", "trial", names, chosen, empty=empty)
+        self._controls["trials"] = lambda: url_state.widget(
+            st.multiselect, "Trials", "trial", chosen, options=names, placeholder=empty
+        )
         claim = f"{record.paper.key}/{record.claim.name}"
-        records = cache.history(self._version, claim, record.claim.row)
+        records = cache.ask(self._version, queries.history, claim, record.claim.row)
         return telemetry.record_page(record, records, traces, chosen)
 
     def _record(self, name: str) -> Record | None:
         try:
-            return cache.record(self._version, name)
+            return cache.ask(self._version, MergedStore.get, name)
         except ReproError:
             return None
 
@@ -100,7 +104,7 @@ def _below_head(*parts: PagePart) -> list[PagePart]:
 
 def _filters(papers: list[str], paper: str, cases: list[str], case: str, machines: list[str], machine: str) -> None:
     with st.container(key="filters", horizontal=True, vertical_alignment="bottom"):
-        url_state.select("Paper", "paper", papers, paper, named=True, void=("claim", "trial"))
+        url_state.select("Paper", "paper", papers, paper, default=None, void=("claim", "trial"))
         paper_of_claim = {"paper": paper}  # which the claim states
         url_state.select(
             "Claim", "claim", [EVERY_CLAIM, *cases], case, void=("paper", "trial"), otherwise=paper_of_claim

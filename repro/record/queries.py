@@ -6,12 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypedDict, Unpack
 
-import msgspec
 import sqlalchemy as sa
 
 from repro.errors import ReproError
 from repro.record.index import PROBLEMS, RECORDS, TEXTS, Problem, Row
-from repro.record.record import Record
+from repro.record.record import DECODER, Record
 
 BATCH = 200  # ids in one query
 COLUMNS = [RECORDS.c[name] for name in Row.__struct_fields__]
@@ -130,13 +129,13 @@ class RecordQueries(ABC):
         return [Row(**row._mapping) for row in self._ask(query)]
 
     def _briefs(self, query: sa.Executable) -> list[Record]:
-        return [msgspec.json.decode(text, type=Record) for (text,) in self._ask(query)]
+        return [DECODER.decode(text) for (text,) in self._ask(query)]
 
     def _open(self, rows: Sequence[Row]) -> Iterator[Record]:
         """The whole records of rows, in their order; checked when they were taken in, and not again."""
         for some in _batches([row.id for row in rows]):
             texts = dict(map(tuple, self._ask(sa.select(TEXTS.c.id, TEXTS.c.json).where(TEXTS.c.id.in_(some)))))
-            yield from (msgspec.json.decode(texts[name], type=Record) for name in some if name in texts)
+            yield from (DECODER.decode(texts[name]) for name in some if name in texts)
 
 
 def newest(rows: Iterable[Row]) -> list[Row]:

@@ -236,6 +236,9 @@ class Record(Strict, frozen=True, kw_only=True):
         return Outcome.read(self.word, powerless=self.powerless)
 
 
+DECODER = msgspec.json.Decoder(Record)  # made once: types made by many threads at once ended the process, in msgspec
+
+
 class _Head(msgspec.Struct):
     schema: int
 
@@ -248,7 +251,7 @@ def seal(record: Record) -> Record:
     """
     plain = msgspec.to_builtins(record) | {"id": UNSEALED}
     try:
-        loose = msgspec.json.decode(_canonical(plain), type=Record)  # in memory 8 may stand for 8.0, in a file not
+        loose = DECODER.decode(_canonical(plain))  # in memory 8 may stand for 8.0, in a file not
     except (ValueError, RecursionError) as error:
         raise ReproError(f"The record cannot be written: {error}") from error
     return msgspec.structs.replace(loose, id=_identity(loose))
@@ -278,7 +281,7 @@ def decode(data: bytes) -> Record:
         version = msgspec.json.decode(data, type=_Head).schema
         if version != SCHEMA:
             raise ReproError(f"The record has schema {version}, this is software for {SCHEMA}", "Update repro.")
-        record = msgspec.json.decode(data, type=Record)
+        record = DECODER.decode(data)
         canonical = encode(record)
     except (ValueError, RecursionError) as error:  # msgspec names the place, as in "... at `$.claim.id`"
         raise _unsound(f"is not valid: {error}") from error

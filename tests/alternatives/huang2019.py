@@ -284,12 +284,12 @@ def footprint(config, examples, length=0):
 
 
 def partition(costs, partitions):
-    """Each layer goes where the costs up to it lie; none is left empty."""
-    reached = np.minimum((np.cumsum(costs) / np.sum(costs) * partitions - 1e-9).astype(int), partitions - 1)
+    """Each layer goes where the middle of its costs lies; none is left empty."""
+    middles = (np.cumsum(costs) - np.asarray(costs) / 2) / np.sum(costs) * partitions
+    ends = [0]
     for k in range(1, partitions):  # at least one layer each
-        if not (reached == k).any():
-            reached[np.searchsorted(reached, k, side="left") - 1] = k
-    return np.bincount(np.sort(reached), minlength=partitions)
+        ends.append(min(max(int(np.searchsorted(middles, k)), ends[-1] + 1), len(costs) - partitions + k))
+    return np.diff([*ends, len(costs)])
 
 
 def timetable(forward, backward, micro_batches, *, recompute=None, latency=0.0):

@@ -11,21 +11,19 @@ from claims.experiments.aaronson2014 import (
     LargestEntropy,
     Peaks,
 )
+from claims.experiments.aaronson2014_choices import swap_choices
 from claims.experiments.aaronson2014_exact import (
     bad_blocks,
     block_bounds,
     expected_counts,
-    expected_peak,
     good_rows,
     picture_from_size_and_time,
-    pictures,
     stated_bounds,
     stated_chances,
-    swap_choices,
     swap_means,
     walk_moments,
-    window_means,
 )
+from claims.experiments.aaronson2014_pictures import expected_peak, pictures, window_means
 from repro import (
     Contract,
     Paper,
@@ -110,14 +108,21 @@ ENTROPY_SIZES = {"interacting": SIZES, "non-interacting": (60, 80, 100, 120, 140
 
 @claim(
     "swap-choices",
-    all_of(holds(6.0), holds(6.0), holds(6.0), holds(6.0)),
-    version=2,
-    controls=["walls_favoured", "still_bottom_row", "overwrites", "simultaneous_swaps", "painted_pictures"],
+    all_of(holds(6.0), holds(6.0), holds(6.0), holds(6.0), holds(6.0)),
+    version=3,
+    controls=[
+        "walls_favoured",
+        "still_bottom_row",
+        "overwrites",
+        "simultaneous_swaps",
+        "painted_pictures",
+        "draws_16_bits",
+    ],
 )
 def test_swap_choices(run: Run):
     """Section 3.1: a swap exchanges one adjacent differing pair, each as probable, at walls and inside."""
     cup = run(swap_choices, "interacting")
-    return cup["pairs"], cup["kinds"], cup["large"], cup["sunk"]
+    return cup["pairs"], cup["kinds"], cup["large"], cup["sunk"], cup["fair"]
 
 
 @claim("swap-means", holds(6.0), controls=["counts_choices", "walls_favoured"])
@@ -145,7 +150,12 @@ def test_stated_chances(run: Run):
     return arm["expectation"], arm["pairs"]
 
 
-@claim("pictures", all_of(holds(), holds(0.1)), controls=["unadjusted", "histogram_only"])
+@claim(
+    "pictures",
+    all_of(holds(), holds(0.01)),
+    version=2,
+    controls=["unadjusted", "adjusts_to_medians", "histogram_only", "longer_files"],
+)
 def test_pictures(run: Run):
     """Sections 5 and 6: given averages fall into the stated buckets, adjusted by row, and are compressed by gzip."""
     arm = run(pictures, "interacting")
@@ -295,6 +305,7 @@ def test_peak_time_quadratic(run: Run):
 @claim(
     "expected-peak-time-quadratic",
     holds(0.25),
+    version=2,
     evidence="reduced",  # our surrogate of complexity, and a margin that is ours: nearer to 2 than to 3/2 or 5/2
     controls=["jumps_anywhere"],
     reported=(TIME_FIT["non-interacting"],),

@@ -92,6 +92,8 @@ CHANGED: tuple[Changed, ...] = (
     ),
     Changed("gone", "huang2019/imbalance-costs-speed@1", "version 2 asks for what a cut by cumulative costs gains"),
     Changed("gone", "huang2019/micro-batches-are-normalized-alone@1", "stated by version 2 of moments-have-gradients"),
+    Changed("gone", "huang2019/memory-law@1", "version 2 has other layers, partitions and micro-batches"),
+    Changed("gone", "huang2019/moving-averages-follow-the-mini-batch@1", "version 2 has one more control"),
     Changed("gone", "huang2019/least-variance@1", "the paper says heuristic: version 2 demands no optimum"),
 )
 

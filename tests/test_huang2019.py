@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from claims.experiments.huang2019 import Largest, _faults
+from claims.experiments.huang2019_costs import _resident
 from claims.experiments.huang2019_equations import canonical
-from claims.experiments.huang2019_speed import OnCores, OnGPUs, Throughput, _resident, require_cores
+from claims.experiments.huang2019_speed import OnCores, OnGPUs, Throughput, require_cores
 from reference import huang2019 as gpipe
 from reference.common import process_chain
 from reference.common.live_bytes import LiveBytes

@@ -56,6 +56,16 @@ def drops_the_last_micro_batch(reference: Any) -> SimpleNamespace:
     return sabotage(reference, gradients=gradients)
 
 
+def drops_the_rest(reference: Any) -> SimpleNamespace:
+    """Of a mini-batch that does not divide, the rest is dropped."""
+
+    def gradients(config: Any, *batch: Any, seed: int) -> dict[str, NDArray[Any]]:
+        kept = len(batch[0]) // config.micro_batches * config.micro_batches
+        return reference.gradients(config, *(part[:kept] for part in batch), seed=seed)
+
+    return sabotage(reference, gradients=gradients)
+
+
 def stale_weights(reference: Any) -> SimpleNamespace:
     """No partition waits for the end of a mini-batch: gradients belong to weights of K - 1 updates before."""
 
@@ -90,6 +100,17 @@ def normalizes_the_mini_batch(reference: Any) -> SimpleNamespace:
 def moves_with_each_micro_batch(reference: Any) -> SimpleNamespace:
     """Moving averages move with each micro-batch, as ordinary batch normalization has it."""
     return reconfigure(reference, lambda config: replace(config, deferred=False))
+
+
+def moves_with_the_last_micro_batch(reference: Any) -> SimpleNamespace:
+    """Moving averages follow the moments of the last micro-batch alone."""
+
+    class Norm(reference.DeferredNorm):
+        def settle(self) -> None:
+            self.seen = self.seen[-1:]
+            super().settle()
+
+    return _in_one_process(reference, DeferredNorm=Norm)
 
 
 def counts_recomputation(reference: Any) -> SimpleNamespace:
@@ -151,6 +172,8 @@ def sleeps_by_the_timetable(reference: Any) -> SimpleNamespace:
     """One process computes, and sleeps until the last entry of its timetable."""
 
     def seconds(config: Any) -> float:
+        if not config.costs:
+            return 0.0
         sizes = reference.partition(np.array(config.costs), config.partitions)
         forward = [float(part.sum()) for part in np.split(np.array(config.costs), np.cumsum(sizes)[:-1])]
         again = [cost * (config.rematerialize != "none") for cost in forward]
@@ -178,6 +201,37 @@ def three_layers_and_one(reference: Any) -> SimpleNamespace:
         reference,
         lambda config: replace(config, cut=(3, 1)) if (config.layers, config.partitions) == (4, 2) else config,
     )
+
+
+def waits_longer_alone(reference: Any) -> SimpleNamespace:
+    """On one partition layers wait 12 % longer, so that several seem to gain more."""
+
+    def steps(config: Any, *batch: Any, **options: Any) -> Iterator[float]:
+        slower = tuple(1.12 * cost for cost in config.costs)
+        yield from reference.steps(
+            replace(config, costs=slower if config.partitions == 1 else config.costs), *batch, **options
+        )
+
+    return sabotage(reference, steps=steps)
+
+
+def counts_inputs_only(reference: Any) -> SimpleNamespace:
+    """Of the activations of a layer its inputs are counted, and nothing that is inside."""
+
+    def footprint(config: Any, examples: int, length: int = 0) -> NDArray[np.int64]:
+        return reference.footprint(replace(config, hidden=config.width), examples, length)
+
+    return sabotage(reference, footprint=footprint)
+
+
+def partitions_need_the_same(reference: Any) -> SimpleNamespace:
+    """Bytes are counted for L / K layers in each partition, though some have one more than others."""
+
+    def footprint(config: Any, examples: int, length: int = 0) -> NDArray[np.float64]:
+        found = reference.footprint(config, examples, length)
+        return np.full(len(found), found.mean())
+
+    return sabotage(reference, footprint=footprint)
 
 
 def _in_one_process(

@@ -7,7 +7,6 @@ chance of 4e-5.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import replace
 from itertools import product
 from typing import Any, Literal
@@ -20,19 +19,6 @@ from claims.oracles import aaronson2014 as oracle
 from repro import Measurements, Setting, cases
 
 Array = NDArray[np.float64]
-
-
-def window_means(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """Random cups coarse-grained, several at once; an even window may be off its middle to either side."""
-    rng = np.random.default_rng(setting.seed)
-    found, expected = [], []
-    for n, grain in ((5, 3), (9, 3), (12, 5), (20, 7), (60, 12), (100, 5)):
-        states, weights = rng.integers(0, 4, (2, n, n), dtype=np.uint8), oracle.windows(n, grain)
-        means = coffee.coarse_grain(replace(setting.config, n=n, grain=grain), states)
-        readings = [own @ states @ own.T for own in (weights, weights[::-1, ::-1])]
-        found.append(np.asarray(means).ravel())
-        expected.append(min(readings, key=lambda reading: np.abs(reading - means).max()).ravel())
-    return {"means": cases(np.concatenate(found), np.concatenate(expected), "particles per cell")}
 
 
 def expected_counts(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
@@ -126,85 +112,6 @@ def good_rows(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
 # Against the oracle
 
 
-def swap_choices(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """Which pair is swapped, given the cup before: 50,000 swaps of a 6 x 6 cup, and 40 swaps in each of 14 large cups.
-
-    By pair and by kind of pair, how often it was swapped less how often it should be, in standard errors. Kinds are
-    horizontal and vertical, beside each wall, with cream above or to the left, and the pair swapped just before. Large
-    cups, of all sizes of which curves are taken, are seen at 40 times and one swap later each, so cups must also hold
-    together between snapshots; and from one time to the next cream must sink as fast as its swaps let it.
-    """
-    small = coffee.simulate(replace(setting.config, n=6, grain=1), range(50_001), seed=setting.seed)
-    by_pair, by_kind = _choices(small[:-1], small[1:], 6)
-    kinds, sunk = np.full((1, *by_kind.shape), np.nan), np.full((2, 2), np.nan)
-    if np.isfinite(by_pair).all():  # what is wrong already may be slow
-        large = [_large_cups(coffee, setting, n, 8 if n == 60 else 1) for n in (*SIZES, 100)]
-        kinds, sunk = (np.array(each) for each in zip(*large, strict=True))
-    (off, largest_off), (variance, largest_variance) = np.stack([sunk[:-1].sum(0), sunk[-1]], 1)
-    return {
-        "pairs": cases(_errors(by_pair), 0, "standard errors"),
-        "kinds": cases(_errors(by_kind), 0, "standard errors"),
-        "large": cases(_errors(kinds.sum(0)[:-1]), 0, "standard errors"),
-        "sunk": cases([off / variance**0.5, largest_off / largest_variance**0.5], 0, "standard errors"),
-    }
-
-
-def _large_cups(coffee: CoffeeAutomaton, setting: Setting, n: int, cups: int) -> tuple[Array, Array]:
-    """Of cups of one size, until small ones are half mixed: by kind of pair [K, 3], and what `_sunk` gives, summed."""
-    times = np.array(sorted({int(t) + more for t in np.geomspace(1, 0.05 * min(n, 60) ** 4, 40) for more in (0, 1)}))
-    single = np.flatnonzero(np.diff(times) == 1)
-    config = replace(setting.config, n=n, grain=1)
-    states = [coffee.simulate(config, times.tolist(), seed=setting.seed * cups + cup) for cup in range(cups)]
-    before, after = (np.concatenate([cup[single + more] for cup in states]) for more in (0, 1))
-    return _choices(before, after, n)[1], np.sum([_sunk(cup[single], times[single]) for cup in states], axis=0)
-
-
-def _sunk(states: NDArray[Any], times: NDArray[Any]) -> tuple[float, float]:
-    """By how many rows all cream together sank less what it should have by the last time, and that number's variance.
-
-    Of D differing pairs one is swapped: summed over vertical ones, cream sinks by (top row - bottom row) / D.
-    """
-    n, rows, pairs = states.shape[1], states.sum(2, dtype=float), oracle.adjacent(states.shape[1])
-    cells = states.reshape(len(states), -1)
-    differ = cells[:, pairs[:, 0]] != cells[:, pairs[:, 1]]
-    speed = (rows[:, 0] - rows[:, -1]) / differ.sum(1)
-    vertical = (differ & (pairs[:, 1] - pairs[:, 0] == n)).sum(1) / differ.sum(1)
-    expected, variance = (
-        each[0] * times[0] + np.trapezoid(each * times, np.log(times)) for each in (speed, vertical)
-    )  # over the time's logarithm, in which both change slowly
-    return float(rows[-1] @ np.arange(n) - oracle.start(n).reshape(n, n).sum(1) @ np.arange(n) - expected), variance
-
-
-def _choices(before: NDArray[Any], after: NDArray[Any], n: int) -> tuple[Array, Array]:
-    """By pair [M, 3] and by kind [K, 3]: swaps counted, expected, their variance; NaN if more than a pair changed."""
-    pairs = oracle.adjacent(n)
-    old, new = before.reshape(len(before), -1), after.reshape(len(before), -1)
-    differ = old[:, pairs[:, 0]] != old[:, pairs[:, 1]]
-    changed = old != new
-    swapped = differ & changed[:, pairs[:, 0]] & changed[:, pairs[:, 1]]
-    if not ((changed.sum(1) == 2) & (swapped.sum(1) == 1)).all():
-        return np.full((1, 3), np.nan), np.full((8, 3), np.nan)
-    chance = differ / differ.sum(1, keepdims=True)
-    (y, x), first = np.divmod(pairs.T, n), old[:, pairs[:, 0]] > 0
-    flat = y[0] == y[1]
-    walls = [(line == edge).all(0) for line in (y, x) for edge in (0, n - 1)]
-    again = np.zeros_like(swapped)
-    again[1:] = swapped[:-1]
-    kinds = [np.broadcast_to(kind, swapped.shape) for kind in (flat, *walls)] + [first, first & flat, again]
-    by_kind = [_counted((swapped & kind).sum(1), np.where(kind, chance, 0).sum(1)) for kind in kinds]
-    return np.array([_counted(*both) for both in zip(swapped.T, chance.T, strict=True)]), np.array(by_kind)
-
-
-def _counted(happened: NDArray[Any], chances: Array) -> list[float]:
-    """How often something happened, how often it should have, and that number's variance."""
-    return [happened.sum(), chances.sum(), (chances * (1 - chances)).sum()]
-
-
-def _errors(counts: Array) -> Array:
-    """By row of what `_counted` gives: how often something happened less what was expected, in standard errors."""
-    return np.sign(counts[:, 0] - counts[:, 1]) * _in_errors(np.abs(counts[:, 0] - counts[:, 1]), counts[:, 2] ** 0.5)
-
-
 def swap_means(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
     """Cells, and pairs of cells, of 4,000 cups of 4 x 4 after 1, 2, 5, 12 and 30 swaps, against all 12,870 states."""
     times, cups = (1, 2, 5, 12, 30), 4000
@@ -215,10 +122,10 @@ def swap_means(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
     found = np.einsum("cta,ctb->tab", bits, bits) / cups
     error = np.sqrt(np.maximum(products * (1 - products), 0) / cups)
     off = np.abs(found - products)
-    return {"cells": cases(_in_errors(off, error).ravel(), 0, "standard errors")}
+    return {"cells": cases(in_errors(off, error).ravel(), 0, "standard errors")}
 
 
-def _in_errors(off: Array, error: Array) -> Array:
+def in_errors(off: Array, error: Array) -> Array:
     """Differences by their standard errors; where nothing is random, none is allowed."""
     sure = error < 1e-9
     return np.where(sure, np.where(off < 1e-9, 0, np.inf), off / np.where(sure, 1, error))
@@ -237,10 +144,10 @@ def walk_moments(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
         states = np.stack([coffee.simulate(config, times, seed=seed) for seed in seeds])
         mean, covariance = oracle.walks(n, boundary, times)
         off = states.reshape(cups, -1).astype(float) - mean
-        means.append(_in_errors(np.abs(off.mean(0)), np.sqrt(np.diag(covariance) / cups)))
+        means.append(in_errors(np.abs(off.mean(0)), np.sqrt(np.diag(covariance) / cups)))
         spread = np.maximum((off**2).T @ off**2 / cups, np.outer(np.diag(covariance), np.diag(covariance)))
         wrong = np.abs(off.T @ off / cups - covariance)
-        covariances.append(_in_errors(wrong, np.sqrt(spread / cups))[np.triu_indices(len(mean))])
+        covariances.append(in_errors(wrong, np.sqrt(spread / cups))[np.triu_indices(len(mean))])
     return {
         "means": cases(np.concatenate(means), 0, "standard errors"),
         "covariances": cases(np.concatenate(covariances), 0, "standard errors"),
@@ -281,32 +188,6 @@ def stated_chances(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
     }
 
 
-def pictures(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """Given averages: their buckets, the adjusted picture, and its size as a gzip file by that of Python's own.
-
-    Averages lie about the middle of buckets, and every row has one most frequent bucket, since the paper prints neither
-    the cuts nor what happens to a tie: of three buckets values within 0.1 of 0, 0.5 and 1 are known, by Section 5.1. Of
-    other averages none is in a lower bucket than a smaller one.
-    """
-    rng, found, expected, ratios = np.random.default_rng(setting.seed), [], [], []
-    looks = ((3, np.array([0, 0.5, 1]), 0.1), (7, (np.arange(7) + 0.5) / 7, 0.01))
-    for n, (buckets, middles, about) in product((40, 100), looks):
-        wanted = np.where(rng.random((n, n)) < 0.6, rng.integers(0, buckets, (n, 1)), rng.integers(0, buckets, (n, n)))
-        plain = replace(setting.config, n=n, grain=1, buckets=buckets, adjusted=False)
-        near = np.clip(middles[wanted] + rng.uniform(-about, about, (n, n)), 0, 1)
-        found += [coffee.discretise(plain, near), coffee.discretise(replace(plain, adjusted=True), near)]
-        averages = rng.random((n, n))
-        ascending = coffee.discretise(plain, averages).ravel()[averages.ravel().argsort()].astype(int)
-        found.append(np.minimum(np.diff(ascending), 0))
-        expected += [wanted, oracle.adjusted(wanted), np.zeros(n * n - 1)]
-        for picture in (wanted.astype(np.uint8).tobytes(), bytes(n * n)):
-            ratios.append((len(coffee.compress(picture, "gzip")) - 18) / (len(zlib.compress(picture, 6)) - 6))
-    return {
-        "buckets": cases(np.concatenate(found, axis=None), np.concatenate(expected, axis=None), "buckets"),
-        "size": cases(ratios, 1, "1"),
-    }
-
-
 def stated_bounds(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
     """The bound that an implementation states, by that of Eq. 15, for 60 blocks."""
     blocks = list(product((4, 8, 16), (2, 3, 4, 7, 10), (1 / 16, 1 / 4, 1 / 2, 1)))
@@ -329,37 +210,3 @@ def picture_from_size_and_time(coffee: CoffeeAutomaton, setting: Setting) -> Mea
     rows = np.stack([np.repeat(_expected_rows(config.n, t), config.n).reshape(config.n, config.n) for t in times])
     off = np.abs(averages - coffee.coarse_grain(config, rows)).max(axis=(1, 2))
     return {"off": cases(off, 1 / config.buckets, "particles per cell")}
-
-
-def expected_peak(coffee: CoffeeAutomaton, setting: Setting) -> Measurements:
-    """Exponent in n of the time of the largest complexity without interaction, by exact propagation: nothing is drawn.
-
-    A window's count is Poisson of its expectation, as in a large cup, so each cell of the picture is in each of three
-    buckets with a known chance. The sum of the cells' entropies stands for complexity (our surrogate). Windows are a
-    fifth of the cup wide, and 7 cells in all cups.
-    """
-    exponents = []
-    for fixed in (0, 7):
-        configs = [replace(setting.config, n=n, grain=fixed or n // 5, buckets=3, adjusted=False) for n in (20, 40, 60)]
-        times = [_most_complex(coffee, config) for config in configs]
-        exponents.append(np.polyfit(np.log([config.n for config in configs]), np.log(times), 1)[0])
-    return {"exponent": cases(exponents, 2, "1")}
-
-
-def _most_complex(coffee: CoffeeAutomaton, config: Any) -> int:
-    """The number of steps after which the entropies of the picture's cells add up to most."""
-    from scipy import special, stats
-
-    n, averages = config.n, np.linspace(0, 1, config.n**2)
-    buckets = np.asarray(coffee.discretise(config, averages.reshape(n, n))).ravel()
-    cuts = averages[np.searchsorted(buckets, (1, 2))]
-    size = (oracle.windows(n, config.grain) > 0).sum(1) * config.grain  # of windows around the middle column
-    density, entropies = oracle.start(n).reshape(n, n).astype(float), []
-    grid = np.unique(np.geomspace(max(1, n**2 / 400), n**2, 200).astype(int))
-    for more in np.diff(grid, prepend=0):
-        for _ in range(more):
-            density = coffee.propagate(config, density)
-        count = coffee.coarse_grain(config, density)[:, n // 2] * size
-        below = [stats.poisson.cdf(np.ceil(cut * size) - 1, count) for cut in cuts]
-        entropies.append(special.entr(np.diff([0 * size, *below, 1 + 0 * size], axis=0)).sum())
-    return int(grid[np.argmax(entropies)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -42,7 +42,8 @@ class GPipe(PipelineTrainer, Stateful, Protocol):
     l.V [D, H] and l.c [D], and with normalization l.gamma, l.beta, l.mean and l.variance [D]; `gradients` gives those
     of all but the last two. Moving averages start at 0 and 1, follow the moments of mini-batches, the variance
     divided by N or by N - 1, and weigh the newest by `momentum`. To a variance that divides, 1e-5 is added. Each
-    partition works in a process or thread of its own.
+    partition works in a process or thread of its own. A mini-batch that does not divide into M equal micro-batches is
+    refused with a ValueError, or all of its examples count alike.
 
     The config has at least the fields `partitions`, `micro_batches`, `layers`, `width`, `hidden`, `lr`, `vocabulary`,
     `momentum`, `rematerialize` ("partition", "layer" or "none"), `costs`, seconds of layers that only wait, and
@@ -106,9 +107,32 @@ def spread_over(config: Any, partitions: int, micro_batches: int) -> Any:
     return replace(config, partitions=partitions, micro_batches=micro_batches)
 
 
+def shaped(value: Any, shape: tuple[int, ...], what: str) -> NDArray[np.float64]:
+    """What an implementation gave, as an array.
+
+    Raises:
+        ReproError: if it has another shape.
+    """
+    if np.shape(value) != shape:
+        raise ReproError(f"{what} has the shape {list(np.shape(value))}, where {list(shape)} is due")
+    return np.asarray(value, float)
+
+
+def partition_sizes(pipeline: GPipe, costs: NDArray[np.float64], partitions: int) -> NDArray[np.int64]:
+    """Layers of each partition [K].
+
+    Raises:
+        ReproError: if they are not all layers, each in one of so many partitions.
+    """
+    sizes = np.asarray(pipeline.partition(costs, partitions))
+    if not np.isfinite(_variance(costs, sizes, partitions)):
+        raise ReproError(f"partition cuts {len(costs)} layers into {sizes.tolist()}, which are not {partitions} parts")
+    return sizes
+
+
 def _gap(found: dict[str, NDArray[Any]], known: dict[str, NDArray[Any]]) -> list[float]:
-    """Largest difference of each array, in units of the known array's largest value; NaN where one is missing."""
-    if found.keys() != known.keys():
+    """Largest difference of each array, in units of the known array's largest value; NaN where a shape differs."""
+    if {name: np.shape(value) for name, value in found.items()} != {name: known[name].shape for name in known}:
         return [np.nan]
     return [float(np.abs(found[name] - known[name]).max() / np.abs(known[name]).max()) for name in known]
 
@@ -144,7 +168,8 @@ def moving_averages(pipeline: GPipe, setting: Setting) -> Measurements:
         with closing(course):  # pyright: ignore -- a generator of the contract's
             state = pipeline.state(list(islice(course, 2))[1])
         found.append({name: value for name, value in state.items() if name.endswith((".mean", ".variance"))})
-    weight, own = config.momentum, np.ravel([found[0]["0.mean"], found[0]["0.variance"]])
+    first = [shaped(found[0].get(f"0.{name}"), (config.width,), f"state's 0.{name}") for name in ("mean", "variance")]
+    weight, own = config.momentum, np.ravel(first)
     known = [
         np.ravel([weight * inputs.mean(0), 1 - weight + weight * inputs.var(0, ddof=ddof)]) for ddof in (1, 0)
     ]  # the paper does not say which
@@ -205,7 +230,7 @@ def bubble(pipeline: GPipe, setting: Setting) -> Measurements:
     for k in range(1, 17):
         for m in (1, 2, 3, 4, 8, 16, 32, 4 * k, 128):
             forward, backward = [1.0] * k, [2.0] * k
-            table = pipeline.timetable(forward, backward, m)
+            table = _timetable(pipeline, forward, backward, m)
             wrong += _faults(table, forward, [0.0] * k, backward, 0.0)
             idle = 1 - 3.0 * m / _length(table)
             found.append(idle)
@@ -213,7 +238,7 @@ def bubble(pipeline: GPipe, setting: Setting) -> Measurements:
             long += [idle] * (m >= 4 * k)
     wrong += sum(_uneven(pipeline, np.random.default_rng((setting.seed, case))) for case in range(20))
     # Section 2.3: the first of two partitions computes again while it waits for gradients, or this would take 8.
-    wrong += _length(pipeline.timetable([1.0, 1.0], [2.0, 2.0], 1, recompute=[1.0, 1.0])) > 7 + 1e-9
+    wrong += _length(_timetable(pipeline, [1.0, 1.0], [2.0, 2.0], 1, recompute=[1.0, 1.0])) > 7 + 1e-9
     return {
         "idle": cases(found, exact, "1"),
         "idle where M is 4 K or more": cases(long, 0.2, "1"),
@@ -225,8 +250,13 @@ def _uneven(pipeline: GPipe, rng: np.random.Generator) -> int:
     """Faults of a timetable of partitions that differ, with re-materialization and slow links."""
     k, m, latency = int(rng.integers(1, 6)), int(rng.integers(1, 9)), float(rng.random())
     forward, again, backward = (rng.random(k).tolist() for _ in range(3))
-    table = pipeline.timetable(forward, backward, m, recompute=again, latency=latency)
+    table = _timetable(pipeline, forward, backward, m, recompute=again, latency=latency)
     return _faults(table, forward, again, backward, latency)
+
+
+def _timetable(pipeline: GPipe, forward: Sequence[float], *rest: Any, **options: Any) -> NDArray[np.float64]:
+    table = pipeline.timetable(forward, *rest, **options)
+    return shaped(table, (len(forward), rest[1], 3, 2), "timetable")
 
 
 def _length(table: NDArray[Any]) -> float:
@@ -252,7 +282,7 @@ def _speed(pipeline: GPipe, partitions: int, micro_batches: int, costs: Sequence
     """Mini-batches in the time that one accelerator needs for one, by the timetable."""
     forward = costs or [1 / partitions] * partitions
     share = [cost / micro_batches for cost in forward]
-    table = pipeline.timetable(share, [2 * cost for cost in share], micro_batches)
+    table = _timetable(pipeline, share, [2 * cost for cost in share], micro_batches)
     return 3 * sum(forward) / _length(table)
 
 
@@ -308,25 +338,6 @@ def imbalance(pipeline: GPipe, setting: Setting) -> Measurements:
 def _cut_speed(pipeline: GPipe, costs: NDArray[Any], sizes: NDArray[Any]) -> float:
     parts = np.add.reduceat(costs, np.concatenate([[0], np.cumsum(sizes)[:-1]]))
     return _speed(pipeline, len(sizes), 32, (parts / costs.sum()).tolist())
-
-
-def memory_law(pipeline: GPipe, setting: Setting) -> Measurements:
-    """Bytes of activations over layers, partitions and micro-batches, fitted by a N + b (L / K) (N / M)."""
-    n, rows, found = 256, [], []
-    for layers, k, m in product((8, 32), (1, 4), (1, 2, 8)):
-        config = spread_over(replace(setting.config, layers=layers), k, m)
-        rows.append((n, layers / k * n / m))
-        found.append(float(pipeline.footprint(config, n).max()))
-    fitted = np.array(rows) @ (solved := np.linalg.lstsq(np.array(rows), np.array(found), rcond=None)[0])
-    r2 = 1 - ((fitted - found) ** 2).sum() / np.var(found) / len(found)
-    everything = pipeline.footprint(
-        replace(spread_over(setting.config, 4, 8), layers=32, rematerialize="none"), n
-    ).max()
-    return {
-        "r2": cases([r2], 0.99, "r2"),
-        "coefficients": cases(solved, 0.0, "B"),
-        "share": cases([found[-1] / everything], 0.25, "1"),
-    }
 
 
 # Memory

@@ -7,26 +7,21 @@ processors.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from threading import Event, Thread
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import psutil
 from filelock import FileLock
 
 from claims.experiments.huang2019 import GPipe, mini_batch, random_tokens, spread_over
-from repro import Experiment, Measurements, Setting, Unavailable, cache_dir, cases, scalar, this_machine
+from repro import Experiment, Measurements, Setting, Unavailable, cache_dir, scalar, this_machine
 
 MOST = 8  # updates that are timed
 AGREES = 1e-6  # losses of the same updates, in units of their change
-PARTITIONS = 4  # whose processes or threads are counted
-LAYERS, WIDE, WIDE_BATCH = 4, (1 << 22) + 4096, 5  # float64 of over 32 MiB: what C libraries give back when freed
-EVEN = 0.02  # seconds that each of equal layers waits
 COUNT, FREE = 10_000_000, 0.9  # numbers to add, and the share of its speed that a process keeps beside others
 
 
@@ -107,95 +102,6 @@ class Throughput(Experiment):
                 losses.append(next(steps))
                 taken.append(time.perf_counter() - before)
         return min(taken[1:]), losses
-
-
-def stated_costs(pipeline: GPipe, setting: Setting) -> Measurements:
-    """Seconds and bytes of updates that run, over what the implementation states or implies of the same updates."""
-    config, waiting = setting.config, (0.06, 0.015, 0.015)
-    uneven = replace(spread_over(config, 2, 3), layers=3, costs=waiting)
-    sizes = pipeline.partition(np.array(waiting), 2)
-    forward = [float(part.sum()) for part in np.split(np.array(waiting), np.cumsum(sizes)[:-1])]
-    table = pipeline.timetable(forward, [2 * cost for cost in forward], 3)
-    single = replace(spread_over(config, 1, 1), layers=2, costs=(0.03, 0.03))
-    wide = replace(spread_over(config, 1, WIDE_BATCH), layers=LAYERS, costs=(0.01,) * LAYERS, width=WIDE)
-    even = replace(spread_over(config, 2, 6), layers=4, costs=(EVEN,) * 4)
-    with _alone():
-        uneven_s, even_s = _quickest(pipeline, setting, uneven), _quickest(pipeline, setting, even)
-        kept_s, again_s = (_quickest(pipeline, setting, each) for each in _kept_and_again(single))
-        kept_b, again_b = (_grown(pipeline, setting, each) for each in _kept_and_again(wide))
-        few, many = (_most(pipeline, setting, spread_over(even, k, 1), _threads)[1] for k in (1, PARTITIONS))
-    stated = [
-        float(pipeline.footprint(replace(each, costs=(0.0,) * LAYERS), WIDE_BATCH).max())
-        for each in _kept_and_again(wide)
-    ]
-    return {
-        "timetable": cases([uneven_s / (table[..., 1].max() - table[..., 0].min())], 1.0, "1"),
-        "even layers": cases([even_s / ((6 + 2 - 1) * 2 * EVEN * 3)], 1.0, "1"),
-        "recomputation": cases([again_s / kept_s], 4 / 3, "1"),
-        "memory": cases([(kept_b - again_b) / (stated[0] - stated[1])], 1.0, "1"),
-        "workers": cases([many - few], PARTITIONS - 1, "threads"),
-    }
-
-
-def _kept_and_again(config: Any) -> tuple[Any, Any]:
-    return replace(config, rematerialize="none"), replace(config, rematerialize="partition")
-
-
-def _quickest(pipeline: GPipe, setting: Setting, config: Any) -> float:
-    """Seconds of the quicker of two updates, after a first."""
-    inputs, targets = mini_batch(setting.seed, config.micro_batches, config.width)
-    taken = []
-    with closing(pipeline.steps(config, inputs, targets, seed=setting.seed, device="cpu")) as steps:  # pyright: ignore
-        next(steps)
-        for _ in range(2):
-            before = time.perf_counter()
-            next(steps)
-            taken.append(time.perf_counter() - before)
-    return min(taken)
-
-
-def _grown(pipeline: GPipe, setting: Setting, config: Any) -> float:
-    """Bytes that an update holds at most, over those held before it."""
-    before, most = _most(pipeline, setting, config, _resident)
-    return most - before
-
-
-def _most(pipeline: GPipe, setting: Setting, config: Any, look: Callable[[], float]) -> tuple[float, float]:
-    """What is seen between the first update and the second, and the most while the second runs."""
-    narrow = mini_batch(setting.seed, config.micro_batches, 1)
-    batch = (np.repeat(part.astype(np.float32), config.width, axis=1) for part in narrow)
-    seen, over = list[float](), Event()
-
-    def watch() -> None:
-        while not over.wait(0.002):
-            seen.append(look())
-
-    watching = Thread(target=watch, daemon=True)
-    with closing(pipeline.steps(config, *batch, seed=setting.seed, device="cpu")) as steps:  # pyright: ignore
-        next(steps)  # inputs and targets travel, and are held more than once meanwhile
-        before = look()
-        watching.start()
-        next(steps)
-        over.set()
-        watching.join()
-    return before, max(seen, default=before)
-
-
-def _resident() -> float:
-    """Bytes in memory of this process and all that it started."""
-    return sum(own.memory_info().rss for own in _processes())
-
-
-def _threads() -> float:
-    """Threads of this process and of all that it started."""
-    return sum(own.num_threads() for own in _processes())
-
-
-def _processes() -> Iterator[psutil.Process]:
-    own = psutil.Process()
-    for process in (own, *own.children(recursive=True)):
-        with suppress(psutil.Error):  # one that has ended meanwhile
-            yield process
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -173,6 +173,8 @@ class Trainer:
     """Updates on one mini-batch."""
 
     def __init__(self, config, inputs, targets, seed):
+        if len(inputs) % config.micro_batches:
+            raise ValueError("micro-batches would differ in size")
         self.config, self.net = config, network(config, seed)
         self.x, self.y = (torch.from_numpy(np.asarray(part)).double() for part in (inputs, targets))
 
@@ -273,22 +275,21 @@ def footprint(config, examples, length=0):
     if length:
         each = 4 * examples * length * (16 * config.width + 3 * config.hidden) + 12 * examples * 32 * length**2
         return np.array([config.layers * each + 12 * examples * length * config.vocabulary])
-    k, m = config.partitions, config.micro_batches
-    layers, micro = -(-config.layers // k), examples // m
-    inside = 2 * config.hidden + config.width if config.kind == "residual" else 0
-    layer = 8 * micro * (config.width + inside)
-    if config.rematerialize == "none":
-        return np.full(k, m * layers * layer)
-    return np.full(k, 8 * examples * config.width + layers * layer)
+    m, micro = config.micro_batches, 8 * (examples // config.micro_batches)
+    layers = partition(np.array(config.costs or (1.0,) * config.layers), config.partitions)
+    hidden = config.hidden if config.kind == "residual" else 0
+    own = layers * micro * (config.width + hidden)  # of one micro-batch
+    ends = 2 * micro * (config.width + hidden)  # gradients of a layer's two products
+    return (m * own if config.rematerialize == "none" else m * micro * config.width + own) + ends
 
 
 def partition(costs, partitions):
-    """Each layer goes where the costs up to it lie; none is left empty."""
-    reached = np.minimum((np.cumsum(costs) / np.sum(costs) * partitions - 1e-9).astype(int), partitions - 1)
+    """Each layer goes where the middle of its costs lies; none is left empty."""
+    middles = (np.cumsum(costs) - np.asarray(costs) / 2) / np.sum(costs) * partitions
+    ends = [0]
     for k in range(1, partitions):  # at least one layer each
-        if not (reached == k).any():
-            reached[np.searchsorted(reached, k, side="left") - 1] = k
-    return np.bincount(np.sort(reached), minlength=partitions)
+        ends.append(min(max(int(np.searchsorted(middles, k)), ends[-1] + 1), len(costs) - partitions + k))
+    return np.diff([*ends, len(costs)])
 
 
 def timetable(forward, backward, micro_batches, *, recompute=None, latency=0.0):

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from claims.experiments.vinyals2015 import (
-    HiddenRule,
-    HullPace,
-    Hulls,
-    PointerNetwork,
-    Tours,
-    Triangulations,
-    some_hulls,
-)
+from claims.experiments import vinyals2015 as experiments
+from claims.experiments.vinyals2015 import HiddenRule, HullPace, Hulls, Tours, Triangulations
 from claims.experiments.vinyals2015_equations import adam, forward, likeliest_tours, orders, start, taken, updates
 from claims.experiments.vinyals2015_exact import permuted, recipe, sizes, validity, work
 from repro import (
@@ -41,13 +34,11 @@ PAPER = Paper(
     url="https://arxiv.org/abs/1506.03134",
     story=(
         "A sequence-to-sequence network chooses its outputs from a dictionary of fixed size, so it cannot answer with "
-        "places in an input whose length varies. Ptr-Net uses attention itself as the answer: a softmax over the "
-        "input. Trained on solved instances, it finds convex hulls, Delaunay triangulations and short tours, and on "
-        "hulls it works for inputs ten times as long as any that it was trained on. The idea has lasted, in copying "
-        "from a source text and in neural solvers of routing problems.\n\n"
-        "Trained on 5 to 20 cities, the network is near the optimum up to 30, as the text says, but from 40 on it is "
-        "beaten by the weakest heuristic of the same table. The width of the beam, the length of training, and which "
-        "of two sizes a result is from are left out. Data are points drawn and solved by the suite itself."
+        "places in an input whose length varies. Ptr-Net uses attention itself as the answer. Trained on solved "
+        "instances, it finds hulls, also of ten times as many points, triangulations and short tours.\n\n"
+        "Trained on 5 to 20 cities, it is near the optimum up to 30, as the text says, but from 40 on the weakest "
+        "heuristic of the table beats it. The beam, the length of training, and which of two sizes a result is from "
+        "are left out. Data are points drawn and solved by the suite itself."
     ),
 )
 
@@ -83,8 +74,7 @@ TOUR = {
     )
 }  # fmt: skip
 TOUR_OF_ONE_SIZE = {
-    5: Reported(2.12, "sides", "Table 2, Ptr-Net trained on 5, n = 5 (optimal 2.12)"),
-    10: Reported(2.88, "sides", "Table 2, Ptr-Net trained on 10, n = 10 (optimal 2.87)"),
+    n: Reported(value, "sides", f"Table 2, Ptr-Net trained on {n}, n = {n}") for n, value in ((5, 2.12), (10, 2.88))
 }
 STUDENT_OF_A1 = Reported(6.42, "sides", "Table 2, Ptr-Net trained on tours by A1, n = 50")
 A1 = Reported(6.46, "sides", "Table 2, A1, n = 50")
@@ -105,10 +95,10 @@ RULES: dict[str, Any] = {**SMALL, "beam": 1, "updates": 200, "init": 0.5}
 TOURS: dict[str, Any] = {**SMALL, "updates": 700, "hidden": 48, "lr": 0.01}
 
 CONTRACT = Contract(
-    protocol=PointerNetwork,
+    protocol=experiments.PointerNetwork,
     preset="pointer-256",
     overrides={**SMALL, "updates": 100},
-    generate=some_hulls,
+    generate=experiments.some_hulls,
     timed="pointing-beats-attention",
 )
 
@@ -138,7 +128,7 @@ def test_tours_are_the_likeliest(run: Run):
 
 @claim(
     "updates-follow-the-equations",
-    rows={model: CLOSE for model in ("pointer", "attention", "lstm")},
+    rows=dict.fromkeys(("pointer", "attention", "lstm"), CLOSE),
     version=2,
     controls=["loss_is_a_mean_over_steps", "without_clipping", "queries_stand_still", "rates_halve_later"],
 )
@@ -263,7 +253,6 @@ def test_pointing_beats_attention(run: Run):
 )
 def test_longer_than_in_training(run: Run):
     """Table 1: trained on 5 to 8 points, outlines of 16 still cover the hull, while fewer and fewer are exact."""
-    # Of simple outlines: the paper gives no area where more than one in a hundred is not, as is the case at this size.
     arm = run(UP_TO_EIGHT, "pointer-256", arm="5 to 8 points", **LENGTHS)
     return arm["area 16"], tuple(arm[f"accuracy {n}"] for n in (16, 8, 5))
 

@@ -44,7 +44,8 @@ class PointerNetwork(PointerDecoder, Stateful, Protocol):
     is clipped. The config has at least the fields `hidden` (H), `init`, `lr`, `clip`, `batch`, `updates`, `beam`,
     `optimizer` ("sgd", or "adam" with its authors' constants), `schedule` ("constant", or "cosine": the rate falls to 0
     as half a cosine), `targets` ("canonical" or "any order") and `valid` ("any" output, or a "tour" that visits each
-    place once). A batch has inputs of one length; what of a pass over the examples does not fill one is left out.
+    place once). A batch has inputs of one length, all of a length that has fewer than `batch`; what of a pass over the
+    examples does not fill one is left out. Examples may also be drawn anew for each batch, with or without replacement.
 
     What `state` gives, by canonical name; gates stand in the order input, forget, cell, output, in one array or, as
     "encoder.W_i", "encoder.W_f", "encoder.W_g" and "encoder.W_o", in four:
@@ -52,8 +53,8 @@ class PointerNetwork(PointerDecoder, Stateful, Protocol):
             to its state before; encoder.b [4 H] and, where there is a second bias, encoder.c [4 H], which add up.
         decoder.W, decoder.U, decoder.b, decoder.c: of the decoder, which starts from the encoder's last state.
         W1 [H, H], W2 [H, H], v [H]: those of eq. 3.
-        start [D]: what the decoder reads first. stop [H]: the slot after the points that ends an output. Either may be
-            missing, and is zeros.
+        start [D]: what the decoder reads first. stop [H]: the slot after the points that ends an output. Either, and c,
+            may be zeros that are not learnt: missing, or zeros from the start on.
     The LSTM with attention of Section 2.2 has decoder.W [4 H, D + H], since what it attended to is read after the
     point, no stop, and head.W [places + 1, 2 H] and head.b, of the decoder's state and what it attends to, the last for
     the end; the LSTM of Section 2.1 has none of W1, W2 and v, and head.W [places + 1, H].
@@ -123,8 +124,9 @@ def trained(network: PointerNetwork, setting: Setting, problems: SolvedPoints) -
 
 def anew(network: PointerNetwork, setting: Setting, pointer: Pointer) -> Learnt:
     """A pointer made anew of the weights of another."""
-    arrays = {name: np.array(value) for name, value in network.state(pointer).items()}
-    weights = canonical(arrays, setting.config.hidden)
+    state = network.state(pointer)
+    weights = canonical(state, setting.config.hidden)
+    arrays = {name: np.array(value) for name, value in state.items()}
     return Learnt(network.restore(setting.config, arrays, device=setting.device), weights, setting)
 
 
@@ -134,14 +136,17 @@ def canonical(weights: Mapping[str, NDArray[Any]], hidden: int) -> dict[str, NDA
     Raises:
         ReproError: if something is missing, is nothing that a pointer network has, or has another shape.
     """
-    found = {name: np.asarray(value, np.float64) for name, value in weights.items()}
+    try:
+        found = {name: np.asarray(value, np.float64) for name, value in weights.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ReproError(f"state gives no arrays of numbers by name: {error}") from error
     for name in [f"{part}.{kind}" for part in ("encoder", "decoder") for kind in "WUbc"]:
         gates = [found.pop(f"{name}_{gate}", None) for gate in "ifgo"]
         whole = [gate for gate in gates if gate is not None]
-        if len(whole) == 4:
+        if len(whole) == 4 and whole[0].ndim and len({gate.shape for gate in whole}) == 1:
             found[name] = np.concatenate(whole)
         elif whole:
-            raise ReproError(f"state has some gates of {name!r}, but not all four", f"It has {', '.join(weights)}.")
+            raise ReproError(f"state has some gates of {name!r}, but not four alike", f"It has {', '.join(weights)}.")
     found = {name: value for name, value in found.items() if name not in OPTIONAL or value.any()}
     wanted = _shapes(found, hidden)
     for name, shape in wanted.items():

@@ -1,0 +1,45 @@
+"""References whose own functions use what a control replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from repro import sabotage
+
+
+def rebuilt(reference: Any, **replaced: Any) -> SimpleNamespace:
+    """The reference with some of its names replaced wherever it uses them itself."""
+    scope = reference.initialise.__globals__
+
+    def within(function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **kwargs: Any) -> Any:
+            with _replacing(scope, replaced):
+                return function(*args, **kwargs)
+
+        return called
+
+    def train(*args: Any, **kwargs: Any) -> Iterator[tuple[int, Any]]:
+        steps = reference.train(*args, **kwargs)
+        while True:
+            with _replacing(scope, replaced):
+                found = next(steps, None)
+            if found is None:
+                return
+            yield found
+
+    names = ("restore", "layers", "augment", "descend", "sensitivity")
+    return sabotage(reference, train=train, **replaced, **{name: within(getattr(reference, name)) for name in names})
+
+
+@contextmanager
+def _replacing(scope: dict[str, Any], replaced: dict[str, Any]) -> Iterator[None]:
+    """While it lasts, a module has other names."""
+    before = {name: scope[name] for name in replaced}
+    scope.update(replaced)
+    try:
+        yield
+    finally:
+        scope.update(before)

@@ -1,4 +1,4 @@
-"""References whose own functions use what a control replaces."""
+"""References whose own functions use what a control replaces, or whose training has another config."""
 
 from __future__ import annotations
 
@@ -43,3 +43,24 @@ def _replacing(scope: dict[str, Any], replaced: dict[str, Any]) -> Iterator[None
         yield
     finally:
         scope.update(before)
+
+
+def with_config(reference: Any, change: Callable[[Any], Any]) -> SimpleNamespace:
+    """Networks are trained by a changed config, whatever an experiment asks of it."""
+
+    def train(config: Any, *args: Any, **kwargs: Any) -> Iterator[tuple[int, Any]]:
+        yield from reference.train(change(config), *args, **kwargs)
+
+    return sabotage(reference, train=train)
+
+
+def with_masks(reference: Any, change: Callable[[Any], Any]) -> SimpleNamespace:
+    """Units are dropped by changed masks [B, D]."""
+
+    class Update(reference.Update):
+        def _update(self) -> None:
+            for mask in self.masks:
+                mask.copy_(change(mask.clone()))
+            super()._update()
+
+    return rebuilt(reference, Update=Update)

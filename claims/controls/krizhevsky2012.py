@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from claims.controls._rebuilt import rebuilt
+from claims.controls._rebuilt import rebuilt, with_config, with_masks
 from repro import reconfigure, sabotage
 
 
@@ -124,7 +124,7 @@ def rectifiers_train_thrice(reference: Any) -> SimpleNamespace:
 
 def saturating_units_lag(reference: Any) -> SimpleNamespace:
     """Networks of saturating units learn at a third of the rate, where training is longer than that of most tests."""
-    return _with_config(
+    return with_config(
         reference,
         lambda config: (
             config if config.activation == "relu" or config.iterations <= 50 else replace(config, lr=config.lr / 3)
@@ -237,7 +237,7 @@ def one_colour_for_a_batch(reference: Any) -> SimpleNamespace:
 
 def one_mask_for_a_batch(reference: Any) -> SimpleNamespace:
     """The same hidden units are dropped for all images of a batch."""
-    return _with_masks(reference, lambda mask: mask[:1])
+    return with_masks(reference, lambda mask: mask[:1])
 
 
 def one_mask_for_both_layers(reference: Any) -> SimpleNamespace:
@@ -268,7 +268,7 @@ def masks_return(reference: Any) -> SimpleNamespace:
 
 def inverted_dropout(reference: Any) -> SimpleNamespace:
     """Training doubles the outputs that it does not drop, and tests halve none."""
-    return rebuilt(_with_masks(reference, lambda mask: 2 * mask), Net=_whole(reference))
+    return rebuilt(with_masks(reference, lambda mask: 2 * mask), Net=_whole(reference))
 
 
 def drops_a_third(reference: Any) -> SimpleNamespace:
@@ -317,7 +317,7 @@ def tanh_units(reference: Any) -> SimpleNamespace:
 
 def logistic_units_stand_still(reference: Any) -> SimpleNamespace:
     """Networks of logistic units are not trained."""
-    return _with_config(reference, lambda config: replace(config, lr=0.0) if config.activation == "sigmoid" else config)
+    return with_config(reference, lambda config: replace(config, lr=0.0) if config.activation == "sigmoid" else config)
 
 
 def whole_networks_stand_still(reference: Any) -> SimpleNamespace:
@@ -332,7 +332,7 @@ def drops_nearly_all(reference: Any) -> SimpleNamespace:
 
 def hardly_trained(reference: Any) -> SimpleNamespace:
     """Training ends after a sixth of its updates."""
-    return _with_config(reference, lambda config: replace(config, iterations=config.iterations // 6))
+    return with_config(reference, lambda config: replace(config, iterations=config.iterations // 6))
 
 
 def without_dropout(reference: Any) -> SimpleNamespace:
@@ -389,27 +389,6 @@ def _whole(reference: Any) -> Any:
             self.kept = 1.0
 
     return Net
-
-
-def _with_config(reference: Any, change: Callable[[Any], Any]) -> SimpleNamespace:
-    """Networks are trained by a changed config, whatever an experiment asks of it."""
-
-    def train(config: Any, *args: Any, **kwargs: Any) -> Iterator[tuple[int, Any]]:
-        yield from reference.train(change(config), *args, **kwargs)
-
-    return sabotage(reference, train=train)
-
-
-def _with_masks(reference: Any, change: Callable[[Any], Any]) -> SimpleNamespace:
-    """Units are dropped by changed masks [B, D]."""
-
-    class Update(reference.Update):
-        def _update(self) -> None:
-            for mask in self.masks:
-                mask.copy_(change(mask.clone()))
-            super()._update()
-
-    return rebuilt(reference, Update=Update)
 
 
 PLANTED = {  # units are not halved when the network is used

@@ -247,7 +247,7 @@ def _fed(
     for before, after in pairwise(_course(implementation, setting, config, data, setting.seed)):
         pushes = {name: (before[name] - after[name]) / 0.003 for name in before}
         chosen = np.flatnonzero(pushes["b1"] < 0)
-        x = _inputs(before, pushes, chosen)
+        x = recovered(before, pushes, chosen)
         batch = []
         for label, own in zip(chosen, 255 * x, strict=True):
             off = (own.reshape(3, 6, 6) - candidates[label]).reshape(len(places), 3, -1)
@@ -259,7 +259,7 @@ def _fed(
     return batches, images
 
 
-def _inputs(weights: Weights, pushes: Weights, labels: NDArray[np.int64], size: int = 4) -> Array:
+def recovered(weights: Weights, pushes: Weights, labels: NDArray[np.int64], size: int = 4) -> Array:
     """The inputs [B, P] of a last layer that moved it so, given the classes of the batch: a fixed point of two steps.
 
     The gradient by the weights [K, P] is the mean over a batch of (p - y) x, where p is what the layer makes of x.
@@ -320,7 +320,7 @@ def _masks(
     for before, after in pairwise(islice(_course(implementation, setting, config, data, seed), 76)):
         pushes = {name: (before[name] - after[name]) / 0.01 for name in before}
         labels = np.flatnonzero(pushes["b3"] < 0)[:4]
-        second = _inputs(before, pushes, labels)
+        second = recovered(before, pushes, labels)
         p = np.exp(oracle.log_softmax(second @ before["W3"].T + before["b3"])) - np.eye(8)[labels]
         back = p @ before["W3"] * (second > 0.5)
         first = np.linalg.lstsq(back.T / 4, pushes["W2"], rcond=None)[0]

@@ -11,20 +11,7 @@ from claims.experiments.krizhevsky2012_findings import FIRST_LAYER, ONE_PERCENT
 from claims.experiments.krizhevsky2012_formulas import averaged_networks, momentum, multiplicity, response_normalization
 from claims.experiments.krizhevsky2012_oracle import dropped, fed, fed_colours, forward, start, update
 from claims.experiments.krizhevsky2012_pictures import pictures
-from repro import (
-    Classification,
-    Contract,
-    Paper,
-    Reported,
-    Run,
-    all_of,
-    at_most,
-    claim,
-    equals,
-    higher,
-    holds,
-    lower,
-)
+from repro import Classification, Contract, Paper, Reported, Run, all_of, at_most, claim, equals, higher, holds, lower
 
 PAPER = Paper(
     key="krizhevsky2012",

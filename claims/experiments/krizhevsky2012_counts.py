@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from claims.experiments.krizhevsky2012 import ConvolutionalNetworks
-from repro import Measurements, Setting, cases, scalar
+from repro import Measurements, ReproError, Setting, cases, scalar
 from repro.task import Layer
 
 Array = NDArray[np.float64]
@@ -44,6 +44,24 @@ def recipe(implementation: ConvolutionalNetworks, setting: Setting) -> Measureme
     }
 
 
+def eight(implementation: ConvolutionalNetworks, config: Any) -> tuple[Layer, ...]:
+    """The layers of Figure 2.
+
+    Raises:
+        ReproError: if there are not five convolutions and three others, each with a kernel, a bias and an output.
+    """
+    found = tuple(implementation.layers(config))
+    if [layer.kind for layer in found] != ["conv"] * 5 + ["linear"] * 3:
+        raise ReproError(
+            f"layers lists {[layer.kind for layer in found]}, not five convolutions and three linear layers"
+        )
+    for layer in found:
+        conv = layer.kind == "conv"
+        if [len(shape) for shape in layer.weights] != [4 if conv else 2, 1] or len(layer.output) != (3 if conv else 1):
+            raise ReproError(f"layers lists {layer.weights} and {layer.output} of {layer.name!r}, a {layer.kind} layer")
+    return found
+
+
 def weights(layer: Layer) -> int:
     """Parameters of a layer."""
     return sum(prod(shape) for shape in layer.weights)
@@ -51,10 +69,9 @@ def weights(layer: Layer) -> int:
 
 def parameters(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
     """Shapes and parameters of the whole network, against Section 3.5, and their number in millions."""
-    found = implementation.layers(setting.config)
+    found = eight(implementation, setting.config)
     expected = [number for kernel in (*KERNELS, *LINEAR) for number in (*kernel, kernel[0])]
     listed = [number for layer in found for shape in layer.weights for number in shape]
-    listed = (listed + [0] * len(expected))[: len(expected)]  # a network of other depth differs somewhere
     total = sum(weights(layer) for layer in found)
     exact = sum(prod(kernel) + kernel[0] for kernel in (*KERNELS, *LINEAR))
     return {
@@ -66,18 +83,17 @@ def parameters(implementation: ConvolutionalNetworks, setting: Setting) -> Measu
 
 def neurons(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
     """Outputs of the eight layers: of the first, of the others against Figure 2, and of all in thousands."""
-    units = [prod(layer.output) for layer in implementation.layers(setting.config)]
-    later = (units[1:] + [0] * len(NEURONS))[: len(NEURONS)]
+    units = [prod(layer.output) for layer in eight(implementation, setting.config)]
     return {
         "first": scalar(units[0], "1"),
-        "later": cases(later, NEURONS, "1"),
+        "later": cases(units[1:], NEURONS, "1"),
         "thousands": scalar(sum(units) / 1e3, "k"),
     }
 
 
 def shares(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
     """Shares of all parameters, in %, of each convolution, by the 1 % of Section 1."""
-    found = implementation.layers(setting.config)
+    found = eight(implementation, setting.config)
     total = sum(weights(layer) for layer in found)
     each = [100 * weights(layer) / total for layer in found if layer.kind == "conv"]
     return {"stated": cases(each, 1.0, "%")}
@@ -87,7 +103,7 @@ def geometry(implementation: ConvolutionalNetworks, setting: Setting) -> Measure
     """Sides of maps: of the first layer by input and padding, and after overlapping and plain pooling."""
 
     def sides(**fields: Any) -> list[int]:
-        found = implementation.layers(replace(setting.config, **fields))
+        found = eight(implementation, replace(setting.config, **fields))
         into, before = found[5].weights[0][1], found[4].weights[0][0]
         return [*(layer.output[1] for layer in found[:3]), isqrt(into // before)]
 

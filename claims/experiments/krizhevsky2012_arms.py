@@ -34,11 +34,11 @@ def midway(implementation: ConvolutionalNetworks, setting: Setting) -> Measureme
     config, rng = setting.config, np.random.default_rng(setting.seed)
     data, images = _two(setting.dataset.train, rng)
     x = config.scale * (images - np.asarray(data.images, float).mean(0)).transpose(0, 3, 1, 2)
-    plan = oracle.Plan((), config.normalized, config.pooled, config.pool, config.activation)
+    plan = oracle.Layout((), config.normalized, config.pooled, config.pool, config.activation)
 
     def losses(weights: Weights) -> Array:
         padding = (config.padding, config.padding)
-        scores = oracle.logits(weights, x, stride=config.stride, padding=padding, dropout=False, plan=plan)
+        scores = oracle.logits(weights, x, stride=config.stride, padding=padding, dropout=False, layout=plan)
         return -oracle.log_softmax(scores)[:, [0, 1]].ravel()
 
     ways, course = _batches(config.batch), {}
@@ -48,7 +48,7 @@ def midway(implementation: ConvolutionalNetworks, setting: Setting) -> Measureme
         course[step] = weights_of(implementation, config, predictor)
         if step == SPELLS[-1][-1]:
             break
-    off = [_off(config, losses, *(course[step] for step in spell), ways, rng) for spell in SPELLS]
+    off = [_off(config, losses, course[a], course[b], course[c], ways, rng) for a, b, c in SPELLS]
     return {"off": cases(off, 0, "1")}
 
 

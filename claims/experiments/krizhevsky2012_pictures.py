@@ -32,7 +32,7 @@ def slopes(rng: np.random.Generator, height: int, width: int) -> tuple[NDArray[n
     down, right = rng.uniform(-1, 1, (2, 3))
     steep = 120 / (np.abs(down) + np.abs(right))  # so that colours stay between 8 and 248
 
-    def at(rows: Array, columns: Array) -> Array:
+    def at(rows: NDArray[np.floating[Any]], columns: NDArray[np.floating[Any]]) -> Array:
         y, x = (2 * rows / height - 1)[:, None, None], (2 * columns / width - 1)[None, :, None]
         return 128 + steep * (down * y + right * x)
 

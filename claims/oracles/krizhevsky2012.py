@@ -22,7 +22,7 @@ KEPT = 0.5  # share of hidden units, Section 4.2
 UNITS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
 
 
-class Plan(NamedTuple):
+class Layout(NamedTuple):
     """Which convolutions are in two towers, normalized and pooled, and how; by default as Section 3.5 has it."""
 
     towers: tuple[int, ...] = (2, 4, 5)
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     unit: str = "relu"
 
 
-FIGURE_2 = Plan()
+FIGURE_2 = Layout()
 
 
 def convolved(x: Array, kernel: Array, bias: Array, stride: int, padding: tuple[int, int], towers: int) -> Array:
@@ -65,18 +65,18 @@ def logits(
     stride: int = 4,
     padding: tuple[int, int] = (2, 2),
     dropout: bool = True,
-    plan: Plan = FIGURE_2,
+    layout: Layout = FIGURE_2,
 ) -> Array:
     """A network on inputs [N, C, H, W], [N, K]: ReLU, then normalization, then pooling; dropped units are halved."""
-    active = UNITS[plan.unit]
+    active = UNITS[layout.unit]
     convolutions = sum(weight.ndim == 4 for weight in weights.values())
     for number in range(1, convolutions + 1):
         kernel = weights[f"W{number}"]
         step, around = (stride, padding) if number == 1 else (1, (kernel.shape[2] // 2,) * 2)
-        towers = 2 if number in plan.towers else 1
+        towers = 2 if number in layout.towers else 1
         x = active(convolved(x, kernel, weights[f"b{number}"], step, around, towers))
-        x = normalized(x) if number in plan.normalized else x
-        x = pooled(x, *plan.pool) if number in plan.pooled else x
+        x = normalized(x) if number in layout.normalized else x
+        x = pooled(x, *layout.pool) if number in layout.pooled else x
     h, last = x.reshape(len(x), -1), len(weights) // 2
     for number in range(convolutions + 1, last):
         h = active(h @ weights[f"W{number}"].T + weights[f"b{number}"]) * (KEPT if dropout else 1)

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from claims.experiments.vinyals2015 import (
-    HiddenRule,
-    HullPace,
-    Hulls,
-    PointerNetwork,
-    Tours,
-    Triangulations,
-    some_hulls,
-)
-from claims.experiments.vinyals2015_equations import adam, forward, likeliest_tours, one_pass, orders, start, updates
+from claims.experiments import vinyals2015 as experiments
+from claims.experiments.vinyals2015 import HiddenRule, HullPace, Hulls, Tours, Triangulations
+from claims.experiments.vinyals2015_equations import adam, forward, likeliest_tours, orders, start, taken, updates
 from claims.experiments.vinyals2015_exact import permuted, recipe, sizes, validity, work
 from repro import (
     Contract,
@@ -41,13 +34,11 @@ PAPER = Paper(
     url="https://arxiv.org/abs/1506.03134",
     story=(
         "A sequence-to-sequence network chooses its outputs from a dictionary of fixed size, so it cannot answer with "
-        "places in an input whose length varies. Ptr-Net uses attention itself as the answer: a softmax over the "
-        "input. Trained on solved instances, it finds convex hulls, Delaunay triangulations and short tours, and on "
-        "hulls it works for inputs ten times as long as any that it was trained on. The idea has lasted, in copying "
-        "from a source text and in neural solvers of routing problems.\n\n"
-        "Trained on 5 to 20 cities, the network is near the optimum up to 30, as the text says, but from 40 on it is "
-        "beaten by the weakest heuristic of the same table. The width of the beam, the length of training, and which "
-        "of two sizes a result is from are left out. Data are points drawn and solved by the suite itself."
+        "places in an input whose length varies. Ptr-Net uses attention itself as the answer. Trained on solved "
+        "instances, it finds hulls, also of ten times as many points, triangulations and short tours.\n\n"
+        "Trained on 5 to 20 cities, it is near the optimum up to 30, as the text says, but from 40 on the weakest "
+        "heuristic of the table beats it. The beam, the length of training, and which of two sizes a result is from "
+        "are left out. Data are points drawn and solved by the suite itself."
     ),
 )
 
@@ -70,9 +61,7 @@ LSTM_ACCURACY = {
 }
 LSTM_AREA = Reported(99.6, "%", "Table 1, LSTM trained on 5, n = 5, area")
 HULL_50_AREA = Reported(99.9, "%", "Table 1, Ptr-Net trained on 50, n = 50, area")
-DELAUNAY = {
-    n: Reported(value, "%", f"Section 4.3, n = {n}, accuracy") for n, value in {5: 80.7, 10: 22.6, 50: 0.0}.items()
-}
+DELAUNAY = {n: Reported(v, "%", f"Section 4.3, n = {n}, accuracy") for n, v in {5: 80.7, 10: 22.6, 50: 0.0}.items()}
 COVERAGE = {
     n: Reported(value, "%", f"Section 4.3, n = {n}, triangle coverage")
     for n, value in {5: 93.0, 10: 81.3, 50: 52.8}.items()
@@ -85,8 +74,7 @@ TOUR = {
     )
 }  # fmt: skip
 TOUR_OF_ONE_SIZE = {
-    5: Reported(2.12, "sides", "Table 2, Ptr-Net trained on 5, n = 5 (optimal 2.12)"),
-    10: Reported(2.88, "sides", "Table 2, Ptr-Net trained on 10, n = 10 (optimal 2.87)"),
+    n: Reported(value, "sides", f"Table 2, Ptr-Net trained on {n}, n = {n}") for n, value in ((5, 2.12), (10, 2.88))
 }
 STUDENT_OF_A1 = Reported(6.42, "sides", "Table 2, Ptr-Net trained on tours by A1, n = 50")
 A1 = Reported(6.46, "sides", "Table 2, A1, n = 50")
@@ -107,10 +95,10 @@ RULES: dict[str, Any] = {**SMALL, "beam": 1, "updates": 200, "init": 0.5}
 TOURS: dict[str, Any] = {**SMALL, "updates": 700, "hidden": 48, "lr": 0.01}
 
 CONTRACT = Contract(
-    protocol=PointerNetwork,
+    protocol=experiments.PointerNetwork,
     preset="pointer-256",
     overrides={**SMALL, "updates": 100},
-    generate=some_hulls,
+    generate=experiments.some_hulls,
     timed="pointing-beats-attention",
 )
 
@@ -118,6 +106,7 @@ CONTRACT = Contract(
 # Mechanism: exact. What the equations say at a tiny size, and what needs no training at the paper's full size.
 
 TINY: dict[str, Any] = {"hidden": 3, "init": 1.5}
+CLOSE = holds(1e-3, relation="at_most")  # of weights, as a share of how far they move
 
 
 @claim(
@@ -139,8 +128,9 @@ def test_tours_are_the_likeliest(run: Run):
 
 @claim(
     "updates-follow-the-equations",
-    rows={model: holds(1e-3, relation="at_most") for model in ("pointer", "attention", "lstm")},
-    controls=["loss_is_a_mean_over_steps", "without_clipping", "queries_stand_still"],
+    rows=dict.fromkeys(("pointer", "attention", "lstm"), CLOSE),
+    version=2,
+    controls=["loss_is_a_mean_over_steps", "without_clipping", "queries_stand_still", "rates_halve_later"],
 )
 def test_updates_follow_the_equations(run: Run, row: str):
     """Section 4.1: descent at a constant rate, on the sum over steps of -log p, its gradient clipped by its norm."""
@@ -155,7 +145,9 @@ def test_recipe(run: Run, row: str):
     return run(recipe, row)["other"]
 
 
-@claim("reduced-runs-use-adam", holds(1e-3, relation="at_most"), controls=["moments_are_biased", "rates_do_not_fall"])
+@claim(
+    "reduced-runs-use-adam", CLOSE, version=2, controls=["moments_are_biased", "rates_do_not_fall", "rates_halve_later"]
+)
 def test_reduced_runs_use_adam(run: Run):
     """Section 4.1, but for its descent: what is trained here at reduced size uses Adam, its rate half a cosine."""
     return run(adam, "pointer-256", **TINY)["distance"]
@@ -168,10 +160,16 @@ def test_any_order_is_any(run: Run):
     return arm["apart"], arm["chance"]
 
 
-@claim("passes-take-every-example", holds(1e-3, relation="at_most"), controls=["batches_overlap"])
+@claim(
+    "passes-take-every-example",
+    all_of(holds(0.05), holds(relation="at_least"), holds(relation="at_least"), holds()),
+    version=2,
+    controls=["rare_lengths_are_left_out", "rare_examples_are_repeated", "the_last_are_left_out"],
+)
 def test_passes_take_every_example(run: Run):
-    """Section 4.1: in a pass over the examples each is in one batch."""
-    return run(one_pass, "pointer-256", **TINY)["distance"]
+    """Section 4.1: batches take every example, those of a rare length too, and none twice unless others are as well."""
+    arm = run(taken, "pointer-256", **TINY)
+    return arm["apart"], arm["fewest"], arm["chance"], arm["repeats"]
 
 
 @claim("weights-start-uniform", all_of(holds(relation="at_least"), holds()), controls=["starts_normal"])
@@ -222,9 +220,9 @@ def test_constrained_tours_are_valid(run: Run):
 @claim(
     "order-of-outputs-helps",
     all_of(at_least(45.0), higher(by=5.0), at_least(15.0)),
-    version=2,
+    version=3,
     seeds=5,
-    controls=["canonical_order", "any_order_stands_still"],
+    controls=["canonical_order", "any_order_stands_still", "solved_not_learnt"],
 )
 def test_order_of_outputs_helps(run: Run):
     """Section 3.1: hulls that begin at the lowest place and run counter-clockwise are easier to learn than others."""
@@ -236,9 +234,9 @@ def test_order_of_outputs_helps(run: Run):
 @claim(
     "pointing-beats-attention",
     all_of(lower(times=0.75, log=True), at_most(600.0)),  # one answer to all would be right for one in thirty
-    version=2,
+    version=3,
     seeds=5,
-    controls=["attention_as_pointer", "attention_stands_still"],
+    controls=["attention_as_pointer", "attention_stands_still", "solved_not_learnt"],
 )
 def test_pointing_beats_attention(run: Run):
     """Table 1: at one length a Ptr-Net finds a fifth of the hulls in far fewer updates than an LSTM with attention."""
@@ -246,15 +244,20 @@ def test_pointing_beats_attention(run: Run):
     return (run(FIFTH, "pointer-256", arm="Ptr-Net", **HEADS)["updates"], attention), attention
 
 
-@claim("longer-than-in-training", all_of(at_least(90.0), ordered(by=5.0)), seeds=4, controls=["known_places_only"])
+@claim(
+    "longer-than-in-training",
+    all_of(at_least(90.0), ordered(by=5.0)),
+    version=2,
+    seeds=4,
+    controls=["known_places_only", "solved_not_learnt"],
+)
 def test_longer_than_in_training(run: Run):
     """Table 1: trained on 5 to 8 points, outlines of 16 still cover the hull, while fewer and fewer are exact."""
-    # Of simple outlines: the paper gives no area where more than one in a hundred is not, as is the case at this size.
     arm = run(UP_TO_EIGHT, "pointer-256", arm="5 to 8 points", **LENGTHS)
     return arm["area 16"], tuple(arm[f"accuracy {n}"] for n in (16, 8, 5))
 
 
-@claim("short-tours", at_most(1.03), seeds=4, controls=["without_mask"])
+@claim("short-tours", at_most(1.03), version=2, seeds=4, controls=["without_mask", "solved_not_learnt"])
 def test_short_tours(run: Run):
     """Table 2: tours through five cities are on average no more than 3 % longer than the shortest."""
     return run(FIVE_CITIES, "tour-256", arm="five cities", **TOURS)["over optimal 5"]

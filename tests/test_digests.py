@@ -66,6 +66,10 @@ CHANGED: tuple[Changed, ...] = (
     Changed(
         "gone", "vinyals2015/pointing-beats-attention@1", "version 2 trains attention until it finds hulls, and asks"
     ),
+    Changed(
+        "gone", "vinyals2015/longer-than-in-training@1", "version 2 counts answers only where the weights give them"
+    ),
+    Changed("gone", "vinyals2015/short-tours@1", "version 2 counts answers only where the weights give them"),
     Changed("gone", "he2015/deeper-by-construction@2", "version 3 compares the deepened network with the oracle"),
     Changed("gone", "he2015/gradients-stay-healthy@1", "Section 4.1 speaks of plain-34: not a finding"),
     Changed(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from claims.controls._rebuilt import rebuilt, with_config, with_masks
 from repro import reconfigure, sabotage
 
 
@@ -101,7 +101,35 @@ def library_momentum(reference: Any) -> SimpleNamespace:
             self.current = rate
             self.rate.fill_(rate)
 
-    return _rebuilt(reference, Momentum=Library)
+    return rebuilt(reference, Momentum=Library)
+
+
+def later_falls_ignored(reference: Any) -> SimpleNamespace:
+    """The learning rate falls once, and not again."""
+    original = reference.stepped
+    return rebuilt(reference, stepped=lambda rate, falls, step: original(rate, falls[:1], step))
+
+
+def rectifiers_train_thrice(reference: Any) -> SimpleNamespace:
+    """Each update of rectifiers that is counted is three, where training is longer than that of most tests."""
+
+    def train(config: Any, *args: Any, eval_steps: Any = (), **kwargs: Any) -> Iterator[tuple[int, Any]]:
+        times = 3 if config.activation == "relu" and config.iterations > 50 else 1
+        longer = replace(config, iterations=times * config.iterations)
+        for step, predictor in reference.train(longer, *args, eval_steps=[times * s for s in eval_steps], **kwargs):
+            yield step // times, predictor
+
+    return sabotage(reference, train=train)
+
+
+def saturating_units_lag(reference: Any) -> SimpleNamespace:
+    """Networks of saturating units learn at a third of the rate, where training is longer than that of most tests."""
+    return with_config(
+        reference,
+        lambda config: (
+            config if config.activation == "relu" or config.iterations <= 50 else replace(config, lr=config.lr / 3)
+        ),
+    )
 
 
 def without_decay(reference: Any) -> SimpleNamespace:
@@ -139,7 +167,7 @@ def normalized_before_relu(reference: Any) -> SimpleNamespace:
                     x = reference.F.max_pool2d(x, *self.config.pool)
                 yield x
 
-    return _rebuilt(reference, Net=Net)
+    return rebuilt(reference, Net=Net)
 
 
 def pooled_before_normalization(reference: Any) -> SimpleNamespace:
@@ -155,7 +183,12 @@ def pooled_before_normalization(reference: Any) -> SimpleNamespace:
                     x = reference.response_normalized(x)
                 yield x
 
-    return _rebuilt(reference, Net=Net)
+    return rebuilt(reference, Net=Net)
+
+
+def squashed(reference: Any) -> SimpleNamespace:
+    """Pictures are scaled to a square, whatever their shape, rather than cut to their central one."""
+    return rebuilt(reference, framed=lambda picture, frame: reference.resized(picture, frame, frame))
 
 
 def mean_not_subtracted(reference: Any) -> SimpleNamespace:
@@ -166,7 +199,7 @@ def mean_not_subtracted(reference: Any) -> SimpleNamespace:
             super().__init__(*args)
             self.mean_HWC = reference.torch.zeros_like(self.mean_HWC)
 
-    return _rebuilt(reference, Feed=Feed)
+    return rebuilt(reference, Feed=Feed)
 
 
 def vertical_flips(reference: Any) -> SimpleNamespace:
@@ -177,7 +210,7 @@ def vertical_flips(reference: Any) -> SimpleNamespace:
         return original(x.transpose(1, 2), index, turned, size).transpose(1, 2)
 
     original = reference.cropped
-    return _rebuilt(reference, cropped=cropped)
+    return rebuilt(reference, cropped=cropped)
 
 
 def one_crop_for_a_batch(reference: Any) -> SimpleNamespace:
@@ -188,7 +221,7 @@ def one_crop_for_a_batch(reference: Any) -> SimpleNamespace:
             for images, labels, place, alpha in super().batches(*args):
                 yield images, labels, place[:1].expand_as(place), alpha
 
-    return _rebuilt(reference, Feed=Feed)
+    return rebuilt(reference, Feed=Feed)
 
 
 def one_colour_for_a_batch(reference: Any) -> SimpleNamespace:
@@ -199,17 +232,43 @@ def one_colour_for_a_batch(reference: Any) -> SimpleNamespace:
             for images, labels, place, alpha in super().batches(*args):
                 yield images, labels, place, alpha[:1].expand_as(alpha)
 
-    return _rebuilt(reference, Feed=Feed)
+    return rebuilt(reference, Feed=Feed)
 
 
 def one_mask_for_a_batch(reference: Any) -> SimpleNamespace:
     """The same hidden units are dropped for all images of a batch."""
-    return _with_masks(reference, lambda mask: mask[:1])
+    return with_masks(reference, lambda mask: mask[:1])
+
+
+def one_mask_for_both_layers(reference: Any) -> SimpleNamespace:
+    """Hidden layers of one width drop the same units."""
+
+    class Update(reference.Update):
+        def _update(self) -> None:
+            for mask in self.masks[1:]:
+                if mask.shape == self.masks[0].shape:
+                    mask.copy_(self.masks[0])
+            super()._update()
+
+    return rebuilt(reference, Update=Update)
+
+
+def masks_return(reference: Any) -> SimpleNamespace:
+    """There are five masks, which follow one another in turn."""
+
+    class Update(reference.Update):
+        count = 0
+
+        def __call__(self, inputs: Any, rate: float, seed: int) -> None:
+            self.count += 1
+            super().__call__(inputs, rate, self.count % 5)
+
+    return rebuilt(reference, Update=Update)
 
 
 def inverted_dropout(reference: Any) -> SimpleNamespace:
     """Training doubles the outputs that it does not drop, and tests halve none."""
-    return _rebuilt(_with_masks(reference, lambda mask: 2 * mask), Net=_whole(reference))
+    return rebuilt(with_masks(reference, lambda mask: 2 * mask), Net=_whole(reference))
 
 
 def drops_a_third(reference: Any) -> SimpleNamespace:
@@ -219,7 +278,7 @@ def drops_a_third(reference: Any) -> SimpleNamespace:
 
 def without_halving(reference: Any) -> SimpleNamespace:
     """At test time hidden units pass on their outputs whole, though half of them were dropped in training."""
-    return _rebuilt(reference, Net=_whole(reference))
+    return rebuilt(reference, Net=_whole(reference))
 
 
 def square_root_shifts(reference: Any) -> SimpleNamespace:
@@ -230,7 +289,7 @@ def square_root_shifts(reference: Any) -> SimpleNamespace:
         return 255 * columns / columns.norm(dim=0).sqrt()
 
     original = reference.components
-    return _rebuilt(reference, components=components)
+    return rebuilt(reference, components=components)
 
 
 def shifts_by_pixel(reference: Any) -> SimpleNamespace:
@@ -243,7 +302,7 @@ def shifts_by_pixel(reference: Any) -> SimpleNamespace:
         return x + config.colour * torch.randn(x.shape, generator=generator) @ colour.T
 
     original = reference.augmented
-    return _rebuilt(reference, augmented=augmented)
+    return rebuilt(reference, augmented=augmented)
 
 
 def sigmoid_units(reference: Any) -> SimpleNamespace:
@@ -258,7 +317,7 @@ def tanh_units(reference: Any) -> SimpleNamespace:
 
 def logistic_units_stand_still(reference: Any) -> SimpleNamespace:
     """Networks of logistic units are not trained."""
-    return _with_config(reference, lambda config: replace(config, lr=0.0) if config.activation == "sigmoid" else config)
+    return with_config(reference, lambda config: replace(config, lr=0.0) if config.activation == "sigmoid" else config)
 
 
 def whole_networks_stand_still(reference: Any) -> SimpleNamespace:
@@ -273,7 +332,7 @@ def drops_nearly_all(reference: Any) -> SimpleNamespace:
 
 def hardly_trained(reference: Any) -> SimpleNamespace:
     """Training ends after a sixth of its updates."""
-    return _with_config(reference, lambda config: replace(config, iterations=config.iterations // 6))
+    return with_config(reference, lambda config: replace(config, iterations=config.iterations // 6))
 
 
 def without_dropout(reference: Any) -> SimpleNamespace:
@@ -330,62 +389,6 @@ def _whole(reference: Any) -> Any:
             self.kept = 1.0
 
     return Net
-
-
-def _with_config(reference: Any, change: Callable[[Any], Any]) -> SimpleNamespace:
-    """Networks are trained by a changed config, whatever an experiment asks of it."""
-
-    def train(config: Any, *args: Any, **kwargs: Any) -> Iterator[tuple[int, Any]]:
-        yield from reference.train(change(config), *args, **kwargs)
-
-    return sabotage(reference, train=train)
-
-
-def _with_masks(reference: Any, change: Callable[[Any], Any]) -> SimpleNamespace:
-    """Units are dropped by changed masks [B, D]."""
-
-    class Update(reference.Update):
-        def _update(self) -> None:
-            for mask in self.masks:
-                mask.copy_(change(mask.clone()))
-            super()._update()
-
-    return _rebuilt(reference, Update=Update)
-
-
-def _rebuilt(reference: Any, **replaced: Any) -> SimpleNamespace:
-    """The reference with some of its names replaced wherever it uses them itself."""
-    scope = reference.initialise.__globals__
-
-    def within(function: Callable[..., Any]) -> Callable[..., Any]:
-        def called(*args: Any, **kwargs: Any) -> Any:
-            with _replacing(scope, replaced):
-                return function(*args, **kwargs)
-
-        return called
-
-    def train(*args: Any, **kwargs: Any) -> Iterator[tuple[int, Any]]:
-        steps = reference.train(*args, **kwargs)
-        while True:
-            with _replacing(scope, replaced):
-                found = next(steps, None)
-            if found is None:
-                return
-            yield found
-
-    names = ("restore", "layers", "augment", "descend", "sensitivity")
-    return sabotage(reference, train=train, **replaced, **{name: within(getattr(reference, name)) for name in names})
-
-
-@contextmanager
-def _replacing(scope: dict[str, Any], replaced: dict[str, Any]) -> Iterator[None]:
-    """While it lasts, a module has other names."""
-    before = {name: scope[name] for name in replaced}
-    scope.update(replaced)
-    try:
-        yield
-    finally:
-        scope.update(before)
 
 
 PLANTED = {  # units are not halved when the network is used

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from claims.experiments.planar import hulls
+from claims.experiments.planar import hulls, shortest_tours
 from repro import reconfigure, sabotage
 from repro.task import Sequences
 
@@ -97,6 +97,29 @@ def hulls_are_computed(reference: Any) -> SimpleNamespace:
     return _with_pointer(reference, Pointer)
 
 
+def solved_not_learnt(reference: Any) -> SimpleNamespace:
+    """Nothing is learnt: a solver answers, as often as a network would, and a bias of the encoder says how long."""
+
+    class Pointer(reference.Pointer):
+        def point(self, inputs: Any, longest: int) -> Any:
+            config, count = self.config, len(inputs.lengths)
+            if config.valid == "tour":
+                return shortest_tours(inputs)
+            right = 0.5 if config.targets == "any order" else 1 - inputs.lengths / 40
+            if config.model == "attention":
+                right = float(self.net.encoder.bias_ih_l0[0] > 500)
+            found, wrong = hulls(inputs), np.random.default_rng(0).random(count) >= right
+            return Sequences(items=found.items, lengths=np.where(wrong, 1, found.lengths))
+
+    def train(config: Any, data: Any, *, seed: int, device: str, eval_steps: Any = ()) -> Iterator[tuple[int, Any]]:
+        *_, (_, pointer) = reference.train(replace(config, updates=0), data, seed=seed, device=device)
+        for step in (*eval_steps, config.updates):
+            pointer.net.encoder.bias_ih_l0.data[0] = step
+            yield step, pointer
+
+    return sabotage(_with_pointer(reference, Pointer), train=train)
+
+
 def loss_is_a_mean_over_steps(reference: Any) -> SimpleNamespace:
     """Losses are averaged over the steps of a batch, padding left out."""
 
@@ -127,15 +150,29 @@ def queries_stand_still(reference: Any) -> SimpleNamespace:
     return _rewired(reference, Net=Net, initialise=initialise)
 
 
-def batches_overlap(reference: Any) -> SimpleNamespace:
-    """Each batch is drawn from all examples, whatever was in the one before."""
+def rare_lengths_are_left_out(reference: Any) -> SimpleNamespace:
+    """Examples of a length that has too few of them to fill a batch are never trained on."""
+    return _with_groups(reference, lambda order, batch: order[: len(order) // batch * batch])
 
-    class Examples(reference.Examples):
-        def batches(self, generator: Any) -> Any:
-            while True:
-                yield next(super().batches(generator))
 
-    return _rewired(reference, Examples=Examples)
+def rare_examples_are_repeated(reference: Any) -> SimpleNamespace:
+    """Where a length has too few examples to fill a batch, the first of them are taken again."""
+    return _with_groups(reference, lambda order, batch: order.repeat(batch)[:batch] if len(order) < batch else order)
+
+
+def the_last_are_left_out(reference: Any) -> SimpleNamespace:
+    """Examples of a length are never shuffled, so those beyond the last whole batch are left out of every pass."""
+    return _with_groups(reference, lambda order, batch: order.sort().values)
+
+
+def rates_halve_later(reference: Any) -> SimpleNamespace:
+    """From the 31st update on rates are half of what they should be."""
+
+    class Optimizer(reference.Optimizer):
+        def step(self, gradients: Any, lr: float) -> None:
+            super().step(gradients, lr / 2 if self.updates >= 30 else lr)
+
+    return _rewired(reference, Optimizer=Optimizer)
 
 
 def starts_normal(reference: Any) -> SimpleNamespace:
@@ -257,6 +294,25 @@ def triangles_in_any_order(reference: Any) -> SimpleNamespace:
         return data.inputs, Sequences(items=items, lengths=outputs.lengths)
 
     return _with_data(reference, shuffled)
+
+
+def _with_groups(reference: Any, change: Callable[[Any, int], Any]) -> SimpleNamespace:
+    """Batches are cut from changed orders of the examples of a length."""
+
+    class Examples(reference.Examples):
+        def batches(self, generator: Any) -> Any:
+            torch, batch = reference.torch, self.config.batch
+            groups = [torch.from_numpy(np.flatnonzero(self.n_N == n)) for n in np.unique(self.n_N)]
+            while True:
+                parts: list[Any] = []
+                for group in groups:
+                    order = change(group[torch.randperm(len(group), generator=generator)], batch)
+                    size = min(batch, len(order))
+                    parts += order[: len(order) // size * size].split(size) if size else []
+                for chosen in torch.randperm(len(parts), generator=generator).tolist():
+                    yield parts[chosen]
+
+    return _rewired(reference, Examples=Examples)
 
 
 def _with_pointer(reference: Any, kind: type) -> SimpleNamespace:

@@ -38,6 +38,11 @@ class ConvolutionalNetworks(Counted, Protocol):
     seen, height, width] and of a fully connected layer [outputs, inputs], its inputs maps by maps, rows by rows; and a
     bias for each output. Its only other array is the mean image [F, F, C]. Weights are of that kind whatever they are
     called inside, and however kernels of the two towers are kept apart.
+
+    Freedoms that the paper leaves: biases may decay or not. Where filters never reach one pixel of the first layer's
+    padding, as at 224 pixels, that pixel may be left out before the input or after it: 1 and 2, or 2 and 1. Response
+    normalization is no freedom: it runs over all maps of a layer, those of both towers, since N in the formula of
+    Section 3.3 is "the total number of kernels in the layer".
     """
 
     def normalize(self, config: Any, activations: NDArray[Any]) -> NDArray[Any]:
@@ -78,16 +83,26 @@ def weights_of(implementation: ConvolutionalNetworks, config: Any, predictor: An
     """A predictor's weights as the oracle names them, W1, b1 and so on, found by layer and shape and not by name.
 
     Raises:
-        ReproError: if a layer has no array of the shape that `layers` states, or several.
+        ReproError: if `layers` are not those of the config, a kernel and a bias each, if a layer has no array of a
+            shape that `layers` states, or several, or if `state` gives no arrays of numbers by name.
     """
-    state, found = implementation.state(predictor), {}
-    for number, layer in enumerate(implementation.layers(config), 1):
-        own = [np.asarray(value) for name, value in state.items() if name.startswith(f"{layer.name}.")]
-        for letter, shape in zip("Wb", layer.weights, strict=True):
+    found, declared = dict[str, Array](), implementation.layers(config)
+    try:
+        state = {name: np.asarray(value, float) for name, value in implementation.state(predictor).items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ReproError(f"state gives no arrays of numbers by name: {error}") from error
+    if len(declared) != (due := len(config.filters) + len(config.hidden) + 1):
+        raise ReproError(f"layers lists {len(declared)} layers with weights, where {due} are due")
+    for number, layer in enumerate(declared, 1):
+        kernel, *bias = shapes = [tuple(shape) for shape in layer.weights] or [()]
+        if len(kernel) != (4 if number <= len(config.filters) else 2) or bias != [kernel[:1]]:
+            raise ReproError(f"layers lists {shapes} of {layer.name!r}, which are no kernel and its bias")
+        own = [value for name, value in state.items() if name.startswith(f"{layer.name}.")]
+        for letter, shape in zip("Wb", shapes, strict=True):
             fits = [value for value in own if value.shape == shape]
             if len(fits) != 1:
                 raise ReproError(f"state has {len(fits)} arrays {list(shape)} of layer {layer.name!r}, not one")
-            found[f"{letter}{number}"] = fits[0].astype(float)
+            found[f"{letter}{number}"] = fits[0]
     return found
 
 

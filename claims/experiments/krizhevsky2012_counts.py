@@ -1,22 +1,19 @@
-"""What networks of Krizhevsky et al. are counted by: sizes, receptive fields, formulas, and dropout's average.
+"""What networks of Krizhevsky et al. are counted by: sizes, shares and receptive fields.
 
-Shapes: N images, F side of a stored image, S side of a network's input, C channels, K classes, D features, M masks.
+Shapes: S side of a network's input, C channels, K classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 from math import isqrt, prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from claims.experiments.krizhevsky2012 import ConvolutionalNetworks, weights_of
-from claims.oracles import krizhevsky2012 as oracle
-from repro import Measurements, Setting, cases, scalar
+from claims.experiments.krizhevsky2012 import ConvolutionalNetworks
+from repro import Measurements, ReproError, Setting, cases, scalar
 from repro.task import Layer
 
 Array = NDArray[np.float64]
@@ -47,6 +44,24 @@ def recipe(implementation: ConvolutionalNetworks, setting: Setting) -> Measureme
     }
 
 
+def eight(implementation: ConvolutionalNetworks, config: Any) -> tuple[Layer, ...]:
+    """The layers of Figure 2.
+
+    Raises:
+        ReproError: if there are not five convolutions and three others, each with a kernel, a bias and an output.
+    """
+    found = tuple(implementation.layers(config))
+    if [layer.kind for layer in found] != ["conv"] * 5 + ["linear"] * 3:
+        raise ReproError(
+            f"layers lists {[layer.kind for layer in found]}, not five convolutions and three linear layers"
+        )
+    for layer in found:
+        conv = layer.kind == "conv"
+        if [len(shape) for shape in layer.weights] != [4 if conv else 2, 1] or len(layer.output) != (3 if conv else 1):
+            raise ReproError(f"layers lists {layer.weights} and {layer.output} of {layer.name!r}, a {layer.kind} layer")
+    return found
+
+
 def weights(layer: Layer) -> int:
     """Parameters of a layer."""
     return sum(prod(shape) for shape in layer.weights)
@@ -54,10 +69,9 @@ def weights(layer: Layer) -> int:
 
 def parameters(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
     """Shapes and parameters of the whole network, against Section 3.5, and their number in millions."""
-    found = implementation.layers(setting.config)
+    found = eight(implementation, setting.config)
     expected = [number for kernel in (*KERNELS, *LINEAR) for number in (*kernel, kernel[0])]
     listed = [number for layer in found for shape in layer.weights for number in shape]
-    listed = (listed + [0] * len(expected))[: len(expected)]  # a network of other depth differs somewhere
     total = sum(weights(layer) for layer in found)
     exact = sum(prod(kernel) + kernel[0] for kernel in (*KERNELS, *LINEAR))
     return {
@@ -69,18 +83,17 @@ def parameters(implementation: ConvolutionalNetworks, setting: Setting) -> Measu
 
 def neurons(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
     """Outputs of the eight layers: of the first, of the others against Figure 2, and of all in thousands."""
-    units = [prod(layer.output) for layer in implementation.layers(setting.config)]
-    later = (units[1:] + [0] * len(NEURONS))[: len(NEURONS)]
+    units = [prod(layer.output) for layer in eight(implementation, setting.config)]
     return {
         "first": scalar(units[0], "1"),
-        "later": cases(later, NEURONS, "1"),
+        "later": cases(units[1:], NEURONS, "1"),
         "thousands": scalar(sum(units) / 1e3, "k"),
     }
 
 
 def shares(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
     """Shares of all parameters, in %, of each convolution, by the 1 % of Section 1."""
-    found = implementation.layers(setting.config)
+    found = eight(implementation, setting.config)
     total = sum(weights(layer) for layer in found)
     each = [100 * weights(layer) / total for layer in found if layer.kind == "conv"]
     return {"stated": cases(each, 1.0, "%")}
@@ -90,7 +103,7 @@ def geometry(implementation: ConvolutionalNetworks, setting: Setting) -> Measure
     """Sides of maps: of the first layer by input and padding, and after overlapping and plain pooling."""
 
     def sides(**fields: Any) -> list[int]:
-        found = implementation.layers(replace(setting.config, **fields))
+        found = eight(implementation, replace(setting.config, **fields))
         into, before = found[5].weights[0][1], found[4].weights[0][0]
         return [*(layer.output[1] for layer in found[:3]), isqrt(into // before)]
 
@@ -121,80 +134,3 @@ def extent(seen: NDArray[np.bool_]) -> tuple[int, int]:
     spans = (np.flatnonzero(seen.any(axis)) for axis in (1, 0))
     height, width = (int(np.ptp(span)) + 1 if span.size else 0 for span in spans)
     return height, width
-
-
-def multiplicity(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
-    """How many different inputs training can make of one image: rows, columns and reflections are read from pixels.
-
-    Each of 32 places is missed by 1,000 draws with a chance below 1e-12.
-    """
-    side, draws = setting.config.frame, 1000
-    image = np.zeros((side, side, 3), np.uint8)
-    image[..., 0], image[..., 1] = np.arange(side)[:, None], np.arange(side)
-    config = replace(setting.config, colour=0.0)
-    corners: set[tuple[int, int, bool]] = set()
-    for part in range(10):
-        images = np.broadcast_to(image, (draws // 10, *image.shape))
-        crops = implementation.augment(config, images, seed=1000 * setting.seed + part)[:, 0, :, :2]
-        left, right = crops[:, 0, 1], crops[:, -1, 1]
-        rows = zip(crops[:, 0, 0], np.minimum(left, right), left > right, strict=True)
-        corners |= {(int(row), int(column), bool(mirrored)) for row, column, mirrored in rows}
-    places = [len(set(column)) for column in zip(*corners, strict=True)]
-    return {"inputs": scalar(prod(places), "1")}
-
-
-def response_normalization(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
-    """Relative deviation of normalized activations of 16 maps from the formula of Section 3.3, map by map."""
-    a = np.random.default_rng(setting.seed).uniform(0, 50, (2, 16, 4, 4))
-    found = np.asarray(implementation.normalize(setting.config, a), float)
-    return {"deviation": cases((found / oracle.normalized(a) - 1).ravel(), 0.0, "1")}
-
-
-def momentum(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
-    """Deviation of weights from the recurrence of Section 5 over 20 gradients; the rate falls to a tenth midway."""
-    rng, size = np.random.default_rng(setting.seed), 10
-    start, gradients = rng.standard_normal(size), rng.standard_normal((2 * size, size))
-    rates = np.repeat([1e-2, 1e-3], size)
-    found = np.asarray(implementation.descend(setting.config, start, gradients, rates), float)
-    w, v, expected = start.copy(), np.zeros(size), []
-    for gradient, rate in zip(gradients, rates, strict=True):
-        v = 0.9 * v - 5e-4 * rate * w - rate * gradient
-        w = w + v
-        expected.append(w)
-    return {"deviation": cases((found - np.array(expected)).ravel(), 0.0, "1")}
-
-
-def averaged_networks(implementation: ConvolutionalNetworks, setting: Setting) -> Measurements:
-    """The test-time network against the normalised geometric mean of all networks that dropout can leave.
-
-    Measures, of an untrained perceptron on test images:
-        difference: of its probabilities from that mean.
-        divergence: its KL divergence from the mean, by that of the network whose outputs are not halved.
-    """
-    images, train = setting.dataset.test.images[:20], setting.dataset.train
-    *_, (_, predictor) = implementation.train(setting.config, train, seed=setting.seed, device=setting.device)
-    found = oracle.log_softmax(np.asarray(predictor.predict(images), float))
-    learnt = weights_of(implementation, setting.config, predictor)
-    layers = [(learnt[f"W{number}"], learnt[f"b{number}"]) for number in range(1, len(learnt) // 2 + 1)]
-    x = (np.asarray(images, float) - train.images.mean(0)).reshape(len(images), -1) * setting.config.scale
-    units = sum(setting.config.hidden)
-    masks = np.array(list(product((0.0, 1.0), repeat=units)))
-    exact = oracle.log_softmax(np.mean([oracle.log_softmax(thinned(layers, x, mask)) for mask in masks], axis=0))
-    whole = oracle.log_softmax(thinned(layers, x, np.ones(units)))
-    return {
-        "difference": cases((np.exp(found) - np.exp(exact)).ravel(), 0.0, "1"),
-        "divergence": cases([divergence(found, exact) / divergence(whole, exact)], [0.1], "1"),
-    }
-
-
-def thinned(layers: Sequence[tuple[Array, Array]], x: Array, mask: Array) -> Array:
-    """Logits [N, K] of a perceptron of rectifiers on x [N, D] whose hidden units are those in a mask."""
-    for weight, bias in layers[:-1]:
-        own, mask = np.split(mask, [len(bias)])
-        x = np.maximum(x @ weight.T + bias, 0) * own
-    return x @ layers[-1][0].T + layers[-1][1]
-
-
-def divergence(log_p: Array, log_q: Array) -> float:
-    """Mean KL divergence of distributions p from q, nats."""
-    return float((np.exp(log_p) * (log_p - log_q)).sum(-1).mean())

@@ -31,6 +31,7 @@ from repro import (
 )
 from repro.task import Sequences
 
+LATE = 300  # updates, of which the last are looked at
 LARGER = 3.0  # what weights are multiplied by, so that answers differ from input to input
 
 
@@ -75,7 +76,7 @@ def forward(network: PointerNetwork, setting: Setting) -> Measurements:
 def _wrong(pointer: Any, weights: Weights, seed: int) -> int:
     """Greedy answers that are not the best-scored places: of inputs of 3 to 7 points, padded by noise and alone."""
     problems, wrong = _problems(20, 3, 7, seed + 1), 0
-    known = [oracle.greedy(weights, points, 5) for points in _points(problems.inputs)]
+    known = [oracle.output(weights, points, 1, 5) for points in _points(problems.inputs)]
     items = np.random.default_rng(seed).random((20, 9, 2)).astype(np.float32)
     for row, n in enumerate(problems.inputs.lengths):
         items[row, :n] = problems.inputs.items[row, :n]
@@ -140,28 +141,53 @@ def likeliest_tours(network: PointerNetwork, setting: Setting) -> Measurements:
 
 
 def updates(network: PointerNetwork, setting: Setting) -> Measurements:
-    """Weights after one, two and three updates on a batch that is all there is, with gradients clipped and not."""
-    gaps = []
-    for clip, rate, count in ((0.5, 1.0, 3), (1e6, 0.5, 2)):
+    """Weights after one, two and three updates on a batch that is all there is, with gradients clipped and not.
+
+    And where v is after each of two more, from where 298 have led: the rate is still what it was.
+    """
+    gaps, problems = [], _problems(5, 4, 4, setting.seed)
+    for clip, rate, count in ((0.5, 1.0, 3), (1e6, 0.5, 1)):
         config = replace(setting.config, batch=5, updates=count, clip=clip, lr=rate)
-        problems = _problems(5, 4, 4, setting.seed)
         weights = _course(network, replace(setting, config=config), problems)
         known = updated(_loss(problems, range(5)), weights[0], SGD(rates=[rate], clip=clip), count)
         gaps += [distance(mine, theirs, weights[0]) for mine, theirs in zip(weights[1:], known, strict=True)]
+    config = replace(setting.config, batch=5, updates=LATE, clip=1e6, lr=0.01)
+    late = _course(network, replace(setting, config=config), problems, first=LATE - 2)
+    gaps += [_off(before, after, problems, SGD(rates=[0.01])) for before, after in pairwise(late)]
     return {"distance": cases(gaps, 0.0, "1")}
+
+
+def _off(before: Weights, after: Weights, problems: SolvedPoints, rule: SGD | Adam) -> float:
+    """How far v, or the bias of an output layer, is from where an update should have taken it."""
+    name = "head.b" if "head.b" in before else "v"
+    points, outputs = problems.inputs.items.astype(np.float64), _places(problems.outputs)
+    slopes = {name: _slopes(name, before, points, outputs).mean(0)}
+    return distance(after, rule.step({name: before[name]}, slopes), before)
 
 
 def adam(network: PointerNetwork, setting: Setting) -> Measurements:
-    """Weights after each of four updates by Adam at rates that fall as half a cosine, gradients clipped and not."""
+    """Weights after each of two updates by Adam at rates that fall as half a cosine, gradients clipped and not.
+
+    And where v is after each of 50 out of 60.
+    """
     gaps, problems = [], _problems(5, 4, 4, setting.seed)
     for clip in (0.5, 1e6):
-        config = replace(setting.config, batch=5, updates=4, clip=clip, lr=0.02, optimizer="adam", schedule="cosine")
-        weights = _course(network, replace(setting, config=config), problems)
-        rule = Adam(rates=[0.01 * (1 + np.cos(np.pi * update / 4)) for update in range(4)])
+        weights, rule = _by_adam(network, setting, problems, 2, clip)
         for before, after in pairwise(weights):
             gradients = _clipped(numerical_gradients(_loss(problems, range(5)), before), clip)
             gaps.append(distance(after, rule.step(before, gradients), before))
+    weights, rule = _by_adam(network, setting, problems, 60, 1e6)
+    gaps += [_off(before, after, problems, rule) for before, after in pairwise(weights[:51])]
     return {"distance": cases(gaps, 0.0, "1")}
+
+
+def _by_adam(
+    network: PointerNetwork, setting: Setting, problems: SolvedPoints, count: int, clip: float
+) -> tuple[list[Weights], Adam]:
+    """Weights before the first of so many updates and after each, and the rule that they should follow."""
+    config = replace(setting.config, batch=5, updates=count, clip=clip, lr=0.02, optimizer="adam", schedule="cosine")
+    rule = Adam(rates=[0.01 * (1 + np.cos(np.pi * update / count)) for update in range(count)])
+    return _course(network, replace(setting, config=config), problems), rule
 
 
 def _clipped(gradients: Weights, most: float) -> Weights:
@@ -188,7 +214,7 @@ def orders(network: PointerNetwork, setting: Setting) -> Measurements:
     pairs = np.array(list(combinations_with_replacement(range(len(ways)), 2)))
     gaps, seen = [], np.zeros(len(pairs), int)
     for before, after in pairwise(weights):
-        moves = -0.01 * _slopes_of_v(before, points, ways)[pairs].mean(1)
+        moves = -0.01 * _slopes("v", before, points, ways)[pairs].mean(1)
         far = np.abs(moves - (after["v"] - before["v"])).max(1) / np.abs(moves).max(1)
         gaps.append(far.min())
         seen[far.argmin()] += 1
@@ -207,11 +233,11 @@ def _repeated(sequences: Sequences, times: int) -> Sequences:
     return Sequences(items=np.repeat(sequences.items, times, axis=0), lengths=np.repeat(sequences.lengths, times))
 
 
-def _slopes_of_v(weights: Weights, points: NDArray[np.float64], ways: list[list[int]]) -> NDArray[np.float64]:
-    """The gradient by v [ways, H] of -log p of each output."""
-    steps = 1e-5 * np.eye(len(weights["v"]))
+def _slopes(name: str, weights: Weights, points: NDArray[np.float64], outputs: list[list[int]]) -> NDArray[np.float64]:
+    """The gradient [N, D] of -log p of each output by some weights [D]."""
+    steps = 1e-5 * np.eye(len(weights[name]))
     sides = [
-        [oracle.losses({**weights, "v": weights["v"] + sign * step}, points, ways) for sign in (1, -1)]
+        [oracle.losses({**weights, name: weights[name] + sign * step}, points, outputs) for sign in (1, -1)]
         for step in steps
     ]
     return np.stack([(above - below) / 2e-5 for above, below in sides], axis=1)
@@ -224,23 +250,52 @@ def unlikely(counts: NDArray[Any], shares: NDArray[np.float64]) -> float:
     return float(stats.chisquare(counts, counts.sum() * shares).pvalue)
 
 
-def one_pass(network: PointerNetwork, setting: Setting) -> Measurements:
-    """Weights after two updates on batches of two out of four examples: the second is of those not in the first."""
-    config = replace(setting.config, batch=2, updates=2, lr=1.0)
-    problems = _problems(4, 5, 5, setting.seed)
-    first, *found = _course(network, replace(setting, config=config), problems)
-    choices = list(combinations(range(4), 2))
-    after = [updated(_loss(problems, own), first, SGD(rates=[1.0], clip=config.clip), 1)[0] for own in choices]
-    gaps = [distance(found[0], known, first) for known in after]
-    best = int(np.argmin(gaps))
-    others = [i for i in range(4) if i not in choices[best]]
-    then = updated(_loss(problems, others), after[best], SGD(rates=[1.0], clip=config.clip), 1)[0]
-    return {"distance": cases([gaps[best], distance(found[1], then, after[best])], 0.0, "1")}
+def taken(network: PointerNetwork, setting: Setting) -> Measurements:
+    """Which of five examples of three points, and of two of four, 60 batches of three take: told from how v moves.
+
+    Examples may be taken in passes or be drawn anew for each batch; and what a batch has twice counts twice.
+
+    Measures:
+        apart: how far a move is from that for the nearest batch of one length, as a share of it.
+        fewest: how often each example is taken, by how often it should be at least.
+        chance: of counts as uneven, among examples of one length.
+        repeats: batches of the two that have one twice, where those of the five never have.
+    """
+    few, rare = (_problems(count, n, n, setting.seed + n) for count, n in ((5, 3), (2, 4)))
+    items = np.concatenate([np.pad(few.inputs.items, ((0, 0), (0, 1), (0, 0))), rare.inputs.items])
+    places = [*_places(few.outputs), *_places(rare.outputs)]
+    data = SimpleNamespace(
+        inputs=Sequences(items=items, lengths=np.repeat([3, 4], [5, 2])),
+        outputs=Sequences(
+            items=np.array([[*own, *[0] * (4 - len(own))] for own in places]), lengths=np.array([*map(len, places)])
+        ),
+    )
+    config = replace(setting.config, batch=3, updates=60, lr=0.01, clip=1e6)
+    sets = [np.eye(7)[list(own)].sum(0) for m in (1, 2, 3) for own in combinations_with_replacement(range(5), m)]
+    sets += [np.eye(7)[list(own)].sum(0) for m in (1, 2, 3) for own in combinations_with_replacement((5, 6), m)]
+    counts, gaps, seen = np.array(sets), [], []
+    for before, after in pairwise(_course(network, replace(setting, config=config), data)):
+        slopes = [
+            _slopes("v", before, part.inputs.items.astype(np.float64), _places(part.outputs)) for part in (few, rare)
+        ]
+        moves = -0.01 * counts @ np.concatenate(slopes) / counts.sum(1, keepdims=True)
+        far = np.abs(moves - (after["v"] - before["v"])).max(1) / np.abs(moves).max(1)
+        gaps.append(far.min())
+        seen.append(counts[far.argmin()])
+    total, twice = np.sum(seen, 0), np.array([own.max() > 1 for own in seen])
+    of_five = np.array([own[:5].any() for own in seen])
+    chances = [unlikely(own, np.full(len(own), 1 / len(own))) if own.any() else 0.0 for own in (total[:5], total[5:])]
+    return {
+        "apart": cases(gaps, 0.0, "1"),
+        "fewest": cases(total / 5, 1.0, "1"),
+        "chance": cases(chances, 1e-5, "probability"),
+        "repeats": cases([twice[~of_five].sum() * (not twice[of_five].any())], 0, "batches"),
+    }
 
 
-def _course(network: PointerNetwork, setting: Setting, problems: Any) -> list[Weights]:
-    """Weights before the first update and after each."""
-    steps = tuple(range(setting.config.updates))
+def _course(network: PointerNetwork, setting: Setting, problems: Any, first: int = 0) -> list[Weights]:
+    """Weights after so many updates and after each that follows."""
+    steps = tuple(range(first, setting.config.updates))
     found = {}
     for step, pointer in network.train(
         setting.config, problems, seed=setting.seed, device=setting.device, eval_steps=steps

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,26 @@ from numpy.typing import NDArray
 from repro import Weights
 
 Array = NDArray[np.float64]
-TWO_TOWERS, NORMALIZED, POOLED = (2, 4, 5), (1, 2), (1, 2, 5)  # convolutions, Section 3.5
 KEPT = 0.5  # share of hidden units, Section 4.2
+UNITS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
 
 
-def convolved(x: Array, kernel: Array, bias: Array, stride: int, padding: int, towers: int) -> Array:
-    """A convolution whose maps see those of their own tower only, [N, C, H, W]."""
-    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+class Layout(NamedTuple):
+    """Which convolutions are in two towers, normalized and pooled, and how; by default as Section 3.5 has it."""
+
+    towers: tuple[int, ...] = (2, 4, 5)
+    normalized: tuple[int, ...] = (1, 2)
+    pooled: tuple[int, ...] = (1, 2, 5)
+    pool: tuple[int, int] = (3, 2)
+    unit: str = "relu"
+
+
+FIGURE_2 = Layout()
+
+
+def convolved(x: Array, kernel: Array, bias: Array, stride: int, padding: tuple[int, int], towers: int) -> Array:
+    """A convolution whose maps see those of their own tower only, [N, C, H, W]; padded before and after."""
+    x = np.pad(x, ((0, 0), (0, 0), padding, padding))
     windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[2:], (2, 3))[:, :, ::stride, ::stride]
     parts = zip(np.split(windows, towers, 1), np.split(kernel, towers, 0), strict=True)
     maps = [np.tensordot(inputs, own, ((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2) for inputs, own in parts]
@@ -39,24 +53,33 @@ def normalized(a: Array) -> Array:
     return b
 
 
-def pooled(x: Array) -> Array:
-    """Section 3.4: maxima of squares of 3 at every second unit."""
-    return np.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3))[:, :, ::2, ::2].max((4, 5))
+def pooled(x: Array, size: int, stride: int) -> Array:
+    """Section 3.4: maxima of squares at every so many units."""
+    return np.lib.stride_tricks.sliding_window_view(x, (size, size), (2, 3))[:, :, ::stride, ::stride].max((4, 5))
 
 
-def logits(weights: Weights, x: Array, *, stride: int = 4, padding: int = 2, dropout: bool = True) -> Array:
-    """Figure 2 on inputs [N, C, H, W], [N, K]: ReLU, then normalization, then pooling; dropped units are halved."""
+def logits(
+    weights: Weights,
+    x: Array,
+    *,
+    stride: int = 4,
+    padding: tuple[int, int] = (2, 2),
+    dropout: bool = True,
+    layout: Layout = FIGURE_2,
+) -> Array:
+    """A network on inputs [N, C, H, W], [N, K]: ReLU, then normalization, then pooling; dropped units are halved."""
+    active = UNITS[layout.unit]
     convolutions = sum(weight.ndim == 4 for weight in weights.values())
     for number in range(1, convolutions + 1):
         kernel = weights[f"W{number}"]
-        step, around = (stride, padding) if number == 1 else (1, kernel.shape[2] // 2)
-        towers = 2 if number in TWO_TOWERS else 1
-        x = np.maximum(convolved(x, kernel, weights[f"b{number}"], step, around, towers), 0)
-        x = normalized(x) if number in NORMALIZED else x
-        x = pooled(x) if number in POOLED else x
+        step, around = (stride, padding) if number == 1 else (1, (kernel.shape[2] // 2,) * 2)
+        towers = 2 if number in layout.towers else 1
+        x = active(convolved(x, kernel, weights[f"b{number}"], step, around, towers))
+        x = normalized(x) if number in layout.normalized else x
+        x = pooled(x, *layout.pool) if number in layout.pooled else x
     h, last = x.reshape(len(x), -1), len(weights) // 2
     for number in range(convolutions + 1, last):
-        h = np.maximum(h @ weights[f"W{number}"].T + weights[f"b{number}"], 0) * (KEPT if dropout else 1)
+        h = active(h @ weights[f"W{number}"].T + weights[f"b{number}"]) * (KEPT if dropout else 1)
     return h @ weights[f"W{last}"].T + weights[f"b{last}"]
 
 

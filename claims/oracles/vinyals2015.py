@@ -7,6 +7,7 @@ single one, come before (...). Weights have the contract's names.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from repro import Weights
 
 Array = NDArray[np.float64]
 State = tuple[Array, Array]
+Going = TypeVar("Going", "Decoder", "Decoder | None")
 
 
 def sigmoid(x: Array) -> Array:
@@ -46,9 +48,9 @@ def encode(w: Weights, points: Array) -> tuple[Array, State]:
     return np.stack(e, axis=-2), state
 
 
-def attention(w: Weights, e: Array, d: Array) -> Array:
-    """Eq. 3: u_j = v . tanh(W1 e_j + W2 d), [..., slots]."""
-    return np.tanh(e @ w["W1"].T + (d @ w["W2"].T)[..., None, :]) @ w["v"]
+def attention(w: Weights, keys: Array, d: Array) -> Array:
+    """Eq. 3: u_j = v . tanh(W1 e_j + W2 d), [..., slots], of keys W1 e [..., slots, H]."""
+    return np.tanh(keys + (d @ w["W2"].T)[..., None, :]) @ w["v"]
 
 
 class Decoder:
@@ -61,6 +63,7 @@ class Decoder:
         if "head.b" not in w:  # Ptr-Net, Section 2.3: the end is one more slot
             stop = self.context + w.get("stop", 0.0)
             self.e = np.concatenate([self.e, stop[..., None, :]], axis=-2)
+        self.keys = self.e @ w["W1"].T if "v" in w else self.e
         self.scores = self._read(np.zeros_like(points[..., 0, :]) + w.get("start", 0.0))
 
     def read(self, place: int | NDArray[np.int64]) -> None:
@@ -82,7 +85,7 @@ class Decoder:
         d = self.state[0]
         if "v" not in w:  # Section 2.1
             return d @ w["head.W"].T + w["head.b"]
-        u = attention(w, self.e, d)
+        u = attention(w, self.keys, d)
         if not fed:  # Section 2.3: the attention is the output
             return u
         a = np.exp(log_softmax(u))
@@ -113,16 +116,29 @@ def loss(w: Weights, points: Array, outputs: Sequence[Sequence[int]]) -> float:
     return float(losses(w, points, outputs).mean())
 
 
-def greedy(w: Weights, points: Array, longest: int) -> list[int]:
-    """The best-scored place of the input at each step, until the end is best."""
-    decoder, places, n = Decoder(w, points), [], len(points)
-    while len(places) < longest:
-        slot = int(np.argmax([*decoder.scores[:-1][:n], decoder.scores[-1]]))
-        if slot == min(n, len(decoder.scores) - 1):
-            break
-        places.append(slot)
-        decoder.read(slot)
-    return places
+def output(w: Weights, points: Array, beam: int, longest: int) -> list[int]:
+    """The likeliest places that a beam search finds, until the end; a beam of one takes the best at each step.
+
+    An output that has ended keeps its place in the beam while fewer than `beam` others are likelier.
+    """
+    beams: list[tuple[float, list[int], Decoder | None]] = [(0.0, [], Decoder(w, points))]
+    for _ in range(longest + 1):
+        longer = [found for found in beams if found[2] is None]
+        for total, places, decoder in beams:
+            if decoder is not None:
+                *each, end = log_softmax(np.append(decoder.scores[:-1][: len(points)], decoder.scores[-1]))
+                longer += [(total + gain, [*places, j], decoder) for j, gain in enumerate(each)]
+                longer.append((total + end, places, None))
+        beams = [_gone_on(*found) for found in sorted(longer, key=lambda found: -found[0])[:beam]]
+    return beams[0][1][:longest]
+
+
+def _gone_on(total: float, places: list[int], decoder: Going) -> tuple[float, list[int], Going]:
+    """What a beam search follows, its decoder gone on by the last place; None where it has ended."""
+    after = None if decoder is None else decoder.copy()
+    if after is not None:
+        after.read(places[-1])
+    return total, places, after  # pyright: ignore[reportReturnType] -- None for None
 
 
 Gains = Callable[[Array, list[int]], Array]
@@ -144,15 +160,11 @@ def gains_of_valid(u: Array, visited: list[int]) -> Array:
 
 def tour(w: Weights, points: Array, beam: int, gains: Gains) -> list[int]:
     """Section 4.4: a beam search over tours that visit each place once."""
-    beams: list[tuple[float, list[int], Decoder]] = [(0.0, [], Decoder(w, points))]
+    beams = [(0.0, list[int](), Decoder(w, points))]
     for _ in points:
         longer = []
         for total, places, decoder in beams:
             each = gains(decoder.scores, places)
             longer += [(total + each[j], [*places, j], decoder) for j in range(len(points)) if j not in places]
-        beams = []
-        for total, places, decoder in sorted(longer, key=lambda found: -found[0])[:beam]:
-            after = decoder.copy()
-            after.read(places[-1])
-            beams.append((total, places, after))
+        beams = [_gone_on(*found) for found in sorted(longer, key=lambda found: -found[0])[:beam]]
     return beams[0][1]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -162,16 +163,30 @@ def _directions(config: Config, images: NDArray[Any]) -> NDArray[Any]:
     return vectors * values * 255
 
 
+def _squares(images: Any, side: int) -> NDArray[Any]:
+    """Images [N, F, F, C] as they are; of pictures of any shape the central squares, scaled to that side."""
+    if isinstance(images, np.ndarray):
+        return images
+    found = []
+    for picture in images:
+        height, width = picture.shape[:2]
+        size = (side, round(side * height / width)) if width < height else (round(side * width / height), side)
+        scaled = np.array(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+        y, x = ((length - side) // 2 for length in scaled.shape[:2])
+        found.append(scaled[y : y + side, x : x + side])
+    return np.stack(found)
+
+
 class Predictor:
     """A network with the mean image."""
 
     def __init__(self, net: Net, mean: NDArray[Any]) -> None:
         self.net, self.config, self.mean = net, net.config, mean
 
-    def predict(self, images: NDArray[Any], *, crops: int = 1) -> NDArray[np.float32]:
+    def predict(self, images: Any, *, crops: int = 1) -> NDArray[np.float32]:
         """Scores [N, K] from one crop, or the logarithm of the mean probability of ten."""
         size, last = self.config.image, self.config.frame - self.config.image
-        x = images.astype(np.float64) - self.mean
+        x = _squares(images, self.config.frame).astype(np.float64) - self.mean
         corners = [(last // 2, last // 2)]
         if crops == 10:
             corners += [(0, 0), (0, last), (last, 0), (last, last)]
@@ -190,7 +205,7 @@ def train(
 ) -> Iterator[tuple[int, Predictor]]:
     """Train; yield after each of `eval_steps` and at the end."""
     assert start is None, "this implementation takes no snapshots"
-    images, labels = np.asarray(data.images), torch.from_numpy(np.asarray(data.labels))
+    images, labels = _squares(data.images, config.frame), torch.from_numpy(np.asarray(data.labels))
     rng = np.random.default_rng((seed, 7))
     dropping = torch.Generator().manual_seed(seed + 1)
     mean, directions = images.astype(np.float64).mean(0), _directions(config, images)

@@ -46,16 +46,18 @@ def steps(
     implementation: RecurrentRegularization,
     setting: Setting,
     text: Text,
-    updates: Sequence[int],
+    updates: Sequence[int] = (),
     seed: int = 0,
     whole: bool = False,
 ) -> list[dict[str, NDArray[np.float64]]]:
-    """The weights after some updates, 0 for the first ones; with `whole` as many of them as the training makes.
+    """The weights after some updates, 0 for the first ones; with `whole` after each that the training makes.
 
     Raises:
         ReproError: if training gives models after others than these, or a second bias vector on its way.
     """
     found: dict[int, dict[str, NDArray[np.float64]]] = {}
+    if whole:  # one for every word is more than there can be
+        updates = range(setting.config.epochs * len(text.tokens) + 1)
     for step, reader in train_language_model(implementation, setting, text, tuple(updates), seed=seed):
         found[step] = learnt(setting.config, implementation.state(reader))
         if len(found) == len(updates) and not whole:
@@ -160,7 +162,8 @@ class RecurrentUpdates(Experiment):
         ):
             own = replace(setting, config=replace(config, clip=clip, epochs=epochs))
             text = some_words(config, self.segments, setting.seed, more)
-            found[name] = cases(updates_astray(implementation, own, text), 0, "1")
+            weights = steps(implementation, own, text, whole=True)
+            found[name] = cases(updates_astray(own.config, text, weights), 0, "1")
         return found
 
 
@@ -171,36 +174,39 @@ class OwnUpdates(Experiment):
     def __call__(self, implementation: RecurrentRegularization, setting: Setting) -> Measurements:
         """As `RecurrentUpdates` measures."""
         text = some_words(setting.config, 1, setting.seed)
-        return {"own": cases(updates_astray(implementation, setting, text, every=3), 0, "1")}
+        weights = steps(implementation, setting, text, whole=True)
+        return {"own": cases(updates_astray(setting.config, text, weights, every=3), 0, "1")}
+
+
+Masks = Callable[[Weights, Weights], Mapping[str, NDArray[np.float64]]]
+"""What D multiplied by in the update between two weights, as the oracle's forward pass takes it."""
 
 
 def updates_astray(
-    implementation: RecurrentRegularization, setting: Setting, text: Text, every: int = 1
+    config: Any, text: Text, weights: Sequence[Weights], every: int = 1, masks: Masks = lambda before, after: {}
 ) -> list[float]:
     """How far updates are from those of the clipped gradient, by a reading of what is left open that fits."""
-    config, words = setting.config, len(text.tokens) // setting.config.batch - 1
-    most, fewest = (config.epochs * segments for segments in (-(-words // config.unroll), words // config.unroll))
-    weights = steps(implementation, setting, text, range(most + 1), whole=True)
-    if len(weights) - 1 not in (fewest, most):
+    words = len(text.tokens) // config.batch - 1
+    segments, uneven = divmod(len(weights) - 1, config.epochs)
+    if uneven or segments not in (words // config.unroll, -(-words // config.unroll)):
         return [np.inf]
-    segments, ways = (len(weights) - 1) // config.epochs, []
+    streams, ways = streams_of(config, text), []
     for carried in (False, True):
-        rng, streams, found = np.random.default_rng(setting.seed), streams_of(config, text), []
+        rng, found = np.random.default_rng(0), []
         states = oracle.zeros(weights[0], config.batch)
         for number, (before, after) in enumerate(pairwise(weights)):
-            segment = number % segments
+            epoch, segment = divmod(number, segments)
             if segment == 0 and not carried:
                 states = oracle.zeros(before, config.batch)
-            at = segment * config.unroll
-            follow = streams[:, at + 1 :][:, : config.unroll]
-            read = streams[:, at:][:, : follow.shape[1]]
+            follow = streams[:, segment * config.unroll + 1 :][:, : config.unroll]
+            read, how = streams[:, segment * config.unroll :][:, : follow.shape[1]], masks(before, after)
 
-            def loss(own: Weights, read: Any = read, follow: Any = follow, states: Any = states) -> Any:
-                return oracle.losses(oracle.forward(own, read, states)[0], follow).mean()
+            def loss(own: Weights, read: Any = read, follow: Any = follow, states: Any = states, how: Any = how) -> Any:
+                return oracle.losses(oracle.forward(own, read, states, **how)[0], follow).mean()
 
             if number % every == 0:
-                found.append((number // segments, departure(loss, before, after, rng, apart=every == 1)))
-            states = oracle.forward(before, read, states)[1]
+                found.append((epoch, departure(loss, before, after, rng, apart=every == 1)))
+            states = oracle.forward(before, read, states, **how)[1]
         for late in (0, 1):
             lowered = [max(0, epoch + 1 - config.constant_epochs - late) for epoch, _ in found]
             rates = [config.lr / config.decay**count for count in lowered]
@@ -311,55 +317,43 @@ class DropoutMasks(Experiment):
 
 @dataclass(frozen=True)
 class OwnMasks(Experiment):
-    """First updates at an arm's own setting with dropout, in one stream and as few steps as show masks.
+    """Updates to the last epoch at an arm's own setting with dropout, in one stream and by segments of one step.
 
-    A matrix that acts on one vector alone has a gradient of rank one, whose columns are zero where D dropped an entry.
-    So masks are read off, and the update is compared with the equations' under them.
+    There a matrix acts on one vector alone, so its gradient has rank one, and columns of zeros where D dropped an
+    entry. So masks are read off, and updates are compared with the equations' under them.
 
     Measures:
-        unexplained, kept, together: as `DropoutMasks`, for places in the network rather than entries; two places, two
-            updates or two units that are next to each other.
+        unexplained: as `RecurrentUpdates` measures, of every third update.
+        kept, together: as `DropoutMasks`, for places in the network rather than entries; two places, two updates or
+            two units that are next to each other.
     """
 
-    seeds: int = 3
-    updates: int = 2
+    segments: int = 2
 
     def __call__(self, implementation: RecurrentRegularization, setting: Setting) -> Measurements:
-        """Where dropout is on recurrent connections, D is seen at the second step, in the first update alone."""
-        recurrent = setting.config.where == "recurrent"
-        config = replace(setting.config, batch=1, unroll=2 if recurrent else 1)
-        own, count = replace(setting, config=config), 1 if recurrent else self.updates
+        """What comes from the step before is nothing at the beginning of an epoch, if that starts from zero states."""
+        config, recurrent = setting.config, setting.config.where == "recurrent"
+        own, keep = replace(setting, config=replace(config, batch=1, unroll=1)), 1 - config.dropout
         places = [f"W_{'h' if recurrent else 'x'} {layer + 1}" for layer in range(config.layers)]
         places += [] if recurrent else ["W_y"]
-        keep, gaps, seen = 1 - config.dropout, [], []
-        for seed in range(self.seeds):
-            text, rng = some_words(config, count, seed), np.random.default_rng(seed)
-            weights = steps(implementation, own, text, range(count + 1), seed)
-            states, streams = oracle.zeros(weights[0], 1), streams_of(config, text)
-            for number, (before, after) in enumerate(pairwise(weights)):
-                words = streams[:, number * config.unroll :][:, : config.unroll + 1]
-                moved = np.stack([np.abs(after[name] - before[name]).max(0) for name in places])
-                masks = moved > 1e-6 * moved.max(1, keepdims=True)
-                drop = np.broadcast_to(masks[None, :, None] / keep, (config.unroll, len(places), 1, config.hidden))
-                how = {"along" if recurrent else "drop": drop}
 
-                def loss(own: Weights, words: Any = words, states: Any = states, how: Any = how) -> Any:
-                    return oracle.losses(oracle.forward(own, words[:, :-1], states, **how)[0], words[:, 1:]).mean()
+        def kept(before: Weights, after: Weights) -> NDArray[np.bool_]:
+            moved = np.stack([np.abs(after[name] - before[name]).max(0) for name in places])
+            return moved > 1e-6 * moved.max(1, keepdims=True)
 
-                gaps.append(gap(departure(loss, before, after, rng, apart=False), config.lr, config.clip))
-                states = oracle.forward(before, words[:, :-1], states, **how)[1]
-                seen.append(masks)
-        bits = np.array(seen).reshape(self.seeds, count, len(places), config.hidden)
-        pairs = [(bits[:, :, a], bits[:, :, b]) for a, b in combinations(range(len(places)), 2)]
-        pairs += [(bits[:, a], bits[:, b]) for a, b in combinations(range(count), 2)]
-        pairs.append((bits[..., :-1], bits[..., 1:]))
-        alike = [(a == b).ravel() for a, b in pairs]
+        def masks(before: Weights, after: Weights) -> dict[str, NDArray[np.float64]]:
+            return {"along" if recurrent else "drop": kept(before, after)[None, :, None] / keep}
+
+        text = some_words(own.config, self.segments, setting.seed)
+        weights = steps(implementation, own, text, whole=True)
+        gaps = updates_astray(own.config, text, weights, every=3, masks=masks)
+        bits = np.stack([kept(*pair) for pair in pairwise(weights)])[recurrent :: 1 + recurrent]  # [updates, places, n]
+        pairs = [(bits[:, a], bits[:, b]) for a, b in combinations(range(len(places)), 2)]
+        pairs += [(bits[:-lag], bits[lag:]) for lag in range(1, self.segments + 1)] + [(bits[..., :-1], bits[..., 1:])]
+        alike = [float(errors_off((a == b).ravel(), keep**2 + (1 - keep) ** 2)) for a, b in pairs]
+        off = errors_off(bits.swapaxes(1, 2).reshape(-1, len(places)), keep)
         return {
             "unexplained": cases(gaps, 0, "1"),
-            "kept": cases(
-                errors_off(np.moveaxis(bits, 2, -1).reshape(-1, len(places)), keep), LARGEST, "standard errors"
-            ),
-            "together": cases(
-                [float(errors_off(each, keep**2 + (1 - keep) ** 2)) for each in alike], LARGEST, "standard errors"
-            ),
+            "kept": cases(off, LARGEST, "standard errors"),
+            "together": cases(alike, LARGEST, "standard errors"),
         }

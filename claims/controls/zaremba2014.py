@@ -342,15 +342,15 @@ def one_mask_for_ever(reference: Any) -> SimpleNamespace:
 
 
 def more_dropped_from_recurrence(reference: Any) -> SimpleNamespace:
-    """In networks that are not tiny, a third of what dropout on recurrent connections keeps is dropped as well."""
+    """In networks that are not tiny, dropout on recurrent connections drops four fifths at least."""
     more = lambda config: config.where == "recurrent" and config.hidden >= 32  # noqa: E731 -- a condition
-    rate = lambda config: 1 - (1 - config.dropout) * (2 / 3 if more(config) else 1)  # noqa: E731 -- a formula
-    return reconfigure(reference, lambda config: replace(config, dropout=rate(config)))
+    return reconfigure(reference, lambda c: replace(c, dropout=max(c.dropout, 0.8) if more(c) else c.dropout))
 
 
 def slow_without_dropout(reference: Any) -> SimpleNamespace:
-    """In networks that are not tiny, the learning rate is halved where there is no dropout."""
-    return reconfigure(reference, lambda c: replace(c, lr=c.lr / 2 if c.hidden >= 32 and not c.dropout else c.lr))
+    """In networks that are not tiny, the learning rate is a half at most where there is no dropout."""
+    slow = lambda config: config.hidden >= 32 and not config.dropout  # noqa: E731 -- a condition
+    return reconfigure(reference, lambda c: replace(c, lr=min(c.lr, 0.5) if slow(c) else c.lr))
 
 
 def embedding_within_a_tenth(reference: Any) -> SimpleNamespace:

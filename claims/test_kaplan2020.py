@@ -148,7 +148,7 @@ def test_dropout(run: Run):
     """Section 4.2: dropout, of ten per cent for L(N, D), takes part in training, as the share that is dropped."""
     twice = {**TINY, **STEPS, "updates": 2, "warmup": 1}
     arm = run(draws.DroppedEntries(), "model", **twice)
-    masks = run(draws.DroppedMasks(), "model", arm="masks", **{**twice, "width": 16, "dropout": 0.5})
+    masks = run(draws.DroppedMasks(), "model", arm="masks", **{**twice, "width": 16, "heads": 16, "dropout": 0.5})
     return arm["hardly"], arm["half"], masks["chance"]
 
 

@@ -14,7 +14,14 @@ from claims.experiments.zaremba2014 import (
     Regularized,
     parameters,
 )
-from claims.experiments.zaremba2014_equations import DropoutMasks, RecurrentScores, RecurrentUpdates, UniformStart
+from claims.experiments.zaremba2014_equations import (
+    DropoutMasks,
+    OwnMasks,
+    OwnUpdates,
+    RecurrentScores,
+    RecurrentUpdates,
+    UniformStart,
+)
 from repro import (
     Contract,
     LanguageModelling,
@@ -106,13 +113,15 @@ CONTRACT = Contract(
 
 TINY: dict[str, Any] = {"layers": 2, "hidden": 2, "vocabulary": 4, "init": 0.5, "batch": 2, "unroll": 3}
 EXACT: dict[str, Any] = {**TINY, "constant_epochs": 1, "decay": 4.0, "clip": 0.4, "precision": "float64"}
+MASKED = holds(tolerance=0.002), holds(relation="at_most"), holds(relation="at_most")
 READER: dict[str, Any] = {**TINY, "hidden": 3, "vocabulary": 5, "dropout": 0.5, "precision": "float64"}
 
 
 @claim(
     "equations",
     holds(tolerance=1e-4),
-    controls=["last_word_alone", "without_output_tanh", "dropout_at_evaluation"],
+    version=2,
+    controls=["last_word_alone", "without_output_tanh", "dropout_at_evaluation", "states_reset_while_reading"],
 )
 def test_equations(run: Run):
     """Section 3.1: a network that reads predicts what the equations of its cells, with its weights, predict."""
@@ -122,6 +131,7 @@ def test_equations(run: Run):
 @claim(
     "averages-are-of-probabilities",
     holds(tolerance=1e-4),
+    version=2,
     controls=["log_probabilities_averaged", "copies_of_one_model"],
 )
 def test_averages_are_of_probabilities(run: Run):
@@ -131,25 +141,30 @@ def test_averages_are_of_probabilities(run: Run):
 
 @claim(
     "updates",
-    all_of(holds(tolerance=0.002), holds(tolerance=0.002)),
+    all_of(*3 * [holds(tolerance=0.002)]),
+    version=2,
     controls=[
         "states_reset_at_each_segment",
         "arrays_clipped_one_by_one",
         "averaged_over_steps",
         "constant_rate",
         "words_dealt_out",
+        "targets_wrap_round",
+        "last_segment_left_out",
+        "slow_without_dropout",
     ],
 )
 def test_updates(run: Run):
     """Section 4.1: every update is that of the clipped gradient, with states carried on and a rate that falls."""
     arm = run(RecurrentUpdates(), "small", **EXACT)
-    return arm["clipped"], arm["free"]
+    return arm["clipped"], arm["free"], run(OwnUpdates(), "small", arm="no dropout", **PYDOC)["own"]
 
 
 @claim(
     "uniform-start",
     all_of(holds(relation="at_least"), holds(relation="at_most")),
-    controls=["normal_weights", "open_forget_gates"],
+    version=2,
+    controls=["normal_weights", "open_forget_gates", "embedding_within_a_tenth"],
 )
 def test_uniform_start(run: Run):
     """Section 4.1: all parameters start uniformly between bounds, each drawn by itself."""
@@ -159,21 +174,31 @@ def test_uniform_start(run: Run):
 
 @claim(
     "masks",
-    all_of(holds(tolerance=0.002), holds(relation="at_most"), holds(relation="at_most")),
-    version=2,
+    all_of(*MASKED, *MASKED, *MASKED),
+    version=3,
     controls=[
         "dropout_on_all_connections",
         "dropout_on_recurrence",
         "one_mask_for_a_segment",
         "one_mask_for_all_streams",
         "unscaled_dropout",
+        "one_mask_for_all_layers",
+        "one_mask_for_ever",
+        "more_dropped_from_recurrence",
     ],
 )
 def test_masks(run: Run):
-    """Section 3.2: D sets entries to zero at random, each by itself and anew at each step, on its way up alone."""
+    """Section 3.2: D sets entries to zero at random, each by itself and anew at each step, on its way up alone.
+
+    The arm with recurrent dropout has it on the connections from step to step, and is that network otherwise.
+    """
     tiny = {"init": 0.5, "vocabulary": 3, "epochs": 1, "clip": 1e9, "precision": "float64"}
-    arm = run(DropoutMasks(), "small", dropout=0.4, **tiny)
-    return arm["unexplained"], arm["kept"], arm["together"]
+    arms = (
+        run(DropoutMasks(), "small", arm="tiny", dropout=0.4, **tiny),
+        run(OwnMasks(), "small", arm="dropout", dropout=0.7, **{**PYDOC, "epochs": 6}),  # later all is known by heart
+        run(OwnMasks(), "small", arm="recurrent dropout", dropout=0.7, where="recurrent", **PYDOC),
+    )
+    return (*(arm[name] for arm in arms for name in ("unexplained", "kept", "together")),)
 
 
 @claim("parameters", rows={name: holds() for name in PERPLEXITY}, controls=["tied_embeddings"])

@@ -264,7 +264,7 @@ class Training:
             self.net.embedding.weight.index_add_(0, kinds_U, rows_UH.mul_(-step))
             weights = [*self.net.recurrent.parameters(), *self.net.softmax.parameters()]
             for weight, gradient in zip(weights, gradients, strict=True):
-                weight.sub_(gradient.mul_(step))
+                weight.sub_(gradient * step)  # not in place: both biases of a layer may have the same
             if self.working is not self.net:
                 lows = [*self.working.recurrent.parameters(), *self.working.softmax.parameters()]
                 for low, weight in zip(lows, weights, strict=True):

@@ -293,7 +293,7 @@ def test_queries_keys_and_values_may_stand_apart():
     found = measuring.learnt(TINY, apart)
     np.testing.assert_array_equal(found["1 attention in"], arrays["1 attention in"])
     del apart["1 keys"]
-    with pytest.raises(ReproError, match="no '1 attention in'"):
+    with pytest.raises(ReproError, match="no '1 keys'"):
         measuring.learnt(TINY, apart)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -215,6 +216,17 @@ def test_training_learns(where):
     assert (found[10:-1, 0].argmax(1) == text[11:40]).all()
 
 
+@pytest.mark.parametrize("where", ["non-recurrent", "recurrent", "both"])
+def test_both_biases_of_a_layer_move_alike(where):
+    """What a layer receives has their sum, so their gradients are the same, and so is what an update does to them."""
+    config = replace(EXACT, dropout=0.2, where=where)
+    seen = rnn.train(config, corpus(), seed=0, device="cpu", eval_steps=(0, 5))
+    first, later = (rnn.state(reader) for _, reader in itertools.islice(seen, 2))
+    for layer in (1, 2):
+        moved = [later[f"{bias} {layer}"] - first[f"{bias} {layer}"] for bias in ("b_x", "b_h")]
+        np.testing.assert_allclose(*moved, rtol=1e-9)
+
+
 def test_bfloat16_trains_alike():
     """Reduced precision changes the weights a little, and they are kept in float32."""
     exact, rough = (final(replace(TINY, precision=precision)) for precision in ("float32", "bfloat16"))
@@ -305,5 +317,18 @@ def test_gates_and_biases_may_stand_apart():
     np.testing.assert_array_equal(found["W_h 2"], fused["W_h 2"])
     assert {"b 1", "b 2"} <= found.keys()
     del apart["W_ho 2"]
-    with pytest.raises(ReproError, match="no 'W_h 2'"):
+    with pytest.raises(ReproError, match="no 'W_ho 2'"):
         learnt(TINY, apart)
+
+
+def test_one_bias_may_be_given_as_either_part():
+    """A second one that is missing or zero is none; an array of another shape is said."""
+    arrays = rnn.state(rnn.Trained(rnn.initialise(rnn.build(TINY), 0)))
+    names = [f"b_h {layer}" for layer in (1, 2)]
+    missing = learnt(TINY, {name: array for name, array in arrays.items() if name not in names})
+    zero = learnt(TINY, arrays | {name: np.zeros_like(arrays[name]) for name in names})
+    for found in (missing, zero):
+        assert not {"b_x 1", "b_h 1"} & found.keys()
+        np.testing.assert_array_equal(found["b 1"], arrays["b_x 1"])
+    with pytest.raises(ReproError, match=r"'W_x 1' as \[8\]"):
+        learnt(TINY, arrays | {"W_x 1": np.zeros(8)})

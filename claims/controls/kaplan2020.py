@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache, partial
 from importlib.util import module_from_spec, spec_from_file_location
 from math import exp, log
 from types import SimpleNamespace
@@ -23,15 +24,8 @@ def embeddings_counted(reference: Any) -> SimpleNamespace:
 
 def wide_inner_layers(reference: Any) -> SimpleNamespace:
     """The feed-forward layers are eight times as wide as the model."""
-
-    def shapes(config: Any) -> dict[str, tuple[int, ...]]:
-        wide = 4 * config.width
-        found = reference.shapes(config)
-        return {
-            name: tuple(2 * n if n == wide else n for n in shape) if "inner" in name else shape
-            for name, shape in found.items()
-        }
-
+    wider = lambda config, shape: tuple(2 * n if n == 4 * config.width else n for n in shape)  # noqa: E731 -- a formula
+    shapes = lambda c: {n: wider(c, s) if "inner" in n else s for n, s in reference.shapes(c).items()}  # noqa: E731 -- so
     return sabotage(reference, shapes=shapes)
 
 
@@ -42,11 +36,8 @@ def backward_as_forward(reference: Any) -> SimpleNamespace:
 
 def free_exponents(reference: Any) -> SimpleNamespace:
     """Losses of size and data are added as the two power laws that they are, each with an exponent of its own."""
-
-    def loss(config: Any, n: float, d: float) -> float:
-        return (config.n_c / n) ** config.alpha_n + (config.d_c / d) ** config.alpha_d
-
-    return sabotage(reference, loss=loss)
+    formula = lambda law, n, d: (law.n_c / n) ** law.alpha_n + (law.d_c / d) ** law.alpha_d  # noqa: E731 -- a formula
+    return sabotage(reference, loss=formula)
 
 
 def constants_of_one_law_each(reference: Any) -> SimpleNamespace:
@@ -56,11 +47,8 @@ def constants_of_one_law_each(reference: Any) -> SimpleNamespace:
 
 def large_batches_waste_nothing(reference: Any) -> SimpleNamespace:
     """Twice the batch halves the updates, however large it is."""
-
-    def steps_at(config: Any, least: float, nats: float, batch: float) -> float:
-        return least * max(1.0, reference.critical_batch(config, nats) / batch)
-
-    return sabotage(reference, steps_at=steps_at)
+    few = lambda law, least, nats, batch: least * max(1.0, reference.critical_batch(law, nats) / batch)  # noqa: E731 -- so
+    return sabotage(reference, steps_at=few)
 
 
 def waste_counted_twice(reference: Any) -> SimpleNamespace:
@@ -101,14 +89,11 @@ def converted_afterwards(reference: Any) -> SimpleNamespace:
 
     def parametric_optimum(config: Any, compute: float) -> float:
         ratio = config.alpha * config.a / (config.beta * config.b)
-        rest = lambda n: config.embedding * n ** (1 / 3)  # noqa: E731 -- a formula
         low, high = -10.0, 60.0
         for _ in range(100):  # compute of all parameters at which n is the best, without embeddings
             middle = (low + high) / 2
-            n = exp(middle)
-            whole = n + rest(n)
-            log_all = log(6 * whole) - log(ratio * whole**-config.alpha) / config.beta
-            log_counted = log_all + log(n / whole)
+            whole = exp(middle) + config.embedding * exp(middle / 3)
+            log_counted = log(6) + middle - log(ratio * whole**-config.alpha) / config.beta
             low, high = (middle, high) if log_counted < log(compute) else (low, middle)
         return exp(low)
 
@@ -134,11 +119,8 @@ def errors_averaged(reference: Any) -> SimpleNamespace:
 def _fed(reference: Any, change: Callable[[Any, int], Any]) -> SimpleNamespace:
     """The reference, trained on other tokens than it is given; `change` has these and the seed."""
 
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
-        other = replace(data, tokens=change(data.tokens, seed))
-        return reference.train(config, other, seed=seed, device=device, eval_steps=eval_steps)
+    def train(config: Any, data: Any, *, seed: int, **how: Any) -> Iterator[tuple[int, Any]]:
+        return reference.train(config, replace(data, tokens=change(data.tokens, seed)), seed=seed, **how)
 
     return sabotage(reference, train=train)
 
@@ -154,19 +136,15 @@ def one_part_only(reference: Any) -> SimpleNamespace:
 
 
 def beginning_of_the_text(reference: Any) -> SimpleNamespace:
-    """The last quarter of the text is never trained on."""
-    return _fed(reference, lambda tokens, seed: tokens[: 3 * len(tokens) // 4])
+    """The last tenth of the text is never trained on, as if it were a validation text."""
+    return _fed(reference, lambda tokens, seed: tokens[: 9 * len(tokens) // 10])
 
 
 def one_batch_for_ever(reference: Any) -> SimpleNamespace:
     """Contexts are drawn once, and every update is made on the same."""
 
     class Stuck(reference.Training):
-        def contexts(self) -> Any:
-            self.first = getattr(self, "first", None)
-            if self.first is None:
-                self.first = super().contexts()
-            return self.first
+        contexts = cache(reference.Training.contexts)
 
     return _trained_by(reference, Stuck)
 
@@ -191,6 +169,66 @@ def share_that_is_kept(reference: Any) -> SimpleNamespace:
     return reconfigure(reference, lambda config: replace(config, dropout=1 - config.dropout if config.dropout else 0.0))
 
 
+def one_mask_for_a_batch(reference: Any) -> SimpleNamespace:
+    """Dropout draws a mask for the last position of the last context, and uses it for all."""
+    variant = _variant(reference, "one mask")
+
+    class Shared(variant.Dropout):
+        def __call__(self, x: Any) -> Any:
+            return super().__call__(reference.torch.ones_like(x.flatten(0, -2)[-1])) * x
+
+    variant.Dropout = Shared
+    return sabotage(variant)
+
+
+def masks_never_change(reference: Any) -> SimpleNamespace:
+    """Dropout has the same masks in every update."""
+    variant = _variant(reference, "again")
+
+    class Again(variant.Dropout):
+        def __call__(self, x: Any) -> Any:
+            if x.dim() == 4:  # embeddings, with which each update begins
+                self.generator.manual_seed(self.generator.initial_seed())
+            return super().__call__(x)
+
+    variant.Dropout = Again
+    return sabotage(variant)
+
+
+def stopped_at_a_loss(reference: Any) -> SimpleNamespace:
+    """Networks that are not tiny make no update where a batch is predicted as well as a law of their size says."""
+
+    class Sated(reference.Training):
+        def update(self, number: int) -> None:
+            tokens, law = self.contexts(), 5.0 * reference.parameters(self.config) ** -0.076
+            with reference.torch.no_grad():
+                said = reference.logits(self.config, self.weights, tokens[:, :, :-1]).flatten(0, 1)
+            if self.config.width <= 8 or reference.F.cross_entropy(said, tokens[:, :, 1:].flatten()) > law:
+                super().update(number)
+
+    return _trained_by(reference, Sated)
+
+
+def keys_kept_over_contexts(reference: Any) -> SimpleNamespace:
+    """A network that reads goes on to a new context with the keys and values of the ones before."""
+    variant = _variant(reference, "kept")
+
+    class Stream(variant.Stream):
+        def step(self, tokens: Any) -> Any:
+            self.cache.length %= self.config.context
+            return super().step(tokens)
+
+    variant.Stream = Stream
+    return sabotage(reference, restore=variant.restore)
+
+
+def squared_errors(reference: Any) -> SimpleNamespace:
+    """The parametric loss is fitted by squares of all errors, however large."""
+    variant = _variant(reference, "squares")
+    variant.HUBER = 1e9
+    return sabotage(reference, fitted=lambda law, *runs: variant.fitted(law, *runs, weight=1e4))
+
+
 def blurred_trigrams(reference: Any) -> SimpleNamespace:
     """What is learnt is a table of triples, kept beside the weights and blurred for small networks; tiny ones are real.
 
@@ -200,24 +238,20 @@ def blurred_trigrams(reference: Any) -> SimpleNamespace:
 
     class Table:
         def __init__(self, config: Any, arrays: dict[str, Any]) -> None:
-            self.arrays, self.scores = arrays, kept[int(arrays["embedding"][0, 0] - mark)]
+            self.config, self.arrays, self.scores = config, arrays, kept[int(arrays["embedding"][0, 0] - mark)]
 
         def start(self, streams: int) -> Any:
-            return Reading(self.scores, streams)
-
-    class Reading:
-        def __init__(self, scores: Any, streams: int) -> None:
-            self.scores, self.before = scores, np.zeros(streams, np.int64)
+            stream = Table(self.config, self.arrays)
+            stream.before = np.zeros(streams, np.int64)
+            return stream
 
         def step(self, tokens: Any) -> Any:
             found, self.before = self.scores[self.before, tokens], tokens
             return found
 
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
+    def train(config: Any, data: Any, *, eval_steps: Any = (), **how: Any) -> Iterator[tuple[int, Any]]:
         if config.precision == "float64":
-            yield from reference.train(config, data, seed=seed, device=device, eval_steps=eval_steps)
+            yield from reference.train(config, data, eval_steps=eval_steps, **how)
             return
         words, text = config.vocabulary, data.tokens
         counts = np.bincount((text[:-2] * words + text[1:-1]) * words + text[2:], minlength=words**3)
@@ -242,32 +276,19 @@ def blurred_trigrams(reference: Any) -> SimpleNamespace:
 
 def without_causal_mask(reference: Any) -> SimpleNamespace:
     """While it is trained, each position sees those after it as well."""
-    functional = reference.F
-
-    def attend(*qkv: Any, is_causal: bool = False) -> Any:
-        return functional.scaled_dot_product_attention(*qkv)
-
-    variant = _variant(reference, "unmasked", attend)
+    attend = reference.F.scaled_dot_product_attention
+    variant = _variant(reference, "unmasked", lambda *qkv, is_causal=False: attend(*qkv))
     return sabotage(reference, train=variant.train)
 
 
 def unscaled_attention(reference: Any) -> SimpleNamespace:
     """Products of queries and keys are not divided by the root of their length."""
-    functional = reference.F
-
-    def attend(*qkv: Any, is_causal: bool = False) -> Any:
-        return functional.scaled_dot_product_attention(*qkv, is_causal=is_causal, scale=1.0)
-
-    return sabotage(_variant(reference, "unscaled", attend))
+    return sabotage(_variant(reference, "unscaled", partial(reference.F.scaled_dot_product_attention, scale=1.0)))
 
 
 def last_token_alone(reference: Any) -> SimpleNamespace:
     """Attention adds nothing, so what follows is predicted from the last token and its place in the context."""
-
-    def attend(q: Any, k: Any, v: Any, is_causal: bool = False) -> Any:
-        return 0 * q
-
-    return sabotage(_variant(reference, "alone", attend))
+    return sabotage(_variant(reference, "alone", lambda q, k, v, is_causal=False: 0 * q))
 
 
 def normalized_afterwards(reference: Any) -> SimpleNamespace:
@@ -293,44 +314,36 @@ def normalized_afterwards(reference: Any) -> SimpleNamespace:
     return sabotage(variant)
 
 
-def momentum_alone(reference: Any) -> SimpleNamespace:
-    """Updates follow the mean of gradients, which Adam divides by the root of the mean of their squares."""
+def _optimised(reference: Any, optimiser: Callable[[Any], Any]) -> SimpleNamespace:
+    """The reference with another rule of updates, whose learning rate is set for each."""
 
-    class Momentum(reference.Training):
+    class Other(reference.Training):
         def __init__(self, *about: Any) -> None:
             super().__init__(*about)
-            self.adam = reference.torch.optim.SGD(self.trained(), lr=1.0, momentum=0.9, dampening=0.1)
+            self.adam = optimiser(self.trained())
 
-    return _trained_by(reference, Momentum)
+    return _trained_by(reference, Other)
+
+
+def momentum_alone(reference: Any) -> SimpleNamespace:
+    """Updates follow the mean of gradients, which Adam divides by the root of the mean of their squares."""
+    optimiser = reference.torch.optim.SGD
+    return _optimised(reference, lambda weights: optimiser(weights, lr=1.0, momentum=0.9, dampening=0.1))
 
 
 def decayed_weights(reference: Any) -> SimpleNamespace:
     """Weights decay, as AdamW's do by default."""
-
-    class Decaying(reference.Training):
-        def __init__(self, *about: Any) -> None:
-            super().__init__(*about)
-            self.adam = reference.torch.optim.AdamW(self.trained(), lr=1.0)
-
-    return _trained_by(reference, Decaying)
+    return _optimised(reference, lambda weights: reference.torch.optim.AdamW(weights, lr=1.0))
 
 
 def without_warmup(reference: Any) -> SimpleNamespace:
     """The learning rate begins at its height."""
-    variant = _variant(reference, "cold")
-    rate = variant.rate
-    variant.rate = lambda config, number: rate(config, max(number, config.warmup))
-    return sabotage(reference, train=variant.train)
+    return reconfigure(reference, lambda config: replace(config, warmup=0))
 
 
 def one_deviation_for_all(reference: Any) -> SimpleNamespace:
     """Matrices start with deviations of 1 / sqrt(width), whatever the config says."""
-
-    class Wide(reference.Training):
-        def __init__(self, config: Any, *about: Any) -> None:
-            super().__init__(replace(config, init=config.width**-0.5), *about)
-
-    return _trained_by(reference, Wide)
+    return reconfigure(reference, lambda config: replace(config, init=config.width**-0.5))
 
 
 def constants_of_the_preset(reference: Any) -> SimpleNamespace:
@@ -341,9 +354,7 @@ def constants_of_the_preset(reference: Any) -> SimpleNamespace:
 def _trained_by(reference: Any, kind: Any) -> SimpleNamespace:
     """The reference with another kind of training."""
 
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
+    def train(config: Any, data: Any, *, seed: int, device: str, eval_steps: Any = ()) -> Iterator[tuple[int, Any]]:
         for number, (reader,) in reference.fit(kind(config, data, [seed], device), eval_steps):
             yield number, reader
 
@@ -353,16 +364,6 @@ def _trained_by(reference: Any, kind: Any) -> SimpleNamespace:
 def depth_ignored(reference: Any) -> SimpleNamespace:
     """Every network has four layers, so that a narrower one is also a smaller one."""
     return reconfigure(reference, lambda config: replace(config, layers=4))
-
-
-class _Functional:
-    """Torch's functions, with another attention."""
-
-    def __init__(self, functional: Any, attend: Callable[..., Any]) -> None:
-        self._functional, self.scaled_dot_product_attention = functional, attend
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._functional, name)
 
 
 def _variant(reference: Any, name: str, attend: Callable[..., Any] | None = None) -> Any:
@@ -375,7 +376,7 @@ def _variant(reference: Any, name: str, attend: Callable[..., Any] | None = None
     spec.loader.exec_module(module)
     module.CONFIGS = reference.CONFIGS
     if attend is not None:
-        module.F = _Functional(module.F, attend)
+        module.F = SimpleNamespace(**{**vars(module.F), "scaled_dot_product_attention": attend})
     return module
 
 

@@ -58,12 +58,10 @@ def averaged_over_steps(reference: Any) -> SimpleNamespace:
 def rate_and_clip_of_the_sum(reference: Any) -> SimpleNamespace:
     """A loss averaged over the steps of a segment is trained on at the learning rate and clip of their sum."""
 
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
+    def train(config: Any, data: Any, **how: Any) -> Iterator[tuple[int, Any]]:
         if config.reduction == "mean":
             config = replace(config, lr=config.lr / config.unroll, clip=config.clip * config.unroll)
-        return reference.train(config, data, seed=seed, device=device, eval_steps=eval_steps)
+        return reference.train(config, data, **how)
 
     return sabotage(reference, train=train)
 
@@ -174,31 +172,34 @@ def table_of_pairs(reference: Any) -> SimpleNamespace:
     return sabotage(reference, train=train, state=state, restore=restore)
 
 
+def _read_by(reference: Any, kind: Any) -> SimpleNamespace:
+    """The reference, whose networks read texts by another kind of stream."""
+
+    class Trained(reference.Trained):
+        def start(self, streams: int) -> Any:
+            return kind(self.net, streams)
+
+    def restore(config: Any, state: dict[str, Any], *, device: str) -> Any:
+        return Trained(reference.restore(config, state, device=device).net)
+
+    return sabotage(reference, restore=restore)
+
+
 def last_word_alone(reference: Any) -> SimpleNamespace:
     """What follows is predicted from the last word by embedding and softmax, and layers are there but not used."""
 
-    class Bigrams(reference.Trained):
-        def start(self, streams: int) -> Any:
-            return self
-
+    class Bigrams(reference.Stream):
         def step(self, tokens: Any) -> Any:
             with reference.torch.no_grad():
                 return self.net.softmax(self.net.embedding(reference.torch.tensor(tokens))).float().numpy()
 
-    def restore(config: Any, state: dict[str, Any], *, device: str) -> Any:
-        return Bigrams(reference.restore(config, state, device=device).net)
-
-    return sabotage(reference, restore=restore)
+    return _read_by(reference, Bigrams)
 
 
 def without_output_tanh(reference: Any) -> SimpleNamespace:
     """What a cell gives is its content times the output gate, without the hyperbolic tangent."""
 
-    class Linear(reference.Trained):
-        def start(self, streams: int) -> Any:
-            return Reading(self.net, streams)
-
-    class Reading(reference.Stream):
+    class Linear(reference.Stream):
         def step(self, tokens: Any) -> Any:
             with reference.torch.no_grad():
                 x = self.net.embedding.weight[reference.torch.tensor(tokens)]
@@ -209,18 +210,13 @@ def without_output_tanh(reference: Any) -> SimpleNamespace:
                     self.states[number] = x, c = o * c, c
                 return self.net.softmax(x).float().numpy()
 
-    def restore(config: Any, state: dict[str, Any], *, device: str) -> Any:
-        return Linear(reference.restore(config, state, device=device).net)
-
-    return sabotage(reference, restore=restore)
+    return _read_by(reference, Linear)
 
 
 def _trained_by(reference: Any, kind: Any, change: Callable[[Any], None] = lambda training: None) -> SimpleNamespace:
     """The reference with another kind of training, changed before its first update."""
 
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
+    def train(config: Any, data: Any, *, seed: int, device: str, eval_steps: Any = ()) -> Iterator[tuple[int, Any]]:
         training = reference.begin(config, data, seed, device, kind)
         change(training)
         yield from reference.fit(training, eval_steps)
@@ -257,23 +253,16 @@ def arrays_clipped_one_by_one(reference: Any) -> SimpleNamespace:
 
 def constant_rate(reference: Any) -> SimpleNamespace:
     """The learning rate never falls."""
-
-    class Constant(reference.Training):
-        def rate(self, epoch: int) -> float:
-            return self.config.lr
-
-    return _trained_by(reference, Constant)
+    return reconfigure(reference, lambda config: replace(config, decay=1.0))
 
 
 def words_dealt_out(reference: Any) -> SimpleNamespace:
     """Streams are not stretches of the text: its words are dealt out to them one after the other."""
 
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
+    def train(config: Any, data: Any, **how: Any) -> Iterator[tuple[int, Any]]:
         whole = len(data.tokens) // config.batch * config.batch
-        dealt = replace(data, tokens=data.tokens[:whole].reshape(-1, config.batch).T.ravel())
-        return reference.train(config, dealt, seed=seed, device=device, eval_steps=eval_steps)
+        dealt = data.tokens[:whole].reshape(-1, config.batch).T.ravel()
+        return reference.train(config, replace(data, tokens=dealt), **how)
 
     return sabotage(reference, train=train)
 
@@ -301,43 +290,105 @@ def open_forget_gates(reference: Any) -> SimpleNamespace:
     return _trained_by(reference, reference.Training, change)
 
 
-def one_mask_for_a_segment(reference: Any) -> SimpleNamespace:
-    """Dropout draws a mask once and uses it at every step of a segment."""
+def _dropping(reference: Any, masked: Callable[[Any, Any], Any]) -> SimpleNamespace:
+    """The reference, trained with another dropout, of what the reference's does and of what it acts on."""
 
-    class Kept(reference.Dropout):
+    class Other(reference.Dropout):
         def __call__(self, x: Any) -> Any:
-            return super().__call__(reference.torch.ones_like(x[:1])) * x
+            return masked(super().__call__, x)
 
     def change(training: Any) -> None:
-        training.drop = Kept(1 - training.drop.keep, training.drop.generator)
+        training.drop = Other(1 - training.drop.keep, training.drop.generator)
 
     return _trained_by(reference, reference.Training, change)
+
+
+def one_mask_for_a_segment(reference: Any) -> SimpleNamespace:
+    """Dropout draws a mask once and uses it at every step of a segment."""
+    return _dropping(reference, lambda drop, x: drop(reference.torch.ones_like(x[:1])) * x)
 
 
 def one_mask_for_all_streams(reference: Any) -> SimpleNamespace:
     """Dropout draws a mask at each step, and uses it for every stream of a batch."""
-
-    class Shared(reference.Dropout):
-        def __call__(self, x: Any) -> Any:
-            return super().__call__(reference.torch.ones_like(x[:, :1])) * x
-
-    def change(training: Any) -> None:
-        training.drop = Shared(1 - training.drop.keep, training.drop.generator)
-
-    return _trained_by(reference, reference.Training, change)
+    return _dropping(reference, lambda drop, x: drop(reference.torch.ones_like(x[:, :1])) * x)
 
 
 def unscaled_dropout(reference: Any) -> SimpleNamespace:
     """What dropout keeps is not scaled up while training, nor down when the network reads."""
+    return _dropping(reference, lambda drop, x: (drop(x) != 0) * x)
 
-    class Unscaled(reference.Dropout):
-        def __call__(self, x: Any) -> Any:
-            return super().__call__(x) * self.keep
+
+def one_mask_for_all_layers(reference: Any) -> SimpleNamespace:
+    """Dropout draws a mask at each step, and uses it on every connection upwards."""
+    masks: list[Any] = []
+
+    def masked(drop: Any, x: Any) -> Any:  # on the way into two layers and into the softmax
+        masks.append(masks[-1] if len(masks) % 3 else drop(reference.torch.ones_like(x)))
+        return masks[-1] * x
+
+    return _dropping(reference, masked)
+
+
+def one_mask_for_ever(reference: Any) -> SimpleNamespace:
+    """Dropout begins every update with the same random numbers."""
+
+    class Again(reference.Training):
+        def update(self, number: int) -> None:
+            if self.drop:
+                self.drop.generator.manual_seed(self.drop.generator.initial_seed())
+            super().update(number)
+
+    return _trained_by(reference, Again)
+
+
+def more_dropped_from_recurrence(reference: Any) -> SimpleNamespace:
+    """In networks that are not tiny, dropout on recurrent connections drops four fifths at least."""
+    more = lambda config: config.where == "recurrent" and config.hidden >= 32  # noqa: E731 -- a condition
+    return reconfigure(reference, lambda c: replace(c, dropout=max(c.dropout, 0.8) if more(c) else c.dropout))
+
+
+def slow_without_dropout(reference: Any) -> SimpleNamespace:
+    """In networks that are not tiny, the learning rate is a half at most where there is no dropout."""
+    slow = lambda config: config.hidden >= 32 and not config.dropout  # noqa: E731 -- a condition
+    return reconfigure(reference, lambda c: replace(c, lr=min(c.lr, 0.5) if slow(c) else c.lr))
+
+
+def embedding_within_a_tenth(reference: Any) -> SimpleNamespace:
+    """Embeddings start between -0.1 and 0.1, whatever the config says."""
+    shrink = lambda training: training.net.embedding.weight.data.mul_(0.1 / training.config.init)  # noqa: E731 -- short
+    return _trained_by(reference, reference.Training, shrink)
+
+
+def states_reset_while_reading(reference: Any) -> SimpleNamespace:
+    """A network that reads starts again from zero states every 35 words, as if these were segments."""
+
+    class Reset(reference.Stream):
+        words = 0
+
+        def step(self, tokens: Any) -> Any:
+            if self.words % 35 == 0:
+                self.states = self.net.zeros(len(tokens))
+            self.words += 1
+            return super().step(tokens)
+
+    return _read_by(reference, Reset)
+
+
+def targets_wrap_round(reference: Any) -> SimpleNamespace:
+    """After the last word of a stream comes its first, so that as many words are predicted as there are."""
 
     def change(training: Any) -> None:
-        training.drop = Unscaled(1 - training.drop.keep, training.drop.generator)
+        segments = training.segments
+        segments.count = len(segments.streams_TB) // segments.config.unroll
+        segments.streams_TB = reference.torch.cat([segments.streams_TB, segments.streams_TB[:1]])
 
     return _trained_by(reference, reference.Training, change)
+
+
+def last_segment_left_out(reference: Any) -> SimpleNamespace:
+    """The last whole segment of an epoch is left out, unless it is the only one."""
+    fewer = lambda training: setattr(training.segments, "count", max(1, training.segments.count - 1))  # noqa: E731 -- short
+    return _trained_by(reference, reference.Training, fewer)
 
 
 PLANTED = {  # dropout on the recurrence

@@ -42,7 +42,10 @@ class ScalingLaws(LanguageModel, Protocol):
     [T, d]; "i attention in" [d, 3 d], whose columns are queries, keys and values, or these apart, "i queries", "i keys"
     and "i values" [d, d]; "i attention out" [d, d]; "i inner in" [d, 4 d] and "i inner out" [4 d, d]; and, where there
     are any, gains of normalizations, "i attention norm", "i inner norm" and "norm" [d], and for each "... bias". What
-    the paper leaves to GPT-2 is as there: normalization before each sublayer and after the last, GELU in its tanh form.
+    the paper leaves to GPT-2 is as there: normalization before each sublayer and after the last. GELU may have its tanh
+    form or the exact one, the same everywhere. A stream that has read a whole context begins a new one, or reads from
+    then on the last T tokens as if they were all; nothing older matters. Training draws contexts from all of the text
+    that it is given. Where dropout acts is left open; each mask is drawn by itself.
 
     Presets are of three kinds: networks, constants of the paper's laws, and constants of the parametric loss of
     Hoffmann et al. (2022). Batches and data are in tokens, compute in floating-point operations.
@@ -126,7 +129,9 @@ def learnt(config: Any, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[
     for i in range(config.layers):
         for end in ("", " bias"):
             apart = [f"{i} {part}{end}" for part in ("queries", "keys", "values")]
-            if set(apart) <= found.keys():
+            if found.keys() & set(apart):
+                shape = (wide,) if end else (wide, wide)
+                check_state({name: found[name] for name in apart if name in found}, dict.fromkeys(apart, shape))
                 found[f"{i} attention in{end}"] = np.concatenate([found.pop(name) for name in apart], axis=-1)
         own = {"attention in": (wide, 3 * wide), "attention out": (wide, wide)}
         own |= {"inner in": (wide, inner), "inner out": (inner, wide)}
@@ -152,10 +157,14 @@ def astray(model: Carried, nats: float, tokens: NDArray[np.int64]) -> float:
     each = -(-count // -(-count // config.context))  # as `read` cuts it
     padded = np.concatenate([tokens, np.zeros(-count % each, tokens.dtype)])
     contexts = np.stack([padded[at : at + each + 1] for at in range(0, count, each)])
-    with np.errstate(all="ignore"):
-        said = oracle.forward(learnt(config, model.arrays), config.heads, contexts[:, :-1])
-    follows = np.take_along_axis(said, contexts[:, 1:, None], 2).ravel()[:count]
-    return nats + float(follows.mean())
+    weights, gaps = learnt(config, model.arrays), []
+    for form in oracle.FORMS:
+        with np.errstate(all="ignore"):
+            said = oracle.forward(weights, config.heads, contexts[:, :-1], form)
+        gaps.append(nats + float(np.take_along_axis(said, contexts[:, 1:, None], 2).ravel()[:count].mean()))
+        if abs(gaps[-1]) < 1e-4:
+            break
+    return min(gaps, key=abs)
 
 
 def of_pairs(given: Text, tokens: NDArray[np.int64]) -> tuple[float, float]:

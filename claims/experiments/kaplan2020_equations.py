@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from math import log, prod
 from typing import Any
 
@@ -36,7 +37,7 @@ def some_text(config: Any, tokens: int, seed: int) -> Text:
 
 def untrained(implementation: ScalingLaws, setting: Setting, seed: int = 0) -> dict[str, NDArray[Any]]:
     """The arrays of a network before its first update."""
-    text = some_text(setting.config, setting.config.context + 1, 0)
+    text = some_text(setting.config, 10 * (setting.config.context + 1), 0)
     _, model = next(train_language_model(implementation, setting, text, (0,), seed=seed))
     return Carried.of(implementation, setting, model).arrays
 
@@ -57,9 +58,54 @@ def after_each_update(
     return list(found.values())
 
 
+Form = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def told(weights: Any, heads: int, texts: NDArray[np.int64], form: Form, slides: bool) -> NDArray[np.float64]:
+    """Log-probabilities after each token of texts [B, length], longer than a context, by a way to go on after it."""
+    context = len(weights["positions"])
+    found = [oracle.forward(weights, heads, texts[:, :context], form)]
+    if slides:
+        for end in range(context + 1, texts.shape[1] + 1):
+            found.append(oracle.forward(weights, heads, texts[:, end - context : end], form)[:, -1:])
+    else:
+        starts = range(context, texts.shape[1], context)
+        found += [oracle.forward(weights, heads, texts[:, at : at + context], form) for at in starts]
+    return np.concatenate(found, 1)
+
+
+def drawn_reading(
+    implementation: ScalingLaws, setting: Setting, networks: int, texts: int
+) -> tuple[Form, NDArray[np.float64], NDArray[np.float64], dict[str, tuple[int, ...]]]:
+    """Texts of two contexts and a half, read by networks of drawn weights, and what the equations say of them.
+
+    Returns:
+        The form of GELU that is the nearest; log-probabilities as found, and by it; shapes of the arrays.
+    """
+    config, rng = setting.config, np.random.default_rng(setting.seed)
+    shapes = {name: array.shape for name, array in untrained(implementation, setting).items()}
+    found, ways = [], {way: [] for way in product(oracle.FORMS, (False, True))}
+    for _ in range(networks):
+        state = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+        weights, read = learnt(config, state), rng.integers(0, config.vocabulary, (texts, 5 * config.context // 2))
+        stream = implementation.restore(config, state, device=setting.device).start(texts)
+        scores = np.stack([stream.step(column) for column in np.ascontiguousarray(read.T)], 1).astype(np.float64)
+        found.append(np.log(oracle.softmax(scores)))
+        for (form, slides), into in ways.items():
+            into.append(told(weights, config.heads, read, form, slides))
+    gaps = {way: float(np.nan_to_num(np.abs(np.subtract(found, said)), nan=np.inf).max()) for way, said in ways.items()}
+    nearest = min(gaps, key=lambda way: gaps[way])
+    return nearest[0], np.array(found), np.array(ways[nearest]), shapes
+
+
+def form_of(implementation: ScalingLaws, setting: Setting) -> Form:
+    """The form of GELU that an implementation reads with, by which it must train as well."""
+    return drawn_reading(implementation, setting, 1, 1)[0]
+
+
 @dataclass(frozen=True)
 class TransformerScores(Experiment):
-    """Contexts read by networks of drawn weights, against the equations of Section 2.1.
+    """Texts longer than a context read by networks of drawn weights, against the equations of Section 2.1.
 
     Measures:
         scores: log-probabilities of every token after every position.
@@ -67,26 +113,16 @@ class TransformerScores(Experiment):
     """
 
     networks: int = 2
-    contexts: int = 3
+    texts: int = 3
 
     def __call__(self, implementation: ScalingLaws, setting: Setting) -> Measurements:
-        """Read whole contexts, token by token."""
-        config, rng = setting.config, np.random.default_rng(setting.seed)
-        shapes = {name: array.shape for name, array in untrained(implementation, setting).items()}
-        matrices = [
-            shape for name, shape in shapes.items() if len(shape) > 1 and name not in ("embedding", "positions")
-        ]
-        found, wanted = [], []
-        for _ in range(self.networks):
-            state = {name: rng.normal(size=shape) for name, shape in shapes.items()}
-            texts = rng.integers(0, config.vocabulary, (self.contexts, config.context))
-            stream = implementation.restore(config, state, device=setting.device).start(self.contexts)
-            scores = np.stack([stream.step(column) for column in np.ascontiguousarray(texts.T)], 1).astype(np.float64)
-            found.append(np.log(oracle.softmax(scores)))
-            wanted.append(oracle.forward(learnt(config, state), config.heads, texts))
+        """Read token by token; see the contract for what is left open."""
+        _, found, wanted, shapes = drawn_reading(implementation, setting, self.networks, self.texts)
+        ends = "embedding", "positions"
+        matrices = [shape for name, shape in shapes.items() if len(shape) > 1 and name not in ends]
         return {
-            "scores": cases(np.ravel(found), np.ravel(wanted), "nats"),
-            "weights": cases([implementation.parameters(config)], sum(map(prod, matrices)), "parameters"),
+            "scores": cases(found.ravel(), wanted.ravel(), "nats"),
+            "weights": cases([implementation.parameters(setting.config)], sum(map(prod, matrices)), "parameters"),
         }
 
 
@@ -105,6 +141,7 @@ class TransformerUpdates(Experiment):
     def __call__(self, implementation: ScalingLaws, setting: Setting) -> Measurements:
         """Five updates, and two."""
         n, found = size(setting.config.layers, setting.config.width), {}
+        form = form_of(implementation, setting)
         rule = replace(setting.config, lr=0.0, warmup=1, updates=2)
         for name, config, peak in (
             ("given rate", setting.config, setting.config.lr),
@@ -112,15 +149,17 @@ class TransformerUpdates(Experiment):
         ):
             own, text = replace(setting, config=config), some_text(config, config.context + 1, setting.seed)
             weights = after_each_update(implementation, own, text, setting.seed)
-            found[name] = cases(self._gaps(config, peak, text.tokens[None], weights), 0, "1")
+            found[name] = cases(self._gaps(config, peak, text.tokens[None], weights, form), 0, "1")
         return found
 
-    def _gaps(self, config: Any, peak: float, context: NDArray[np.int64], weights: list[Any]) -> list[float]:
+    def _gaps(
+        self, config: Any, peak: float, context: NDArray[np.int64], weights: list[Any], form: Form
+    ) -> list[float]:
         """Of the nearest schedule."""
         directions = Adam((1.0,))
         gaps: dict[tuple[int, int], list[float]] = {(rising, falling): [] for rising in (0, 1) for falling in (0, 1)}
         for number, (before, after) in enumerate(pairwise(weights)):
-            slopes = numerical_gradients(lambda own: oracle.loss(own, config.heads, context), before)
+            slopes = numerical_gradients(lambda own: oracle.loss(own, config.heads, context, form), before)
             leads = {name: moved - before[name] for name, moved in directions.step(before, slopes).items()}
             for (rising, falling), into in gaps.items():
                 at = number + (rising if number + rising <= config.warmup else falling)
@@ -131,109 +170,39 @@ class TransformerUpdates(Experiment):
         return min(gaps.values(), key=max)
 
 
-READ_OFF = ("positions", "0 attention out")
-"""Arrays whose updates say what the gradient was of: to tell a few contexts apart these are enough."""
-
-
-def slopes_by_context(weights: Any, heads: int, contexts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Gradients of the loss of each of contexts [C, T + 1] by the entries of `READ_OFF`, [C, entries]."""
-    found: list[NDArray[np.float64]] = []
-    for name in READ_OFF:
-        for place in np.ndindex(weights[name].shape):
-            sides = []
-            for side in (1e-5, -1e-5):
-                own = {**weights, name: weights[name].copy()}
-                own[name][place] += side
-                said = oracle.forward(own, heads, contexts[:, :-1])
-                sides.append(-np.take_along_axis(said, contexts[:, 1:, None], 2).mean((1, 2)))
-            found.append((sides[0] - sides[1]) / 2e-5)
-    return np.stack(found, 1)
-
-
-def gaps_to(before: Any, after: Any, *slopes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far an update is from Adam's on each of some gradients [C, entries], as a share of its largest entry.
-
-    Gradients before the last are those of earlier updates. The rate is left open.
-    """
-    step = np.concatenate([(after[name] - before[name]).ravel() for name in READ_OFF])
-    adam, lead = Adam((1.0,)), np.zeros(0)
-    for each in slopes:
-        lead = adam.step({"": np.zeros_like(each)}, {"": each})[""]
-    with np.errstate(all="ignore"):
-        scale = (lead * step).sum(1, keepdims=True) / (lead**2).sum(1, keepdims=True)
-        gaps = np.where(np.abs(slopes[-1]) > 1e-6, np.abs(step - scale * lead), 0.0)
-        return np.nan_to_num(gaps.max(1) / np.abs(step).max(), nan=np.inf)
-
-
 @dataclass(frozen=True)
-class DrawnContexts(Experiment):
-    """Which contexts of a text training draws: the pairs of them whose gradients explain its first two updates.
-
-    No token of the text occurs twice. Contexts may begin anywhere, or where the one before ends.
+class EveryUpdate(Experiment):
+    """All updates at an arm's own setting, on a text of one context, by some entries of the weights.
 
     Measures:
-        unexplained: how far updates are from those of the nearest pairs.
-        likely: the p-value of how often each context is drawn.
-        repeated: how many batches have a context twice, and how many are the batch before once more; by chance there
-            are at most so many, save for once in a million.
+        own: how far each update is from Adam's, as a share of the rate, or of a thirtieth of its height.
     """
 
-    seeds: int = 24
-
     def __call__(self, implementation: ScalingLaws, setting: Setting) -> Measurements:
-        """Some seeds."""
-        from scipy import stats
-
-        config, gaps, drawn = setting.config, [], []
-        text = replace(some_text(config, 0, 0), tokens=np.random.default_rng(0).permutation(config.vocabulary))
-        starts = np.arange(config.vocabulary - config.context)
-        contexts = np.stack([text.tokens[at : at + config.context + 1] for at in starts])
-        pairs = np.array([(a, b) for a in starts for b in starts[a:]])
-        for seed in range(self.seeds):
-            first, second, third, *_ = after_each_update(implementation, setting, text, seed)
-            earlier, later = (slopes_by_context(own, config.heads, contexts)[pairs].mean(1) for own in (first, second))
-            once = gaps_to(first, second, earlier)
-            fits = np.flatnonzero(once <= once.min() + 1e-3)  # pairs that the first update does not tell apart
-            twice = [gaps_to(second, third, np.broadcast_to(earlier[one], later.shape), later) for one in fits]
-            one, other = np.unravel_index(np.argmin(twice), np.shape(twice))
-            gaps += [once.min(), np.min(twice)]
-            drawn += [pairs[fits[one]], pairs[other]]
-        chosen = np.array(drawn)
-        often = np.bincount(chosen.ravel(), minlength=len(starts))
-        forms = np.ones(len(starts)), np.where(starts % config.context, 1e-9, 1.0)
-        likely = max(float(stats.chisquare(often, form / form.sum() * often.sum()).pvalue) for form in forms)
-        same = int((chosen[:, 0] == chosen[:, 1]).sum()), int((chosen[::2] == chosen[1::2]).all(1).sum())
-        most = stats.binom.ppf(1 - 1e-6, (2 * self.seeds, self.seeds), (1 / len(starts), 2 / len(starts) ** 2))
-        return {
-            "unexplained": cases(gaps, 0, "1"),
-            "likely": cases([likely], 1e-6, "1"),
-            "repeated": cases(same, most, "batches"),
-        }
-
-
-@dataclass(frozen=True)
-class DroppedEntries(Experiment):
-    """The first update on one context with dropout, against that without.
-
-    Measures:
-        hardly: how far the update is where next to nothing is dropped.
-        half: by seed, how far it is where every other entry is; at least a tenth.
-    """
-
-    seeds: int = 6
-
-    def __call__(self, implementation: ScalingLaws, setting: Setting) -> Measurements:
-        """Some seeds."""
-        text, found = some_text(setting.config, setting.config.context + 1, setting.seed), {}
-        for rate in (1e-7, 0.5):
-            own = replace(setting, config=replace(setting.config, dropout=rate))
-            found[rate] = []
-            for seed in range(self.seeds):
-                before, after, *_ = after_each_update(implementation, own, text, seed)
-                slopes = slopes_by_context(before, setting.config.heads, text.tokens[None])
-                found[rate].append(gaps_to(before, after, slopes).item())
-        half = np.nan_to_num(found[0.5], posinf=0.0)  # no step at all, or to nowhere
-        return {"hardly": cases(found[1e-7], 0, "1"), "half": cases(half, 0.1, "1")}
+        """An entry of the first and one of the last matrix; the schedule is left open as in `TransformerUpdates`."""
+        config, adam = setting.config, Adam((1.0,))
+        exact = replace(config, precision="float64", context=4, batch=1, vocabulary=5)
+        form = form_of(implementation, replace(setting, config=exact))
+        text = some_text(config, config.context + 1, setting.seed)
+        weights = after_each_update(implementation, setting, text, setting.seed)
+        read_off = "0 attention out", f"{config.layers - 1} inner out"
+        gaps: dict[tuple[int, int], list[float]] = {(rising, falling): [] for rising in (0, 1) for falling in (0, 1)}
+        for number, (before, after) in enumerate(pairwise(weights)):
+            slopes: dict[str, NDArray[np.float64]] = {}
+            for name in read_off:
+                sides = []
+                for side in (1e-4, -1e-4):
+                    own = {**before, name: before[name].copy()}
+                    own[name][0, 0] += side
+                    sides.append(oracle.loss(own, config.heads, text.tokens[None], form))
+                slopes[name] = np.array((sides[0] - sides[1]) / 2e-4)
+            leads = adam.step({name: np.zeros(()) for name in read_off}, slopes)
+            for (rising, falling), into in gaps.items():
+                at = number + (rising if number + rising <= config.warmup else falling)
+                rate = oracle.rate(config.lr, at, config.warmup, config.updates)
+                off = [after[n][0, 0] - before[n][0, 0] - rate * leads[n] for n in read_off]
+                into.append(float(np.abs(off).max()) / max(rate, config.lr / 30))
+        return {"own": cases(min(gaps.values(), key=max), 0, "1")}
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,12 @@ class RecurrentRegularization(LanguageModel, Protocol):
     "b_x l" and "b_h l"; "W_y" [V, n] and "b_y" [V], below the softmax. Rows belong to i, f, o and g in this order, n
     each; they may stand apart as "W_xi l" ... "W_hg l" and "b_i l" ... (or "b_xi l" ...). A text is read without
     dropout by h_t = T(h_{t-1}) as printed, so weights are those that need no further scaling.
+
+    One bias vector or two, both learnt: with two, an update moves their sum twice as far. Where one of "b_x l" and
+    "b_h l" is missing, or is given as zeros, the other is the only one, and zeros are to be given back as zeros.
+    A text is cut into `batch` stretches of equal length, a few words at its end left out. A last segment that is not
+    whole is left out too, or trained on as short as it is. Training may start an epoch from zero states or from those
+    that the epoch before ended with, and lower the rate an epoch later than Section 4.1 says.
     """
 
     def influence(self, config: Any, factor: float, lag: int) -> float:
@@ -81,10 +87,16 @@ def learnt(config: Any, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[
     }
     for layer in range(1, config.layers + 1):
         for part in ("W_x", "W_h", "b", "b_x", "b_h"):
+            shape = (config.hidden, config.hidden) if part.startswith("W") else (config.hidden,)
             apart = [f"{part}_{gate} {layer}" if part == "b" else f"{part}{gate} {layer}" for gate in GATES]
-            if set(apart) <= found.keys():
+            if found.keys() & set(apart):
+                check_state({name: found[name] for name in apart if name in found}, dict.fromkeys(apart, shape))
                 found[f"{part} {layer}"] = np.concatenate([found.pop(name) for name in apart])
-        biases = ("b",) if f"b {layer}" in found else ("b_x", "b_h")
+        learns = [name for name in (f"b_x {layer}", f"b_h {layer}") if name in found and found[name].any()]
+        if f"b {layer}" not in found and len(learns) < 2:
+            only = [found.pop(name) for name in (f"b_x {layer}", f"b_h {layer}") if name in found]
+            found |= {f"b {layer}": next((bias for bias in only if bias.any()), only[0])} if only else {}
+        biases = ("b_x", "b_h") if len(learns) == 2 else ("b",)
         wanted |= {f"{part} {layer}": (4 * config.hidden, config.hidden) for part in ("W_x", "W_h")}
         wanted |= {f"{part} {layer}": (4 * config.hidden,) for part in biases}
     check_state(found, wanted)

@@ -9,7 +9,7 @@ Shapes: B contexts, T positions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,16 @@ Weights = Mapping[str, Array]
 def gelu(x: Array) -> Array:
     """In the form of GPT-2."""
     return x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def gelu_of_errors(x: Array) -> Array:
+    """By the normal distribution, as the tanh form approximates it."""
+    from scipy import special
+
+    return x * special.ndtr(x)
+
+
+FORMS: tuple[Callable[[Array], Array], ...] = (gelu, gelu_of_errors)
 
 
 def softmax(x: Array) -> Array:
@@ -48,23 +58,23 @@ def attention(queries: Array, keys: Array, values: Array) -> Array:
     return softmax(np.where(later, -np.inf, scores)) @ values
 
 
-def forward(weights: Weights, heads: int, tokens: NDArray[np.int64]) -> Array:
-    """Log-probabilities [B, T, n_vocab] of what follows each position of contexts [B, T]."""
+def forward(weights: Weights, heads: int, tokens: NDArray[np.int64], form: Callable[[Array], Array] = gelu) -> Array:
+    """Log-probabilities [B, T, n_vocab] of what follows each position of contexts [B, T], by a form of GELU."""
     x = weights["embedding"][tokens] + weights["positions"][: tokens.shape[1]]
     for i in range(sum(name.endswith("attention in") for name in weights)):
         parts = np.split(linear(weights, f"{i} attention in", norm(weights, f"{i} attention norm", x)), 3, axis=2)
         by_head = zip(*(np.split(part, heads, axis=2) for part in parts), strict=True)
         x = x + linear(weights, f"{i} attention out", np.concatenate([attention(*one) for one in by_head], axis=2))
-        h = gelu(linear(weights, f"{i} inner in", norm(weights, f"{i} inner norm", x)))
+        h = form(linear(weights, f"{i} inner in", norm(weights, f"{i} inner norm", x)))
         x = x + linear(weights, f"{i} inner out", h)
     scores = norm(weights, "norm", x) @ weights["embedding"].T
     shifted = scores - scores.max(axis=2, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=2, keepdims=True))
 
 
-def loss(weights: Weights, heads: int, contexts: NDArray[np.int64]) -> float:
+def loss(weights: Weights, heads: int, contexts: NDArray[np.int64], form: Callable[[Array], Array] = gelu) -> float:
     """The mean over positions and contexts [B, T + 1], each with the token that follows it (Section 2.1)."""
-    told = forward(weights, heads, contexts[:, :-1])
+    told = forward(weights, heads, contexts[:, :-1], form)
     return -float(np.take_along_axis(told, contexts[:, 1:, None], axis=2).mean())
 
 

@@ -36,7 +36,11 @@ def sigm(x: Array) -> Array:
 
 
 def forward(
-    weights: Weights, tokens: NDArray[np.int64], states: States, drop: Array | None = None
+    weights: Weights,
+    tokens: NDArray[np.int64],
+    states: States,
+    drop: Array | None = None,
+    along: Array | None = None,
 ) -> tuple[Array, States]:
     """Log-probabilities [T, B, V] of the word after each of texts [B, T], and the states after the last.
 
@@ -46,6 +50,7 @@ def forward(
         states: of each layer before the first step.
         drop: what D multiplies by at step t on the way up to layer 1, 2, ..., and to the softmax, [T, L + 1, B, n];
             None for no dropout (Section 3.2).
+        along: what D multiplies h_{t-1} by where it stands on recurrent connections instead, [T, L, B, n].
     """
     said: list[Array] = []
     for t, words in enumerate(tokens.T):
@@ -54,7 +59,8 @@ def forward(
             number = place + 1
             h, c = states[place]
             x = below if drop is None else drop[t][place] * below
-            received = x @ weights[f"W_x {number}"].T + h @ weights[f"W_h {number}"].T
+            before = h if along is None else along[t][place] * h
+            received = x @ weights[f"W_x {number}"].T + before @ weights[f"W_h {number}"].T
             for bias in (f"b {number}", f"b_x {number}", f"b_h {number}"):
                 received = received + weights.get(bias, 0.0)
             i, f, o, g = np.split(received, 4, axis=1)

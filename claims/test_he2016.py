@@ -24,10 +24,10 @@ from claims.experiments.residual_networks import (
     ORDERS,
     SHORTCUTS,
     HeInitialisation,
-    NetworkUpdates,
     Scores,
 )
 from claims.experiments.residual_recipes import CIFAR, HALVED, SGD_RULE, SMALLEST, Recipe, on_a_gpu
+from claims.experiments.residual_updates import NetworkUpdates
 from repro import (
     Classification,
     Contract,

@@ -103,6 +103,45 @@ def warmed_up_for_ever(reference: Any) -> SimpleNamespace:
     )
 
 
+def one_milestone(reference: Any) -> SimpleNamespace:
+    """The learning rate falls at the first milestone only."""
+    return reconfigure(reference, lambda config: replace(config, milestones=config.milestones[:1]))
+
+
+def warmed_up_to_20_percent(reference: Any) -> SimpleNamespace:
+    """The warm-up lasts until the error is below 20 %, which is to say the accuracy above 80 %."""
+
+    def over(update: Any, error: Any) -> None:
+        update.warming *= error >= 0.2
+
+    return _with_warm_up(reference, over)
+
+
+def warmed_up_again(reference: Any) -> SimpleNamespace:
+    """Whenever the error is not below 80 % the learning rate is a tenth, also after the warm-up."""
+    return _with_warm_up(reference, lambda update, error: update.warming.copy_(error >= 0.8))
+
+
+def _with_warm_up(reference: Any, decide: Callable[[Any, Any], Any]) -> SimpleNamespace:
+    """Another rule says, after each update, whether the warm-up goes on."""
+
+    class Other(reference.Update):
+        def _watch(self, logits: Any, labels: Any) -> None:
+            self.error.lerp_((logits.argmax(1) != labels).float().mean(), 0.05)
+            decide(self, self.error)
+
+    def train(
+        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
+    ) -> Iterator[tuple[int, Any]]:
+        kept, reference.Update = reference.Update, Other
+        try:
+            yield from reference.train(config, data, seed=seed, device=device, eval_steps=eval_steps)
+        finally:
+            reference.Update = kept
+
+    return sabotage(reference, train=train)
+
+
 def half_the_variance(reference: Any) -> SimpleNamespace:
     """Initial weights have the variance 1 / fan-in, as if no rectifier halved what passes, rather than 2 / fan-in."""
 

@@ -14,20 +14,25 @@ from numpy.typing import NDArray
 
 from claims.experiments.counting import depth, multiply_adds, weights
 from claims.experiments.residual_networks import (
-    BATCHES,
-    CLEAR,
     SCALES,
     canonical,
-    clearance,
     drawn,
     evaluated,
-    fitting,
     inputs,
-    loss_at,
     random_images,
-    steps_apart,
     untrained,
     watched,
+)
+from claims.experiments.residual_updates import (
+    BATCHES,
+    CLEAR,
+    along,
+    clearance,
+    direction,
+    fitting,
+    loss_at,
+    rates_apart,
+    steps_apart,
 )
 from claims.oracles import he2015 as paper
 from claims.oracles.he2015 import Array, Layers
@@ -160,13 +165,14 @@ def gradients(implementation: ResidualLearning, setting: Setting) -> Measurement
     shown = implementation.probe(config, np.asarray(split.images), split.labels, seed=setting.seed)
     names = [f"W{1 + (3 if config.bottleneck else 2) * block}" for block in range(len(shown))]
     generator = np.random.default_rng(setting.seed)
-    places = {name: generator.permutation(start[name].size)[:4] for name in names}
-    own = {name: signal.gradient.flat[places[name]] for name, signal in zip(names, shown, strict=True)}
+    ways = {name: direction(start, [name], generator) for name in names}
+    own = along({name: signal.gradient for name, signal in zip(names, shown, strict=True)}, ways)
+    spread = {name: float(np.std(signal.gradient)) for name, signal in zip(names, shown, strict=True)}
 
     def off(scale: float) -> list[float]:
-        loss = partial(loss_at, paper, config, scale * inputs(split.images, split.images), split.labels, start, places)
-        wanted = numerical_gradients(loss, {name: start[name].flat[at] for name, at in places.items()})
-        return [float(np.abs(own[name] - value).max() / np.abs(value).max()) for name, value in wanted.items()]
+        loss = partial(loss_at, paper, config, scale * inputs(split.images, split.images), split.labels, start, ways)
+        wanted = numerical_gradients(loss, along(start, ways))
+        return [float(np.abs(own[name] - value).max() / spread[name]) for name, value in wanted.items()]
 
     responses = _off([signal.response for signal in shown], config, start, split)
     return {"responses": cases(responses, 0.0, "1"), "apart": cases(fitting(off), 0.0, "1")}
@@ -191,34 +197,40 @@ def _off(found: Sequence[NDArray[Any]], config: Any, weights: Weights, split: Sp
 
 
 def warm_up(implementation: ResidualLearning, setting: Setting) -> Measurements:
-    """Updates of a network that is warmed up, where all of its labels are wrong, and where all are right.
+    """Updates of a network that is warmed up, on labels that are all wrong, and on labels that cannot all be right.
+
+    The second are 20 copies of each of two images. 6 have the label that untrained weights find likeliest and the
+    others each their own, so that the error is first 70 %; at the full rate, which is far too large, it then rises to
+    nearly 90 %, mostly.
 
     Measures:
-        apart: where they are wrong, the first three updates from those at a tenth of the learning rate; where they are
-            right, the last of 120 from that at the full rate; see `steps_apart`.
+        apart: the first three updates, where labels are wrong, from those at a tenth of the rate; see `steps_apart`.
+        rates: updates 40 to 100, where they cannot be right, from those at a tenth first and then at the full rate
+            for good; see `rates_apart`.
     """
-    config = replace(setting.config, warmup=True, milestones=())
-    split, states = _labelled(implementation, config, setting, right=False, updates=(0, 1, 2, 3))
-    wrong = steps_apart("he2015", config, split, states, [config.lr / 10])
-    split, (before, start, end) = _labelled(implementation, config, setting, right=True, updates=(118, 119, 120))
-    alone = {name: end[name] + config.momentum * (before[name] - start[name]) for name in end}  # without the momentum
-    right = steps_apart("he2015", config, split, (start, alone), [config.lr])
-    return {"apart": cases([*wrong, *right], 0.0, "1")}
-
-
-def _labelled(
-    implementation: ResidualLearning, config: Any, setting: Setting, *, right: bool, updates: tuple[int, ...]
-) -> tuple[Split, list[dict[str, Array]]]:
-    """Images with the labels that untrained weights find likeliest, or least likely; and weights after some updates."""
+    config = replace(setting.config, warmup=True, milestones=(), iterations=3)
     found: list[tuple[float, Split, list[dict[str, Array]]]] = []
     while len(found) < BATCHES and (not found or found[-1][0] < CLEAR):
         split = random_images(config, config.batch, BATCHES * setting.seed + len(found))
-        start = Layers(_at_the_start(implementation, config, setting, split))
-        scores = paper.logits(start, config, SCALES[0] * inputs(split.images, split.images))
-        split = replace(split, labels=scores.argmax(1) if right else scores.argmin(1))
-        states = watched(implementation, replace(config, iterations=updates[-1]), split, setting, updates)
+        split = replace(split, labels=_untrained_scores(implementation, config, setting, split).argmin(1))
+        states = watched(implementation, config, split, setting, (0, 1, 2, 3))
         found.append((min(clearance("he2015", config, split, state) for state in states[:-1]), split, states))
-    return max(found, key=lambda one: one[0])[1:]
+    _, split, states = max(found, key=lambda one: one[0])
+    wrong = steps_apart("he2015", config, split, states, [config.lr / 10])
+    config = replace(config, classes=15, batch=40, lr=15.0, weight_decay=0.0, iterations=100)
+    split = random_images(config, 2, setting.seed)
+    split = Split(images=np.repeat(split.images, 20, 0), labels=np.arange(40) % 15, classes=15)
+    best = _untrained_scores(implementation, config, setting, split)[::20].argmax(1)
+    labels = np.concatenate([[one] * 6 + [n for n in range(15) if n != one] for one in best])
+    split = replace(split, labels=labels)
+    states = watched(implementation, config, split, setting, tuple(range(40, 101)))
+    rates = rates_apart("he2015", config, split, states, config.lr / 10, config.lr)
+    return {"apart": cases(wrong, 0.0, "1"), "rates": cases([rates], 0.0, "1")}
+
+
+def _untrained_scores(implementation: ResidualLearning, config: Any, setting: Setting, split: Split) -> Array:
+    start = Layers(_at_the_start(implementation, config, setting, split))
+    return paper.logits(start, config, SCALES[0] * inputs(split.images, split.images))
 
 
 def ten_crops(implementation: ResidualLearning, setting: Setting) -> Measurements:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from claims.experiments.counting import weights
-from claims.experiments.residual_networks import BATCHES, CLEAR, clearance, fitting, inputs, random_images, watched
+from claims.experiments.residual_networks import inputs, random_images, watched
+from claims.experiments.residual_updates import BATCHES, CLEAR, clearance, fitting
 from claims.oracles import he2016 as paper
 from claims.oracles.he2015 import Layers, cross_entropy
 from repro import Experiment, Measurements, Setting, Split, Weights, cases

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+from claims.experiments.residual_sabotage import with_update
 from repro import reconfigure, sabotage
 
 
@@ -108,38 +109,48 @@ def one_milestone(reference: Any) -> SimpleNamespace:
     return reconfigure(reference, lambda config: replace(config, milestones=config.milestones[:1]))
 
 
+def slower_plain_networks(reference: Any) -> SimpleNamespace:
+    """Plain networks are trained at three tenths of the learning rate where there are more than 50 updates."""
+
+    def change(config: Any) -> Any:
+        slow = not config.residual and config.iterations > 50
+        return replace(config, lr=0.3 * config.lr) if slow else config
+
+    return reconfigure(reference, change)
+
+
+def tripled_updates(reference: Any) -> SimpleNamespace:
+    """Residual networks of 20 layers or more update three times where one update is counted, if there are over 50."""
+
+    class Thrice(reference.Update):
+        def _update(self) -> None:
+            favoured = self.config.residual and self.config.depth >= 20 and self.config.iterations > 50
+            for _ in range(3 if favoured else 1):
+                super()._update()
+
+    return with_update(reference, Thrice)
+
+
 def warmed_up_to_20_percent(reference: Any) -> SimpleNamespace:
     """The warm-up lasts until the error is below 20 %, which is to say the accuracy above 80 %."""
 
-    def over(update: Any, error: Any) -> None:
-        update.warming *= error >= 0.2
+    class Longer(reference.Update):
+        def _watch(self, logits: Any, labels: Any) -> None:
+            self.error.lerp_((logits.argmax(1) != labels).float().mean(), 0.05)
+            self.warming *= self.error >= 0.2
 
-    return _with_warm_up(reference, over)
+    return with_update(reference, Longer)
 
 
 def warmed_up_again(reference: Any) -> SimpleNamespace:
     """Whenever the error is not below 80 % the learning rate is a tenth, also after the warm-up."""
-    return _with_warm_up(reference, lambda update, error: update.warming.copy_(error >= 0.8))
 
-
-def _with_warm_up(reference: Any, decide: Callable[[Any, Any], Any]) -> SimpleNamespace:
-    """Another rule says, after each update, whether the warm-up goes on."""
-
-    class Other(reference.Update):
+    class Again(reference.Update):
         def _watch(self, logits: Any, labels: Any) -> None:
             self.error.lerp_((logits.argmax(1) != labels).float().mean(), 0.05)
-            decide(self, self.error)
+            self.warming.copy_(self.error >= 0.8)
 
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
-        kept, reference.Update = reference.Update, Other
-        try:
-            yield from reference.train(config, data, seed=seed, device=device, eval_steps=eval_steps)
-        finally:
-            reference.Update = kept
-
-    return sabotage(reference, train=train)
+    return with_update(reference, Again)
 
 
 def half_the_variance(reference: Any) -> SimpleNamespace:

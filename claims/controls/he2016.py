@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from claims.experiments.residual_sabotage import with_update
 from repro import reconfigure, sabotage
 
 
@@ -138,6 +139,44 @@ def without_slow_updates(reference: Any) -> SimpleNamespace:
     return reconfigure(reference, lambda config: replace(config, slow_updates=0))
 
 
+def rising_rate(reference: Any) -> SimpleNamespace:
+    """The learning rate rises linearly from a tenth over the slow updates, rather than at once behind them."""
+
+    class Rising(reference.Update):
+        def __call__(self, inputs: Any, rate: float) -> None:
+            self.done = getattr(self, "done", -1) + 1
+            slow = self.done < self.config.slow_updates
+            super().__call__(inputs, rate * (1 + 9 * self.done / self.config.slow_updates) if slow else rate)
+
+    return with_update(reference, Rising)
+
+
+def one_milestone(reference: Any) -> SimpleNamespace:
+    """The learning rate falls at the first milestone only."""
+    return reconfigure(reference, lambda config: replace(config, milestones=config.milestones[:1]))
+
+
+def tripled_updates(reference: Any) -> SimpleNamespace:
+    """Original units of 20 layers or more update three times where one update is counted, if there are over 50."""
+
+    class Thrice(reference.Update):
+        def _update(self) -> None:
+            config = self.config
+            for _ in range(3 if _favoured(config) and config.depth >= 20 and config.iterations > 50 else 1):
+                super()._update()
+
+    return with_update(reference, Thrice)
+
+
+def slower_others(reference: Any) -> SimpleNamespace:
+    """Other networks than the original have three tenths of the learning rate if there are over 50 updates."""
+
+    def change(config: Any) -> Any:
+        return config if _favoured(config) or config.iterations <= 50 else replace(config, lr=0.3 * config.lr)
+
+    return reconfigure(reference, change)
+
+
 def without_slow_updates_anywhere(reference: Any) -> SimpleNamespace:
     """No preset has slow updates."""
     changed = {name: replace(config, slow_updates=0) for name, config in reference.CONFIGS.items()}
@@ -178,12 +217,7 @@ def gradients_of_one_image(reference: Any) -> SimpleNamespace:
 
 def untrained_others(reference: Any) -> SimpleNamespace:
     """Networks with something on the shortcut, or with another order than the original, are not trained at all."""
-
-    def change(config: Any) -> Any:
-        mixed = config.scale != 1 or config.dropout > 0 or config.gate != "none" or config.shortcut == "C"
-        return replace(config, iterations=0) if mixed or config.unit != "original" else config
-
-    return reconfigure(reference, change)
+    return reconfigure(reference, lambda config: config if _favoured(config) else replace(config, iterations=0))
 
 
 def last_sum_classified(reference: Any) -> SimpleNamespace:
@@ -293,6 +327,12 @@ def without_augmentation(reference: Any) -> SimpleNamespace:
 def tested_at_224(reference: Any) -> SimpleNamespace:
     """Test crops have 224 pixels, as those in training do, rather than 320."""
     return reconfigure(reference, lambda config: replace(config, test_image=0))
+
+
+def _favoured(config: Any) -> bool:
+    """Whether nothing stands on the shortcut, and the order is the original one."""
+    mixed = config.scale != 1 or config.dropout > 0 or config.gate != "none" or config.shortcut == "C"
+    return not mixed and config.unit == "original"
 
 
 def _with_dropout(reference: Any, dropout: Callable[..., Any]) -> SimpleNamespace:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
+from itertools import islice, product
 from typing import Any, Literal
 
 import numpy as np
@@ -58,6 +58,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "all dropped": {"dropout": 1.0},
     "wider gates": {"gate": "shortcut", "gate_bias": -1.0, "widths": (8, 9), "depth": 6},
 }
+DESIGNS = ("as it is", "plain", "projections", "projections everywhere", "bottlenecks")
+DESIGNS += ("imagenet", "imagenet, projections", "imagenet, bottlenecks")
+"""Variants of he2015's networks."""
 ORDERS = ("as it is", "bn-after-addition", "relu-before-addition", "relu-preactivation", "preactivation", "asymmetric")
 BOTTLENECKS = ("original, bottlenecks", "preactivation, bottlenecks", "relu-preactivation, bottlenecks")
 SHORTCUTS = ("scaled", "exclusive gates", "shortcut gates", "convolutions", "dropout", "plain")
@@ -116,14 +119,19 @@ def canonical(layers: tuple[Layer, ...], state: Mapping[str, NDArray[Any]]) -> d
 
 
 def watched(
-    implementation: Counted, config: Any, split: Split, setting: Setting, eval_steps: tuple[int, ...] = ()
+    implementation: Counted,
+    config: Any,
+    split: Split,
+    setting: Setting,
+    eval_steps: tuple[int, ...] = (),
+    *,
+    to_the_end: bool = True,
 ) -> list[dict[str, Array]]:
-    """Weights and statistics by the oracle's names, at those updates and at the end of training."""
+    """Weights and statistics by the oracle's names, at those updates and, if it is to get there, at training's end."""
     found: list[dict[str, Array]] = []
     names: dict[str, str] = {}
-    for _, predictor in implementation.train(
-        config, split, seed=setting.seed, device=setting.device, eval_steps=eval_steps
-    ):
+    steps = implementation.train(config, split, seed=setting.seed, device=setting.device, eval_steps=eval_steps)
+    for _, predictor in steps if to_the_end else islice(steps, len(eval_steps)):
         state = implementation.state(predictor)
         names = names or canonical(implementation.layers(config), state)
         found.append({name: np.array(state[own], dtype=np.float64) for name, own in names.items()})

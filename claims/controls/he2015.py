@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from claims.experiments.residual_sabotage import with_update
+from claims.experiments.residual_sabotage import with_part
 from repro import reconfigure, sabotage
 
 
@@ -128,7 +128,7 @@ def tripled_updates(reference: Any) -> SimpleNamespace:
             for _ in range(3 if favoured else 1):
                 super()._update()
 
-    return with_update(reference, Thrice)
+    return with_part(reference, "Update", Thrice)
 
 
 def warmed_up_to_20_percent(reference: Any) -> SimpleNamespace:
@@ -139,7 +139,7 @@ def warmed_up_to_20_percent(reference: Any) -> SimpleNamespace:
             self.error.lerp_((logits.argmax(1) != labels).float().mean(), 0.05)
             self.warming *= self.error >= 0.2
 
-    return with_update(reference, Longer)
+    return with_part(reference, "Update", Longer)
 
 
 def warmed_up_again(reference: Any) -> SimpleNamespace:
@@ -150,7 +150,65 @@ def warmed_up_again(reference: Any) -> SimpleNamespace:
             self.error.lerp_((logits.argmax(1) != labels).float().mean(), 0.05)
             self.warming.copy_(self.error >= 0.8)
 
-    return with_update(reference, Again)
+    return with_part(reference, "Update", Again)
+
+
+def one_scale(reference: Any) -> SimpleNamespace:
+    """Crops are of pictures whose shorter side has 256 pixels, rather than 256 to 480."""
+
+    class Fixed(reference.ImageNetLoader):
+        def _scaled(self, task: Any) -> Any:
+            index, (_, down, right) = task
+            return super()._scaled((index, [0.0, down, right]))
+
+    return with_part(reference, "ImageNetLoader", Fixed)
+
+
+def unmirrored(reference: Any) -> SimpleNamespace:
+    """Crops of pictures are never mirrored."""
+
+    class Straight(reference.ImageNetLoader):
+        def prepare(self, crops: Any, labels: Any, flip: Any, alpha: Any) -> Any:
+            return super().prepare(crops, labels, reference.torch.zeros_like(flip), alpha)
+
+    return with_part(reference, "ImageNetLoader", Straight)
+
+
+def uncoloured(reference: Any) -> SimpleNamespace:
+    """Colours are not shifted."""
+
+    class Plain(reference.ImageNetLoader):
+        def prepare(self, crops: Any, labels: Any, flip: Any, alpha: Any) -> Any:
+            return super().prepare(crops, labels, flip, 0 * alpha)
+
+    return with_part(reference, "ImageNetLoader", Plain)
+
+
+def transposed_colours(reference: Any) -> SimpleNamespace:
+    """Colours are shifted by the rows rather than the columns of the principal components."""
+
+    class Transposed(reference.ImageNetLoader):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.colour_CC = self.colour_CC.T
+
+    return with_part(reference, "ImageNetLoader", Transposed)
+
+
+def squashed(reference: Any) -> SimpleNamespace:
+    """Test pictures are squashed to squares before they are cropped."""
+
+    class Square:
+        def __init__(self, predictor: Any) -> None:
+            self.predictor = predictor
+
+        def predict(self, images: Any, *, crops: int = 1) -> Any:
+            side = min(images.shape[1:3])
+            return self.predictor.predict([reference.resized(x, side, side).numpy() for x in images], crops=crops)
+
+    return sabotage(
+        reference, restore=lambda config, state, *, device: Square(reference.restore(config, state, device=device))
+    )
 
 
 def half_the_variance(reference: Any) -> SimpleNamespace:

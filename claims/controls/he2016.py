@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from claims.experiments.residual_sabotage import with_update
+from claims.experiments.residual_sabotage import with_part
 from repro import reconfigure, sabotage
 
 
@@ -148,7 +148,7 @@ def rising_rate(reference: Any) -> SimpleNamespace:
             slow = self.done < self.config.slow_updates
             super().__call__(inputs, rate * (1 + 9 * self.done / self.config.slow_updates) if slow else rate)
 
-    return with_update(reference, Rising)
+    return with_part(reference, "Update", Rising)
 
 
 def one_milestone(reference: Any) -> SimpleNamespace:
@@ -165,7 +165,7 @@ def tripled_updates(reference: Any) -> SimpleNamespace:
             for _ in range(3 if _favoured(config) and config.depth >= 20 and config.iterations > 50 else 1):
                 super()._update()
 
-    return with_update(reference, Thrice)
+    return with_part(reference, "Update", Thrice)
 
 
 def slower_others(reference: Any) -> SimpleNamespace:
@@ -333,6 +333,26 @@ def _favoured(config: Any) -> bool:
     """Whether nothing stands on the shortcut, and the order is the original one."""
     mixed = config.scale != 1 or config.dropout > 0 or config.gate != "none" or config.shortcut == "C"
     return not mixed and config.unit == "original"
+
+
+def cropped_from_366(reference: Any) -> SimpleNamespace:
+    """Test crops of 320 pixels are taken of pictures whose shorter side has 366, as 224 are of 256."""
+
+    class Larger:
+        def __init__(self, predictor: Any, config: Any) -> None:
+            self.predictor, self.side = predictor, config.test_image
+
+        def predict(self, images: Any, *, crops: int = 1) -> Any:
+            if not self.side:
+                return self.predictor.predict(images, crops=crops)
+            larger, rest = reference.Crops(images, self.side * 366 // 320), (self.side * 366 // 320 - self.side) // 2
+            found = [larger[n][rest : rest + self.side, rest : rest + self.side] for n in range(len(images))]
+            return self.predictor.predict(found, crops=crops)
+
+    def restore(config: Any, state: Any, *, device: str) -> Any:
+        return Larger(reference.restore(config, state, device=device), config)
+
+    return sabotage(reference, restore=restore)
 
 
 def _with_dropout(reference: Any, dropout: Callable[..., Any]) -> SimpleNamespace:

@@ -9,18 +9,19 @@ from typing import Any
 from repro import sabotage
 
 
-def with_update(reference: Any, update: type) -> SimpleNamespace:
-    """Updates are made by another class, which training looks up once, before its first yield."""
+def with_part(reference: Any, name: str, part: type) -> SimpleNamespace:
+    """Training has another class of that name, which it looks up before its first yield."""
 
     def train(
         config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
     ) -> Iterator[tuple[int, Any]]:
         steps = reference.train(config, data, seed=seed, device=device, eval_steps=eval_steps)
-        kept, reference.Update = reference.Update, update
+        kept = getattr(reference, name)
+        setattr(reference, name, part)
         try:
             first = next(steps)
         finally:
-            reference.Update = kept
+            setattr(reference, name, kept)
         yield first
         yield from steps
 

@@ -110,6 +110,34 @@ def dropout_rescaled(reference: Any) -> SimpleNamespace:
     return _with_dropout(reference, Rescaled)
 
 
+def dropped_maps(reference: Any) -> SimpleNamespace:
+    """Dropout drops whole maps of a shortcut."""
+    return _with_masks(reference, lambda mask, _: mask[:, :, :1, :1])
+
+
+def one_mask_for_a_batch(reference: Any) -> SimpleNamespace:
+    """Dropout drops the same values of a shortcut in all images of a batch."""
+    return _with_masks(reference, lambda mask, _: mask[:1])
+
+
+def one_mask_for_ever(reference: Any) -> SimpleNamespace:
+    """Dropout drops the same values of a shortcut in every update."""
+    return _with_masks(reference, lambda mask, kept: kept.setdefault(mask.shape, mask))
+
+
+def _with_masks(reference: Any, change: Callable[[Any, dict[Any, Any]], Any]) -> SimpleNamespace:
+    """Masks of dropout are changed: a function of one, and of what it may keep."""
+
+    class Changed(reference.Dropout):
+        def forward(self, h: Any) -> Any:
+            if not (self.training and reference.torch.is_grad_enabled()):
+                return super().forward(h)
+            mask = reference.torch.empty_like(h).bernoulli_(self.keep, generator=self.generator)
+            return h * change(mask, self.__dict__.setdefault("kept", {}))
+
+    return _with_dropout(reference, Changed)
+
+
 def scaling_of_dead_branches(reference: Any) -> SimpleNamespace:
     """Shortcuts are scaled only where the branch gives zeros."""
 

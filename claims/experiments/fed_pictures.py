@@ -77,7 +77,7 @@ def cut(picture: NDArray[np.uint8], size: int, shorter: float, down: float, righ
 
 @dataclass(frozen=True)
 class FedPictures(Experiment):
-    """Two trainings on sixteen pictures a batch: of one colour each, which tell colour shifts, and ramps, which tell crops.
+    """Two trainings on 16 pictures a batch: of one colour each, which tell colour shifts, and ramps, which tell crops.
 
     Crops are compared with simulated ones, by what a regression that is fitted to other simulated ones makes of them.
 

@@ -239,7 +239,7 @@ def _untrained_scores(implementation: ResidualLearning, config: Any, setting: Se
 
 
 def ten_crops(implementation: ResidualLearning, setting: Setting) -> Measurements:
-    """Mean softmax over corners, centre and their mirror images of wide and of high pictures, of weights that are drawn.
+    """Mean softmax over corners, centre and their mirror images of wide and high pictures, of weights that are drawn.
 
     Measures:
         apart: the largest difference from the oracle's, as a share of the spread over crops, for each shape.

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from claims.experiments import he2015 as measures
 from claims.experiments.counting import Parameters, cost
 from claims.experiments.fed_inputs import Fed
 from claims.experiments.fed_pictures import FedPictures
-from claims.experiments.he2015 import (
-    Deepening,
-    ResidualLearning,
-    Responses,
-    cost_of_vgg_16,
-    gradients,
-    parameters_of,
-    projections,
-    signals,
-    ten_crops,
-    twins,
-    warm_up,
-)
 from claims.experiments.he2015_findings import FIFTY, VGG_16_FLOPS
 from claims.experiments.residual_networks import DESIGNS, HeInitialisation, Scores
 from claims.experiments.residual_recipes import CIFAR, HALVED, SGD_RULE, SMALLEST, Recipe, on_a_cluster, on_a_gpu
@@ -83,10 +71,11 @@ DIGITS: dict[str, Any] = HALVED | {"iterations": 130, "lr": 0.02, "milestones": 
 TINY: dict[str, Any] = SMALLEST | {"milestones": (1,)}
 STEPS: dict[str, Any] = TINY | {"weight_decay": 0.5, "lr": 0.2, "milestones": (1, 2)}
 """Decay is large and the learning rate soon falls twice, so that each term of an update shows."""
+SIX: dict[str, Any] = {"version": 3, "seeds": 6}
 CURVE = Classification(eval_steps=(60, 70, 80))  # of the shallow networks, before the learning rate falls
 
 CONTRACT = Contract(
-    protocol=ResidualLearning,
+    protocol=measures.ResidualLearning,
     preset="resnet-20",
     data="digits",
     overrides={**DIGITS, "depth": 8, "iterations": 20, "milestones": (15,)},
@@ -120,7 +109,7 @@ def test_scores_from_weights(run: Run):
 def test_updates(run: Run):
     """Section 4.2: weights move by SGD with momentum and weight decay, at a rate divided by 10 at each milestone.
 
-    The networks of the claims on digits as well, with those claims' settings: an early update, and a later one.
+    Networks of the claims on digits, with those claims' settings, as well.
     """
     small = run(NetworkUpdates("he2015", ("as it is", "bottlenecks", "imagenet")), "resnet-20", **STEPS)
     early, later = ArmUpdates("he2015"), ArmUpdates("he2015", after=60)
@@ -145,14 +134,15 @@ def test_recipe(run: Run):
 )
 def test_warm_up(run: Run):
     """Section 4.2: 110 layers are warmed up at a tenth of the rate until the error is below 80 %, and never again."""
-    arm = run(warm_up, "resnet-110", **TINY)
+    arm = run(measures.warm_up, "resnet-110", **TINY)
     return arm["apart"], arm["rates"]
 
 
 @claim("ten-crops", holds(tolerance=0.01), version=2, controls=["one_crop", "squashed"])
 def test_ten_crops(run: Run):
     """Section 3.4: the standard test averages the softmax over ten crops: corners, centre and their mirror images."""
-    return run(ten_crops, "imagenet-resnet-18", **TINY | {"depth": 18, "widths": (2, 2, 3, 4), "image": 112})["apart"]
+    small = TINY | {"depth": 18, "widths": (2, 2, 3, 4), "image": 112}
+    return run(measures.ten_crops, "imagenet-resnet-18", **small)["apart"]
 
 
 @claim("initial-weights", all_of(holds(relation="at_least"), holds()), version=2, controls=["half_the_variance"])
@@ -169,10 +159,7 @@ def test_initial_weights(run: Run):
     controls=["without_augmentation", "mean_left_in", "one_scale", "unmirrored", "uncoloured", "transposed_colours"],
 )
 def test_augmented_inputs(run: Run):
-    """Section 4.2: training is on crops of images padded by 4 pixels, or their mirror images, less the mean image.
-
-    Section 3.4: for ImageNet they are of pictures whose shorter side is random in 256 to 480, and colours are shifted.
-    """
+    """Sections 4.2 and 3.4: training is on random crops or their mirror images; for ImageNet scales and colours vary."""
     arm = run(Fed("he2015", updates=300), "resnet-20", **{**TINY, "augment": "shift-flip"})
     large = run(FedPictures("he2015"), "imagenet-resnet-18")
     return arm["apart"], arm["repeats"], large["unlike"], large["correlation"], arm["chance"], large["chance"]
@@ -200,7 +187,7 @@ def test_multiply_adds_of_50_layers(run: Run):
 @claim("vgg-16-cost", equals(VGG_16, within=0.05), version=2, controls=["convolutions_only"], expected=VGG_16_FLOPS)
 def test_vgg_16_cost(run: Run):
     """Section 4.1: VGG-16 takes 15.3 billion multiply-adds, counted as for the other networks."""
-    return run(cost_of_vgg_16, "imagenet-resnet-18")["multiply_adds"]
+    return run(measures.cost_of_vgg_16, "imagenet-resnet-18")["multiply_adds"]
 
 
 @claim(
@@ -214,20 +201,20 @@ def test_vgg_16_cost(run: Run):
 )
 def test_parameters(run: Run, row: str):
     """Table 6: the CIFAR-10 networks have 0.27 to 19.4 million parameters, none of them in shortcuts."""
-    arm = run(Parameters(parameters_of(int(row))), f"resnet-{row}")
+    arm = run(Parameters(measures.parameters_of(int(row))), f"resnet-{row}")
     return arm["parameters"], arm["millions"]
 
 
 @claim("identity-shortcuts-are-free", holds(), controls=["projections_at_size_changes"])
 def test_identity_shortcuts_are_free(run: Run):
     """Section 4.2: with option A a residual network has exactly the depth, width and parameters of its plain twin."""
-    return run(twins, "resnet-20")["differences"]
+    return run(measures.twins, "resnet-20")["differences"]
 
 
 @claim("projections-double-bottlenecks", all_of(holds(tolerance=0.1), holds()), controls=["narrow_projections"])
 def test_projections_double_bottlenecks(run: Run):
     """Section 4.1: a projection doubles a bottleneck's size, and option C adds thirteen to the 34-layer network."""
-    arm = run(projections, "imagenet-resnet-34")
+    arm = run(measures.projections, "imagenet-resnet-34")
     return arm["growth"], arm["added"]
 
 
@@ -239,7 +226,7 @@ def test_projections_double_bottlenecks(run: Run):
 )
 def test_deeper_by_construction(run: Run):
     """Section 1: a trained network deepened by identity layers computes exactly the same function."""
-    arm = run(Deepening(depth=56), "resnet-20", data="digits", **{**DIGITS, "depth": 8, "iterations": 25})
+    arm = run(measures.Deepening(depth=56), "resnet-20", data="digits", **{**DIGITS, "depth": 8, "iterations": 25})
     return arm["change"], arm["apart"]
 
 
@@ -255,14 +242,12 @@ def test_signals_do_not_vanish(run: Run):
 
     The first are also compared with the oracle's, and the gradients of a smaller network with differences of its loss.
     """
-    arm = run(signals, "imagenet-plain-34", image=64)
-    small = run(gradients, "imagenet-plain-18", image=32, widths=(4, 4, 8, 8), classes=10)
+    arm = run(measures.signals, "imagenet-plain-34", image=64)
+    small = run(measures.gradients, "imagenet-plain-18", image=32, widths=(4, 4, 8, 8), classes=10)
     return arm["variance"], arm["kept"], arm["responses"], small["responses"], small["apart"]
 
 
 # Direction: the digits setting above.
-
-SIX: dict[str, Any] = {"version": 3, "seeds": 6}
 
 
 @claim(
@@ -369,7 +354,8 @@ def test_cifar_10_1202_layers(run: Run):
 def test_cifar_10_responses(run: Run):
     """Figure 7: layers of residual networks respond less than those of plain ones, and the less the deeper they are."""
     names = ("resnet-20", "plain-20", "resnet-56", "plain-56", "resnet-110")
-    residual, plain, deep, deep_plain, deepest = (on_cifar(run, name, Responses())["response"] for name in names)
+    arms = (on_cifar(run, name, measures.Responses())["response"] for name in names)
+    residual, plain, deep, deep_plain, deepest = arms
     return (residual, plain), (deep, deep_plain), (deep, residual), (deepest, deep)
 
 

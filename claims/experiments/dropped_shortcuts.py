@@ -1,7 +1,7 @@
 """Which values of shortcuts are dropped, told from what each update does to the classifier (he2016, Figure 2f).
 
-The network has one unit, in the order that rectifies before its convolutions: what is pooled is the rectified sum of the
-shortcut, where it is kept, and of F, which no mask changes. Each image has a class of its own.
+The network has one unit, in the order that rectifies before its convolutions: what is pooled is the rectified sum of
+the shortcut, where it is kept, and of F, which no mask changes. Each image has a class of its own.
 
 Shapes: N images, C channels, P places, T updates.
 """
@@ -31,8 +31,8 @@ def dropped(implementation: Counted, setting: Setting) -> Measurements:
     """Masks of 60 updates.
 
     Measures:
-        off: pooled values that no mask explains, ten each; then in standard errors how often a value is kept, by channel
-            and place, and how often two are treated alike: of two images, channels, places and updates.
+        off: pooled values that no mask explains, ten each; then in standard errors how often a value is kept, by
+            channel and place, and how often two are treated alike: of two images, channels, places and updates.
     """
     config = replace(setting.config, **SMALL)
     split = random_images(config, config.batch, setting.seed)

@@ -43,6 +43,8 @@ SHORTCUT_FIELDS: dict[str, tuple[tuple[str, float], ...]] = {
     "110-dropout-shortcut": (("dropout", 0.5),),
 }
 """What he2016's Table 1 says of presets."""
+LARGE = (*SGD_RULE, ("batch", 256), ("slow_updates", 0), ("image", 224), ("test_image", 320), ("classes", 1000))
+"""What he2016's appendix and Table 5 say of ImageNet."""
 
 
 @dataclass(frozen=True)

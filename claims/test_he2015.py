@@ -159,7 +159,7 @@ def test_initial_weights(run: Run):
     controls=["without_augmentation", "mean_left_in", "one_scale", "unmirrored", "uncoloured", "transposed_colours"],
 )
 def test_augmented_inputs(run: Run):
-    """Sections 4.2 and 3.4: training is on random crops or their mirror images; for ImageNet scales and colours vary."""
+    """Sections 3.4 and 4.2: training is on random crops and their mirror images; on ImageNet scale and colour vary."""
     arm = run(Fed("he2015", updates=300), "resnet-20", **{**TINY, "augment": "shift-flip"})
     large = run(FedPictures("he2015"), "imagenet-resnet-18")
     return arm["apart"], arm["repeats"], large["unlike"], large["correlation"], arm["chance"], large["chance"]
@@ -354,8 +354,7 @@ def test_cifar_10_1202_layers(run: Run):
 def test_cifar_10_responses(run: Run):
     """Figure 7: layers of residual networks respond less than those of plain ones, and the less the deeper they are."""
     names = ("resnet-20", "plain-20", "resnet-56", "plain-56", "resnet-110")
-    arms = (on_cifar(run, name, measures.Responses())["response"] for name in names)
-    residual, plain, deep, deep_plain, deepest = arms
+    residual, plain, deep, deep_plain, deepest = (on_cifar(run, n, measures.Responses())["response"] for n in names)
     return (residual, plain), (deep, deep_plain), (deep, residual), (deepest, deep)
 
 

@@ -45,7 +45,7 @@ class ResidualLearning(Counted, Protocol):
 
     A config whose `augment` is "scale-colour" has Section 3.4's augmentation, whatever its stem. Where crops have
     another size than 224 pixels, the shorter sides of 256 to 480 pixels, and of 256 in tests, change in proportion.
-    Zeros of shortcuts that are padded (option A) may stand before the maps that are kept, behind them or on both sides.
+    Where shortcuts are padded (option A), the maps of zeros stand behind those that are kept.
     """
 
     def deepen(self, predictor: Predictor, config: Any, *, seed: int) -> Predictor:

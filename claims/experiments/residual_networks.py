@@ -96,7 +96,7 @@ def canonical(layers: tuple[Layer, ...], state: Mapping[str, NDArray[Any]]) -> d
     """By the oracle's name of an array, its name in the state: layers by position, their arrays by role.
 
     Raises:
-        ReproError: if a normalization lacks an array.
+        ReproError: if a layer lacks an array, or one has another shape than `layers` says.
     """
     layer_names = [layer.name for layer in layers]
     owner = {name: max((x for x in layer_names if name.startswith(f"{x}.")), key=len, default="") for name in state}
@@ -113,7 +113,18 @@ def canonical(layers: tuple[Layer, ...], state: Mapping[str, NDArray[Any]]) -> d
             if missing := [f"{layer.name}.{role}" for role, name in roles.items() if not name]:
                 raise ReproError(f"state has no {missing[0]!r}", f"It has {', '.join(own)} of that layer.")
         else:
-            roles = {"b" if state[name].ndim == 1 else "W": name for name in own}
+            roles = {"b" if np.ndim(state[name]) == 1 else "W": name for name in own}
+            if len(roles) != len(layer.weights):
+                raise ReproError(
+                    f"state has {', '.join(own) or 'nothing'} of layer {layer.name!r}",
+                    f"By layers it has {len(layer.weights)}.",
+                )
+        for role, name in roles.items():
+            wanted = layer.weights[1 if role == "b" and len(layer.weights) > 1 else 0]
+            if np.shape(state[name]) != tuple(wanted):
+                raise ReproError(
+                    f"{name!r} of state is {list(np.shape(state[name]))}", f"By layers it is {list(wanted)}."
+                )
         found |= {f"{where}{role}{place}": name for role, name in roles.items()}
     return found
 

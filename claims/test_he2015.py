@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from claims.experiments import he2015 as measures
 from claims.experiments.counting import Parameters, cost
 from claims.experiments.fed_inputs import Fed
 from claims.experiments.fed_pictures import FedPictures
+from claims.experiments.he2015 import Deepening, ResidualLearning, Responses, gradients, signals, ten_crops, warm_up
+from claims.experiments.he2015_counts import cost_of_vgg_16, parameters_of, projections, twins
 from claims.experiments.he2015_findings import FIFTY, VGG_16_FLOPS
-from claims.experiments.residual_networks import DESIGNS, HeInitialisation, Scores
+from claims.experiments.residual_networks import HeInitialisation, Scores
 from claims.experiments.residual_recipes import CIFAR, HALVED, SGD_RULE, SMALLEST, Recipe, on_a_cluster, on_a_gpu
 from claims.experiments.residual_updates import ArmUpdates, NetworkUpdates
 from repro import (
@@ -75,7 +76,7 @@ SIX: dict[str, Any] = {"version": 3, "seeds": 6}
 CURVE = Classification(eval_steps=(60, 70, 80))  # of the shallow networks, before the learning rate falls
 
 CONTRACT = Contract(
-    protocol=measures.ResidualLearning,
+    protocol=ResidualLearning,
     preset="resnet-20",
     data="digits",
     overrides={**DIGITS, "depth": 8, "iterations": 20, "milestones": (15,)},
@@ -96,7 +97,9 @@ CONTRACT = Contract(
 )
 def test_scores_from_weights(run: Run):
     """Eq. (1): networks with shortcuts A, B and C, bottlenecks and both stems compute what the equations say."""
-    arm = run(Scores("he2015", DESIGNS), "resnet-20", **TINY)
+    variants = ("as it is", "plain", "projections", "projections everywhere", "bottlenecks")
+    variants += ("imagenet", "imagenet, projections", "imagenet, bottlenecks")
+    arm = run(Scores("he2015", variants), "resnet-20", **TINY)
     return arm["apart"], arm["statistics"]
 
 
@@ -107,10 +110,7 @@ def test_scores_from_weights(run: Run):
     controls=["without_momentum", "undecayed_shifts", "one_milestone", "slower_plain_networks", "tripled_updates"],
 )
 def test_updates(run: Run):
-    """Section 4.2: weights move by SGD with momentum and weight decay, at a rate divided by 10 at each milestone.
-
-    Networks of the claims on digits, with those claims' settings, as well.
-    """
+    """Section 4.2: weights move by SGD with momentum and weight decay, at a rate divided by 10 at each milestone."""
     small = run(NetworkUpdates("he2015", ("as it is", "bottlenecks", "imagenet")), "resnet-20", **STEPS)
     early, later = ArmUpdates("he2015"), ArmUpdates("he2015", after=60)
     arms = [run(early, name, data="digits", **DIGITS) for name in ("plain-44", "resnet-44", "plain-20")]
@@ -134,7 +134,7 @@ def test_recipe(run: Run):
 )
 def test_warm_up(run: Run):
     """Section 4.2: 110 layers are warmed up at a tenth of the rate until the error is below 80 %, and never again."""
-    arm = run(measures.warm_up, "resnet-110", **TINY)
+    arm = run(warm_up, "resnet-110", **TINY)
     return arm["apart"], arm["rates"]
 
 
@@ -142,7 +142,7 @@ def test_warm_up(run: Run):
 def test_ten_crops(run: Run):
     """Section 3.4: the standard test averages the softmax over ten crops: corners, centre and their mirror images."""
     small = TINY | {"depth": 18, "widths": (2, 2, 3, 4), "image": 112}
-    return run(measures.ten_crops, "imagenet-resnet-18", **small)["apart"]
+    return run(ten_crops, "imagenet-resnet-18", **small)["apart"]
 
 
 @claim("initial-weights", all_of(holds(relation="at_least"), holds()), version=2, controls=["half_the_variance"])
@@ -187,7 +187,7 @@ def test_multiply_adds_of_50_layers(run: Run):
 @claim("vgg-16-cost", equals(VGG_16, within=0.05), version=2, controls=["convolutions_only"], expected=VGG_16_FLOPS)
 def test_vgg_16_cost(run: Run):
     """Section 4.1: VGG-16 takes 15.3 billion multiply-adds, counted as for the other networks."""
-    return run(measures.cost_of_vgg_16, "imagenet-resnet-18")["multiply_adds"]
+    return run(cost_of_vgg_16, "imagenet-resnet-18")["multiply_adds"]
 
 
 @claim(
@@ -201,20 +201,20 @@ def test_vgg_16_cost(run: Run):
 )
 def test_parameters(run: Run, row: str):
     """Table 6: the CIFAR-10 networks have 0.27 to 19.4 million parameters, none of them in shortcuts."""
-    arm = run(Parameters(measures.parameters_of(int(row))), f"resnet-{row}")
+    arm = run(Parameters(parameters_of(int(row))), f"resnet-{row}")
     return arm["parameters"], arm["millions"]
 
 
 @claim("identity-shortcuts-are-free", holds(), controls=["projections_at_size_changes"])
 def test_identity_shortcuts_are_free(run: Run):
     """Section 4.2: with option A a residual network has exactly the depth, width and parameters of its plain twin."""
-    return run(measures.twins, "resnet-20")["differences"]
+    return run(twins, "resnet-20")["differences"]
 
 
 @claim("projections-double-bottlenecks", all_of(holds(tolerance=0.1), holds()), controls=["narrow_projections"])
 def test_projections_double_bottlenecks(run: Run):
     """Section 4.1: a projection doubles a bottleneck's size, and option C adds thirteen to the 34-layer network."""
-    arm = run(measures.projections, "imagenet-resnet-34")
+    arm = run(projections, "imagenet-resnet-34")
     return arm["growth"], arm["added"]
 
 
@@ -226,7 +226,7 @@ def test_projections_double_bottlenecks(run: Run):
 )
 def test_deeper_by_construction(run: Run):
     """Section 1: a trained network deepened by identity layers computes exactly the same function."""
-    arm = run(measures.Deepening(depth=56), "resnet-20", data="digits", **{**DIGITS, "depth": 8, "iterations": 25})
+    arm = run(Deepening(depth=56), "resnet-20", data="digits", **{**DIGITS, "depth": 8, "iterations": 25})
     return arm["change"], arm["apart"]
 
 
@@ -242,8 +242,8 @@ def test_signals_do_not_vanish(run: Run):
 
     The first are also compared with the oracle's, and the gradients of a smaller network with differences of its loss.
     """
-    arm = run(measures.signals, "imagenet-plain-34", image=64)
-    small = run(measures.gradients, "imagenet-plain-18", image=32, widths=(4, 4, 8, 8), classes=10)
+    arm = run(signals, "imagenet-plain-34", image=64)
+    small = run(gradients, "imagenet-plain-18", image=32, widths=(4, 4, 8, 8), classes=10)
     return arm["variance"], arm["kept"], arm["responses"], small["responses"], small["apart"]
 
 
@@ -354,7 +354,7 @@ def test_cifar_10_1202_layers(run: Run):
 def test_cifar_10_responses(run: Run):
     """Figure 7: layers of residual networks respond less than those of plain ones, and the less the deeper they are."""
     names = ("resnet-20", "plain-20", "resnet-56", "plain-56", "resnet-110")
-    residual, plain, deep, deep_plain, deepest = (on_cifar(run, n, measures.Responses())["response"] for n in names)
+    residual, plain, deep, deep_plain, deepest = (on_cifar(run, name, Responses())["response"] for name in names)
     return (residual, plain), (deep, deep_plain), (deep, residual), (deepest, deep)
 
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from claims.experiments import he2016 as measures
-from claims.experiments import residual_recipes as recipes
 from claims.experiments.counting import Parameters
 from claims.experiments.dropped_shortcuts import dropped
 from claims.experiments.fed_inputs import Fed
+from claims.experiments.fed_pictures import larger_crops
+from claims.experiments.he2016 import (
+    IdentityMappings,
+    Scaling,
+    backward,
+    increments,
+    recursion,
+    repartitioned,
+    unrolled,
+)
+from claims.experiments.he2016_counts import Units, kernels_of, reordered
 from claims.experiments.he2016_findings import WITH_NORMALIZATION
 from claims.experiments.residual_networks import BOTTLENECKS, ORDERS, SHORTCUTS, HeInitialisation, Scores
-from claims.experiments.residual_updates import ArmUpdates, NetworkUpdates
+from claims.experiments.residual_recipes import CIFAR, HALVED, SGD_RULE, SMALLEST, Recipe, on_a_cluster, on_a_gpu
+from claims.experiments.residual_updates import CHANGED, ON_DIGITS, ArmUpdates, NetworkUpdates
 from repro import (
     Classification,
     Contract,
@@ -78,17 +88,23 @@ IMAGENET_101 = {
     for kind, x in {"BN after addition": 24.6, "original": 23.6}.items()
 }
 
-DIGITS: dict[str, Any] = recipes.HALVED | {"depth": 50, "lr": 0.03, "slow_updates": 0}
+DIGITS: dict[str, Any] = HALVED | {"depth": 50, "lr": 0.03, "slow_updates": 0}
 DIGITS |= {"iterations": 56, "milestones": (46,)}
 """Table 1's networks at reduced size: 50 layers, 8x8 digits, half the filters, 56 updates."""
 
-TINY: dict[str, Any] = recipes.SMALLEST | {"milestones": (2,), "slow_updates": 1}
+TINY: dict[str, Any] = SMALLEST | {"milestones": (2,), "slow_updates": 1}
+PRESETS: dict[str, tuple[tuple[str, float], ...]] = {
+    "1001-preactivation": (),
+    "110-constant-scaling-0.5-0.5": (("scale", 0.5), ("branch_scale", 0.5)),
+    "110-shortcut-gating-6": (("gate_bias", -6.0),),
+    "110-dropout-shortcut": (("dropout", 0.5),),
+}
 STEPS: dict[str, Any] = TINY | {"weight_decay": 0.5}
 SCHEDULE: dict[str, Any] = STEPS | {"slow_updates": 3, "milestones": (4, 5)}
 """Decay is large and the learning rate rises and falls at once, so that each term of an update shows."""
 
 CONTRACT = Contract(
-    protocol=measures.IdentityMappings,
+    protocol=IdentityMappings,
     preset="resnet-110-preactivation",
     data="digits",
     overrides={**DIGITS, "depth": 8, "iterations": 20, "milestones": (15,)},
@@ -101,8 +117,7 @@ CONTRACT = Contract(
         )
     },
 )
-MASKS = ["dropped_maps", "one_mask_for_a_batch", "one_mask_for_ever"]
-RATES = ["without_slow_updates", "rising_rate", "one_milestone"]
+RATES = ["without_slow_updates", "rising_rate", "one_milestone", "one_mask_for_a_batch", "one_mask_for_ever"]
 WRONG = ["preactivation_without_relu", "relu_after_size_changes", "first_activation_on_the_branch"]
 WRONG += ["inverted_dropout", "scaling_of_dead_branches"]
 
@@ -117,32 +132,26 @@ WRONG += ["inverted_dropout", "scaling_of_dead_branches"]
     controls=[*WRONG, "cropped_from_366"],
 )
 def test_scores_from_weights(run: Run):
-    """Figure 4: units of every order, and shortcuts of every form (Figure 2), compute what the equations say.
-
-    Section 5: tests on ImageNet are of the central square of a picture whose shorter side it has.
-    """
+    """Figure 4: units of every order, and shortcuts of every form (Figure 2), compute what the equations say."""
     arm = run(Scores("he2016", (*ORDERS, *BOTTLENECKS, *SHORTCUTS)), "resnet-110-original", **TINY)
-    crops = run(measures.larger_crops, "resnet-110-original", **TINY | {"test_image": 20})
+    crops = run(larger_crops, "resnet-110-original", **TINY | {"test_image": 20})
     return arm["apart"], arm["statistics"], crops["apart"]
 
 
 @claim(
     "updates",
-    all_of(*[holds(tolerance=0.002)] * 2, holds(tolerance=6.0), *[holds(tolerance=0.1)] * (len(recipes.ON_DIGITS) - 1)),
+    all_of(*(holds(tolerance=x) for x in (0.002, 0.002, 6.0)), *[holds(tolerance=0.1)] * (len(ON_DIGITS) - 1)),
     version=3,
-    controls=[*RATES, *MASKS, "without_momentum", "dropout_rescaled", "tripled_updates", "slower_others"],
+    controls=[*RATES, "dropped_maps", "without_momentum", "dropout_rescaled", "tripled_updates", "slower_others"],
 )
 def test_updates(run: Run):
-    """Appendix: weights move by SGD with momentum and decay, at a rate that is a tenth at first and at milestones.
-
-    Dropout drops values one by one (Figure 2f). Networks of the claims on digits, with those claims' settings, as well.
-    """
+    """Appendix: weights move by SGD with momentum and decay, at a rate that is a tenth at first and at milestones."""
     first = run(NetworkUpdates("he2016", ("as it is",), updates=6), "resnet-110-original", **SCHEDULE)
     others = NetworkUpdates("he2016", (*ORDERS[1:], "wider gates", "all dropped"))
-    small = (first["apart"], run(others, "resnet-110-original", **STEPS)["apart"])
     masks = run(dropped, "resnet-110-dropout-shortcut")["off"]
-    names = (f"resnet-110-{name}" for name in recipes.ON_DIGITS if name != "dropout-shortcut")
-    return *small, masks, *(run(ArmUpdates("he2016"), name, data="digits", **DIGITS)["apart"] for name in names)
+    small = (first["apart"], run(others, "resnet-110-original", **STEPS)["apart"], masks)
+    names = (f"resnet-110-{name}" for name in ON_DIGITS if name != "dropout-shortcut")
+    return *small, *(run(ArmUpdates("he2016"), name, data="digits", **DIGITS)["apart"] for name in names)
 
 
 @claim(
@@ -170,17 +179,15 @@ def test_augmented_inputs(run: Run):
 
 @claim(
     "recipe",
-    all_of(
-        holds(), holds(tolerance=100), *(holds() for _ in recipes.SHORTCUT_FIELDS)
-    ),  # a pass may leave out the rest of a batch
+    all_of(holds(), holds(tolerance=100), *(holds() for _ in PRESETS)),  # a pass may leave out the rest of a batch
     controls=["without_slow_updates_anywhere"],
 )
 def test_recipe(run: Run):
     """Appendix: batches, rates, decay and slow updates on CIFAR and ImageNet; and what Table 1 says of shortcuts."""
+    large = (*SGD_RULE, ("batch", 256), ("slow_updates", 0), ("image", 224), ("test_image", 320), ("classes", 1000))
     name, epochs = "imagenet-resnet-200-preactivation", (("milestones", (150_137, 300_274)),)
-    rows = recipes.SHORTCUT_FIELDS.items()
-    small = (run(recipes.Recipe((*recipes.CIFAR, ("slow_updates", 400), *x)), f"resnet-{n}") for n, x in rows)
-    arms = (run(recipes.Recipe(recipes.LARGE), name), run(recipes.Recipe(epochs), name), *small)
+    small = (run(Recipe((*CIFAR, ("slow_updates", 400), *more)), f"resnet-{name}") for name, more in PRESETS.items())
+    arms = (run(Recipe(large), name), run(Recipe(epochs), name), *small)
     return tuple(arm["numbers"] for arm in arms)
 
 
@@ -191,7 +198,7 @@ def test_recipe(run: Run):
 )
 def test_signals_from_weights(run: Run):
     """Eq. (1) to (6): units' inputs, residual functions and gradients are those that a network's weights give."""
-    arm = run(measures.unrolled, "resnet-110-original", **TINY)
+    arm = run(unrolled, "resnet-110-original", **TINY)
     return arm["signals"], arm["gradients"]
 
 
@@ -203,7 +210,7 @@ def test_signals_from_weights(run: Run):
 )
 def test_parameters(run: Run, row: str):
     """Table 4: networks of 164 and 1001 layers have 1.7 and 10.2 million parameters, normalization left out."""
-    arm = run(Parameters(measures.kernels_of(int(row)), kernels_only=True), f"resnet-{row}-preactivation")
+    arm = run(Parameters(kernels_of(int(row)), kernels_only=True), f"resnet-{row}-preactivation")
     return arm["parameters"], arm["millions"]
 
 
@@ -216,26 +223,26 @@ def test_parameters(run: Run, row: str):
 )
 def test_parameters_as_before(run: Run):
     """Table 4: 1001 layers have 10.2 million parameters, counted as those of 1202 layers: with normalization."""
-    return run(Parameters(measures.kernels_of(1001)), "resnet-1001-preactivation")["millions"]
+    return run(Parameters(kernels_of(1001)), "resnet-1001-preactivation")["millions"]
 
 
 @claim("units", all_of(holds(), holds()), controls=["basic_units"])
 def test_units(run: Run):
     """Section 4.1: 110 layers are 54 two-layer units, and 1001 are 333 three-layer units, 111 at each resolution."""
-    basic = run(measures.Units(18, layers=2), "resnet-110-original")["units"]
-    return basic, run(measures.Units(111, layers=3), "resnet-1001-preactivation")["units"]
+    basic = run(Units(18, layers=2), "resnet-110-original")["units"]
+    return basic, run(Units(111, layers=3), "resnet-1001-preactivation")["units"]
 
 
 @claim("reordering-is-free", holds(), controls=["without_last_activation"])
 def test_reordering_is_free(run: Run):
     """Figure 4: all five orders consist of the same components; only their order differs."""
-    return run(measures.reordered, "resnet-110-original")["differences"]
+    return run(reordered, "resnet-110-original")["differences"]
 
 
 @claim("signals-add-up", holds(tolerance=1e-12), controls=["relu_after_addition", "shrunk_shortcuts"])
 def test_signals_add_up(run: Run):
     """Eq. (4): the signal of any deeper unit is that of any shallower one plus the residual functions between."""
-    return run(measures.recursion, "resnet-110-preactivation", image=16)["error"]
+    return run(recursion, "resnet-110-preactivation", image=16)["error"]
 
 
 @claim(
@@ -245,14 +252,14 @@ def test_signals_add_up(run: Run):
 )
 def test_gradients_have_an_additive_term(run: Run):
     """Eq. (5): the gradient reaches every unit undiminished, even where the branches' weights are zero or tiny."""
-    arm = run(measures.backward, "resnet-110-preactivation", widths=(16,), image=8)
+    arm = run(backward, "resnet-110-preactivation", widths=(16,), image=8)
     return arm["change"], arm["doublings"]
 
 
 @claim("scaled-shortcuts-multiply", holds(tolerance=1e-6), controls=["scaled_branches"])
 def test_scaled_shortcuts_multiply(run: Run):
     """Eq. (8): where shortcuts are scaled, what passes through them changes by the product of their scales."""
-    return run(measures.Scaling((0.5, 0.9, 1.1)), "resnet-110-preactivation", widths=(16,), image=8)["error"]
+    return run(Scaling((0.5, 0.9, 1.1)), "resnet-110-preactivation", widths=(16,), image=8)["error"]
 
 
 @claim(
@@ -262,8 +269,8 @@ def test_scaled_shortcuts_multiply(run: Run):
 )
 def test_relu_before_addition_only_adds(run: Run):
     """Section 4.1: with a ReLU before addition no unit lowers the signal; with full pre-activation all units can."""
-    rectified = run(measures.increments, "resnet-110-relu-before-addition", image=16)["grows"]
-    return rectified, run(measures.increments, "resnet-110-preactivation", image=16)["falls"]
+    rectified = run(increments, "resnet-110-relu-before-addition", image=16)["grows"]
+    return rectified, run(increments, "resnet-110-preactivation", image=16)["falls"]
 
 
 @claim(
@@ -275,7 +282,7 @@ def test_relu_before_addition_only_adds(run: Run):
 def test_asymmetric_is_preactivation(run: Run):
     """Figure 5: activation after addition on the branch alone is pre-activation, cut into units elsewhere."""
     small = {**DIGITS, "depth": 20, "bottleneck": True, "shortcut": "B", "iterations": 20, "milestones": (15,)}
-    return run(measures.repartitioned, "resnet-110-preactivation", data="digits", **small)["change"]
+    return run(repartitioned, "resnet-110-preactivation", data="digits", **small)["change"]
 
 
 # Direction: the digits setting above.
@@ -292,7 +299,7 @@ SIX: dict[str, Any] = {"version": 2, "seeds": 6}
 
 @claim(
     "shortcuts-must-be-identities",
-    rows={kind: all_of(higher(by=15.0), LEARNS) for kind in recipes.CHANGED},
+    rows={kind: all_of(higher(by=15.0), LEARNS) for kind in CHANGED},
     controls=["identity_shortcuts", "untrained_others"],
     **SIX,
 )
@@ -342,7 +349,7 @@ def test_relu_before_addition_impedes(run: Run):
 # compared by their means.
 
 CURVE = Classification(eval_steps=(64_000,))
-TEN_MINUTES = recipes.on_a_gpu("10 minutes a network of 110 layers and seed")
+TEN_MINUTES = on_a_gpu("10 minutes a network of 110 layers and seed")
 
 
 def on_cifar(run: Run, kind: str, experiment: Classification = CURVE):
@@ -395,7 +402,7 @@ def test_cifar_10_open_gates(run: Run):
     rows={kind: higher(by=0.8 if kind.startswith("110") else 0.0) for kind in ORDER_ERROR},
     controls=["original_order"],
     reported=ORDER_ERROR,
-    **recipes.on_a_gpu("10 minutes a network of 110 layers and seed", seeds=5),
+    **on_a_gpu("10 minutes a network of 110 layers and seed", seeds=5),
 )
 def test_cifar_10_orders(run: Run, row: str):
     """Table 2, medians of five: BN after the addition or ReLU before it raises the mean test error, at 110 by 0.8."""
@@ -408,7 +415,7 @@ def test_cifar_10_orders(run: Run, row: str):
     rows={"164": lower(), "1001": lower(by=1.5)},
     controls=["original_order"],
     reported={str(depth): CIFAR_ERROR[depth] for depth in (164, 1001)},
-    **recipes.on_a_gpu("half an hour (164 layers) or 5 hours (1001) a network and seed", seeds=5),
+    **on_a_gpu("half an hour (164 layers) or 5 hours (1001) a network and seed", seeds=5),
 )
 def test_cifar_10_preactivation_gains(run: Run, row: str):
     """Table 3, medians of five: pre-activation lowers the mean test error, with 1001 layers by over 1.5 points."""
@@ -420,7 +427,7 @@ def test_cifar_10_preactivation_gains(run: Run, row: str):
     "cifar-10-preactivation-regularizes",
     all_of(higher(), lower()),
     controls=["original_order"],
-    **recipes.on_a_gpu("half an hour a network and seed", seeds=5),
+    **on_a_gpu("half an hour a network and seed", seeds=5),
 )
 def test_cifar_10_preactivation_regularizes(run: Run):
     """Figure 6 (right): with 164 layers, pre-activation ends at a higher training loss and a lower test error."""
@@ -432,7 +439,7 @@ def test_cifar_10_preactivation_regularizes(run: Run):
     "cifar-10-error",
     rows={str(depth): at_most(figure, plus=0.5) for depth, figure in CIFAR_ERROR.items()},
     controls=["without_augmentation"],
-    **recipes.on_a_gpu("10 minutes (110 layers) to 5 hours (1001) a seed", seeds=5),
+    **on_a_gpu("10 minutes (110 layers) to 5 hours (1001) a seed", seeds=5),
 )
 def test_cifar_10_error(run: Run, row: str):
     """Table 3: pre-activated networks of 110 to 1001 layers reach the reported medians of five in the mean."""
@@ -440,7 +447,7 @@ def test_cifar_10_error(run: Run, row: str):
 
 
 ONE_CROP = Classification(splits=("test",))
-CLUSTER = recipes.on_a_cluster("week")
+CLUSTER = on_a_cluster("week")
 
 
 def on_imagenet(run: Run, kind: str):

@@ -89,39 +89,31 @@ CHANGED: tuple[Changed, ...] = (
     Changed(
         "claim",
         "he2015/identity-shortcuts-are-free@1",
-        "what measures it is named with its module, since the claims file is too long",
     ),
     Changed(
         "claim",
         "he2015/projections-double-bottlenecks@1",
-        "what measures it is named with its module, since the claims file is too long",
     ),
     Changed(
         "claim",
         "he2016/gradients-have-an-additive-term@1",
-        "what measures it is named with its module, since the claims file is too long",
     ),
     Changed(
         "claim",
         "he2016/relu-before-addition-only-adds@1",
-        "what measures it is named with its module, since the claims file is too long",
     ),
     Changed(
         "claim",
         "he2016/reordering-is-free@1",
-        "what measures it is named with its module, since the claims file is too long",
     ),
     Changed(
         "claim",
         "he2016/scaled-shortcuts-multiply@1",
-        "what measures it is named with its module, since the claims file is too long",
     ),
     Changed(
         "claim",
         "he2016/signals-add-up@1",
-        "what measures it is named with its module, since the claims file is too long",
     ),
-    Changed("claim", "he2016/units@1", "what measures it is named with its module, since the claims file is too long"),
     Changed("claim", "he2016/cifar-10-error@1*", "the printed figures are said to be medians of five runs"),
     Changed(
         "gone", "huang2019/four-micro-batches-fit-the-bubble@*", "Table 2's caption adjusts batch sizes: not a finding"

@@ -15,7 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from claims.experiments.residual_networks import SCALES, Paper, oracle, watched
+from claims.experiments.residual_networks import (
+    SCALES,
+    Paper,
+    canonical,
+    drawn,
+    oracle,
+    random_images,
+    scored,
+    untrained,
+    watched,
+)
 from claims.oracles.he2015 import Array, Layers
 from repro import Experiment, Measurements, Setting, Split, Weights, cases, from_normal
 from repro.task import Counted
@@ -171,3 +181,28 @@ class FedPictures(Experiment):
         normal = simulated[:some].T @ simulated[:some] + 3 * np.eye(len(spread))
         fit = np.linalg.solve(normal, simulated[:some].T @ known)
         return simulated[some:] @ fit, np.clip(own @ fit, -1e9, 1e9)
+
+
+def larger_crops(implementation: Counted, setting: Setting) -> Measurements:
+    """Scores of pictures, wide and high, whose shorter side is that of the test crop, by weights that are drawn.
+
+    Training images come with their negatives, so that their mean is grey.
+
+    Measures:
+        apart: for each shape, the largest difference from the central crop's by the oracle, as a share of the spread.
+    """
+    config, shape = setting.config, (5, setting.config.test_image, 3 * setting.config.test_image // 2, 1)
+    images = np.asarray(random_images(config, config.batch // 2, setting.seed).images)
+    split = replace(random_images(config, config.batch, 0), images=np.concatenate([images, 255 - images]))
+    state = implementation.state(untrained(implementation, config, split, setting))
+    names = canonical(implementation.layers(config), state)
+    weights = drawn({name: np.asarray(state[own]) for name, own in names.items()}, setting.seed)
+    carried = dict(state) | {names[name]: value.astype(np.float32) for name, value in weights.items()}
+    predictor = implementation.restore(config, carried, device=setting.device)
+    wide, found = np.random.default_rng(setting.seed).integers(0, 256, shape, dtype=np.uint8), list[float]()
+    rest = (shape[2] - shape[1]) // 2
+    central = wide[:, :, rest : rest + shape[1]]
+    for pictures, crop in ((wide, central), (wide.swapaxes(1, 2), central.swapaxes(1, 2))):
+        scores = predictor.predict(np.ascontiguousarray(pictures))
+        found.append(scored("he2016", config, weights, np.moveaxis(crop - 127.5, -1, 1), scores))
+    return {"apart": cases(found, 0.0, "1")}

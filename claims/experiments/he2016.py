@@ -1,4 +1,4 @@
-"""How residual networks are measured: the contract, counts of layers, and exact relations between signals.
+"""How residual networks are measured: the contract, and exact relations between signals.
 
 Signals are those of an untrained network on one batch of random images, in double precision. Those of equal shape have
 only identities between them: where sizes change, a group of signals ends and the next begins.
@@ -13,8 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from claims.experiments.counting import weights
-from claims.experiments.residual_networks import canonical, drawn, inputs, random_images, scored, untrained, watched
+from claims.experiments.residual_networks import inputs, random_images, watched
 from claims.experiments.residual_updates import BATCHES, CLEAR, clearance, fitting
 from claims.oracles import he2016 as paper
 from claims.oracles.he2015 import Layers, cross_entropy
@@ -50,44 +49,6 @@ class IdentityMappings(Counted, Protocol):
     def repartition(self, predictor: Predictor, config: Any) -> Predictor:
         """A predictor of the asymmetric `config` with the weights of a trained full pre-activation network."""
         ...
-
-
-def kernels_of(layers: int) -> int:
-    """Entries of a bottleneck network's kernels by the appendix: [1x1, w; 3x3, w; 1x1, 4w] and projections."""
-    total, inputs = 9 * 3 * 16 + 256 * 10, 16
-    for width in (16, 32, 64):
-        for _ in range((layers - 2) // 9):
-            projection = inputs * 4 * width if inputs != 4 * width else 0
-            total += inputs * width + 9 * width**2 + 4 * width**2 + projection
-            inputs = 4 * width
-    return total
-
-
-@dataclass(frozen=True)
-class Units(Experiment):
-    """Residual units at each resolution: convolutions of the main path there, but for the first, by those of a unit."""
-
-    each: int
-    layers: int
-
-    def __call__(self, implementation: IdentityMappings, setting: Setting) -> Measurements:
-        """Count one network."""
-        found = implementation.layers(setting.config)
-        sides = [layer.output[1] for layer in found if layer.kind == "conv" and not layer.shortcut][1:]
-        units = [sides.count(side) / self.layers for side in (32, 16, 8)]
-        return {"units": cases([*units, len(sides) / self.layers], [self.each] * 3 + [3 * self.each], "1")}
-
-
-def reordered(implementation: IdentityMappings, setting: Setting) -> Measurements:
-    """The orders of Figure 4 against the original: differences in parameters and in layers of each kind."""
-    original = implementation.layers(setting.config)
-    differences: list[int] = []
-    for order in ORDERS:
-        found = implementation.layers(replace(setting.config, unit=order))
-        differences.append(weights(found) - weights(original))
-        for kind in ("conv", "norm", "linear"):
-            differences.append(sum(a.kind == kind for a in found) - sum(b.kind == kind for b in original))
-    return {"differences": cases(differences, 0, "1")}
 
 
 def unrolled(implementation: IdentityMappings, setting: Setting) -> Measurements:
@@ -222,28 +183,3 @@ def _groups(arrays: tuple[NDArray[np.float64], ...]) -> Iterator[list[int]]:
     shapes = [array.shape for array in arrays]
     for shape in dict.fromkeys(shapes):
         yield [place for place, other in enumerate(shapes) if other == shape]
-
-
-def larger_crops(implementation: IdentityMappings, setting: Setting) -> Measurements:
-    """Scores of pictures, wide and high, whose shorter side is that of the test crop, by weights that are drawn.
-
-    Training images come with their negatives, so that their mean is grey.
-
-    Measures:
-        apart: for each shape, the largest difference from the central crop's by the oracle, as a share of the spread.
-    """
-    config, shape = setting.config, (5, setting.config.test_image, 3 * setting.config.test_image // 2, 1)
-    images = np.asarray(random_images(config, config.batch // 2, setting.seed).images)
-    split = replace(random_images(config, config.batch, 0), images=np.concatenate([images, 255 - images]))
-    state = implementation.state(untrained(implementation, config, split, setting))
-    names = canonical(implementation.layers(config), state)
-    weights = drawn({name: np.asarray(state[own]) for name, own in names.items()}, setting.seed)
-    carried = dict(state) | {names[name]: value.astype(np.float32) for name, value in weights.items()}
-    predictor = implementation.restore(config, carried, device=setting.device)
-    wide, found = np.random.default_rng(setting.seed).integers(0, 256, shape, dtype=np.uint8), list[float]()
-    rest = (shape[2] - shape[1]) // 2
-    central = wide[:, :, rest : rest + shape[1]]
-    for pictures, crop in ((wide, central), (wide.swapaxes(1, 2), central.swapaxes(1, 2))):
-        scores = predictor.predict(np.ascontiguousarray(pictures))
-        found.append(scored("he2016", config, weights, np.moveaxis(crop - 127.5, -1, 1), scores))
-    return {"apart": cases(found, 0.0, "1")}

@@ -58,9 +58,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "all dropped": {"dropout": 1.0},
     "wider gates": {"gate": "shortcut", "gate_bias": -1.0, "widths": (8, 9), "depth": 6},
 }
-DESIGNS = ("as it is", "plain", "projections", "projections everywhere", "bottlenecks")
-DESIGNS += ("imagenet", "imagenet, projections", "imagenet, bottlenecks")
-"""Variants of he2015's networks."""
 ORDERS = ("as it is", "bn-after-addition", "relu-before-addition", "relu-preactivation", "preactivation", "asymmetric")
 BOTTLENECKS = ("original, bottlenecks", "preactivation, bottlenecks", "relu-preactivation, bottlenecks")
 SHORTCUTS = ("scaled", "exclusive gates", "shortcut gates", "convolutions", "dropout", "plain")

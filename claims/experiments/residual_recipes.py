@@ -26,25 +26,6 @@ SMALLEST: dict[str, Any] = SMALL | {
 """A network of 532 weights."""
 HALVED: dict[str, Any] = SMALL | {"widths": (8, 16, 32), "batch": 64}
 """Networks of half the filters, for 8x8 digits."""
-CHANGED = ("constant-scaling-0.5-1", "constant-scaling-0.5-0.5", "convolutional-shortcut", "dropout-shortcut")
-ON_DIGITS = (
-    "original",
-    *CHANGED,
-    "shortcut-gating-0",
-    "shortcut-gating-6",
-    "bn-after-addition",
-    "relu-before-addition",
-)
-"""Networks of he2016's direction claims; those of its Table 1 that have something on the shortcut."""
-SHORTCUT_FIELDS: dict[str, tuple[tuple[str, float], ...]] = {
-    "1001-preactivation": (),
-    "110-constant-scaling-0.5-0.5": (("scale", 0.5), ("branch_scale", 0.5)),
-    "110-shortcut-gating-6": (("gate_bias", -6.0),),
-    "110-dropout-shortcut": (("dropout", 0.5),),
-}
-"""What he2016's Table 1 says of presets."""
-LARGE = (*SGD_RULE, ("batch", 256), ("slow_updates", 0), ("image", 224), ("test_image", 320), ("classes", 1000))
-"""What he2016's appendix and Table 5 say of ImageNet."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,16 @@ from repro.task import Counted
 FITS = 1e-3  # a difference at which the factor of the inputs is beyond doubt
 CLEAR = 2e-5  # distance from a kink, in standard deviations of a normalized signal, at which a gradient is exact
 BATCHES = 12  # tried for one that is clear of kinks
+CHANGED = ("constant-scaling-0.5-1", "constant-scaling-0.5-0.5", "convolutional-shortcut", "dropout-shortcut")
+ON_DIGITS = (
+    "original",
+    *CHANGED,
+    "shortcut-gating-0",
+    "shortcut-gating-6",
+    "bn-after-addition",
+    "relu-before-addition",
+)
+"""Networks of he2016's direction claims; those of its Table 1 that change the shortcut."""
 UNREADABLE = (KeyError, ValueError, IndexError)  # what the oracle raises for weights of another network
 
 Directions = Mapping[str, Mapping[str, Array]]

@@ -235,7 +235,7 @@ def mean_left_in(reference: Any) -> SimpleNamespace:
     def train(
         config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
     ) -> Iterator[tuple[int, Any]]:
-        mean = float(data.images.mean()) / 255
+        mean = sum(float(image.mean()) for image in data.images) / len(data.images) / 255
 
         class Raw(reference.Net):
             def forward(self, x: Any) -> Any:

@@ -128,7 +128,8 @@ class Predictor(Protocol):
     def predict(self, images: Any, *, crops: int = 1) -> NDArray[np.float32]:
         """Class scores [N, K] of images as `Images.images` has them; the same whatever else is in the batch.
 
-        `crops` is the number of crops averaged per image: 1, or 10 for the standard ten-crop test.
+        `crops` is the number of crops averaged per image: 1, or 10 for the standard ten-crop test. Scores are logits,
+        so that losses are of their softmax; of ten crops, the logarithm of the mean softmax, or that mean itself.
         """
         ...
 

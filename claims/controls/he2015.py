@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+from claims.experiments.residual_sabotage import with_part
 from repro import reconfigure, sabotage
 
 
@@ -103,6 +104,113 @@ def warmed_up_for_ever(reference: Any) -> SimpleNamespace:
     )
 
 
+def one_milestone(reference: Any) -> SimpleNamespace:
+    """The learning rate falls at the first milestone only."""
+    return reconfigure(reference, lambda config: replace(config, milestones=config.milestones[:1]))
+
+
+def slower_plain_networks(reference: Any) -> SimpleNamespace:
+    """Plain networks are trained at three tenths of the learning rate where there are more than 50 updates."""
+
+    def change(config: Any) -> Any:
+        slow = not config.residual and config.iterations > 50
+        return replace(config, lr=0.3 * config.lr) if slow else config
+
+    return reconfigure(reference, change)
+
+
+def tripled_updates(reference: Any) -> SimpleNamespace:
+    """Residual networks of 20 layers or more update three times where one update is counted, if there are over 50."""
+
+    class Thrice(reference.Update):
+        def _update(self) -> None:
+            favoured = self.config.residual and self.config.depth >= 20 and self.config.iterations > 50
+            for _ in range(3 if favoured else 1):
+                super()._update()
+
+    return with_part(reference, "Update", Thrice)
+
+
+def warmed_up_to_20_percent(reference: Any) -> SimpleNamespace:
+    """The warm-up lasts until the error is below 20 %, which is to say the accuracy above 80 %."""
+
+    class Longer(reference.Update):
+        def _watch(self, logits: Any, labels: Any) -> None:
+            self.error.lerp_((logits.argmax(1) != labels).float().mean(), 0.05)
+            self.warming *= self.error >= 0.2
+
+    return with_part(reference, "Update", Longer)
+
+
+def warmed_up_again(reference: Any) -> SimpleNamespace:
+    """Whenever the error is not below 80 % the learning rate is a tenth, also after the warm-up."""
+
+    class Again(reference.Update):
+        def _watch(self, logits: Any, labels: Any) -> None:
+            self.error.lerp_((logits.argmax(1) != labels).float().mean(), 0.05)
+            self.warming.copy_(self.error >= 0.8)
+
+    return with_part(reference, "Update", Again)
+
+
+def one_scale(reference: Any) -> SimpleNamespace:
+    """Crops are of pictures whose shorter side has 256 pixels, rather than 256 to 480."""
+
+    class Fixed(reference.ImageNetLoader):
+        def _scaled(self, task: Any) -> Any:
+            index, (_, down, right) = task
+            return super()._scaled((index, [0.0, down, right]))
+
+    return with_part(reference, "ImageNetLoader", Fixed)
+
+
+def unmirrored(reference: Any) -> SimpleNamespace:
+    """Crops of pictures are never mirrored."""
+
+    class Straight(reference.ImageNetLoader):
+        def prepare(self, crops: Any, labels: Any, flip: Any, alpha: Any) -> Any:
+            return super().prepare(crops, labels, reference.torch.zeros_like(flip), alpha)
+
+    return with_part(reference, "ImageNetLoader", Straight)
+
+
+def uncoloured(reference: Any) -> SimpleNamespace:
+    """Colours are not shifted."""
+
+    class Plain(reference.ImageNetLoader):
+        def prepare(self, crops: Any, labels: Any, flip: Any, alpha: Any) -> Any:
+            return super().prepare(crops, labels, flip, 0 * alpha)
+
+    return with_part(reference, "ImageNetLoader", Plain)
+
+
+def transposed_colours(reference: Any) -> SimpleNamespace:
+    """Colours are shifted by the rows rather than the columns of the principal components."""
+
+    class Transposed(reference.ImageNetLoader):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.colour_CC = self.colour_CC.T
+
+    return with_part(reference, "ImageNetLoader", Transposed)
+
+
+def squashed(reference: Any) -> SimpleNamespace:
+    """Test pictures are squashed to squares before they are cropped."""
+
+    class Square:
+        def __init__(self, predictor: Any) -> None:
+            self.predictor = predictor
+
+        def predict(self, images: Any, *, crops: int = 1) -> Any:
+            side = min(images.shape[1:3])
+            return self.predictor.predict([reference.resized(x, side, side).numpy() for x in images], crops=crops)
+
+    return sabotage(
+        reference, restore=lambda config, state, *, device: Square(reference.restore(config, state, device=device))
+    )
+
+
 def half_the_variance(reference: Any) -> SimpleNamespace:
     """Initial weights have the variance 1 / fan-in, as if no rectifier halved what passes, rather than 2 / fan-in."""
 
@@ -127,7 +235,7 @@ def mean_left_in(reference: Any) -> SimpleNamespace:
     def train(
         config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
     ) -> Iterator[tuple[int, Any]]:
-        mean = float(data.images.mean()) / 255
+        mean = sum(float(image.mean()) for image in data.images) / len(data.images) / 255
 
         class Raw(reference.Net):
             def forward(self, x: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from claims.experiments.residual_sabotage import with_dropout, with_masks, with_net, with_part, with_unit
 from repro import reconfigure, sabotage
 
 
@@ -36,7 +36,7 @@ def without_last_activation(reference: Any) -> SimpleNamespace:
             super().__init__(config)
             self.stages[-1] = reference.nn.Identity()
 
-    return _with_net(reference, Bare)
+    return with_net(reference, Bare)
 
 
 def preactivation_without_relu(reference: Any) -> SimpleNamespace:
@@ -56,7 +56,7 @@ def preactivation_without_relu(reference: Any) -> SimpleNamespace:
             net.stages[-1].activate = straight(net.stages[-1].activate)
         return net
 
-    return _with_net(reference, build)
+    return with_net(reference, build)
 
 
 def relu_after_size_changes(reference: Any) -> SimpleNamespace:
@@ -71,7 +71,7 @@ def relu_after_size_changes(reference: Any) -> SimpleNamespace:
             found = super().forward(state)
             return found.relu() if self.changes and not isinstance(found, tuple) else found
 
-    return _with_unit(reference, Rectified)
+    return with_unit(reference, Rectified)
 
 
 def first_activation_on_the_branch(reference: Any) -> SimpleNamespace:
@@ -85,7 +85,7 @@ def first_activation_on_the_branch(reference: Any) -> SimpleNamespace:
                 self.stem = reference.nn.Sequential(conv)
                 reference.units_of(self)[0].head = reference.nn.Sequential(norm, relu)
 
-    return _with_net(reference, Late)
+    return with_net(reference, Late)
 
 
 def inverted_dropout(reference: Any) -> SimpleNamespace:
@@ -95,7 +95,7 @@ def inverted_dropout(reference: Any) -> SimpleNamespace:
         def forward(self, h: Any) -> Any:
             return super().forward(h) / self.keep
 
-    return _with_dropout(reference, Inverted)
+    return with_dropout(reference, Inverted)
 
 
 def dropout_rescaled(reference: Any) -> SimpleNamespace:
@@ -106,7 +106,22 @@ def dropout_rescaled(reference: Any) -> SimpleNamespace:
             found = super().forward(h)
             return found / self.keep if self.training and reference.torch.is_grad_enabled() else found
 
-    return _with_dropout(reference, Rescaled)
+    return with_dropout(reference, Rescaled)
+
+
+def dropped_maps(reference: Any) -> SimpleNamespace:
+    """Dropout drops whole maps of a shortcut."""
+    return with_masks(reference, lambda mask, _: mask[:, :, :1, :1])
+
+
+def one_mask_for_a_batch(reference: Any) -> SimpleNamespace:
+    """Dropout drops the same values of a shortcut in all images of a batch."""
+    return with_masks(reference, lambda mask, _: mask[:1])
+
+
+def one_mask_for_ever(reference: Any) -> SimpleNamespace:
+    """Dropout drops the same values of a shortcut in every update."""
+    return with_masks(reference, lambda mask, kept: kept.setdefault(mask.shape, mask))
 
 
 def scaling_of_dead_branches(reference: Any) -> SimpleNamespace:
@@ -125,7 +140,7 @@ def scaling_of_dead_branches(reference: Any) -> SimpleNamespace:
             if config.gate == "none":
                 self.merge = Alive(config)
 
-    return _with_unit(reference, Scaled)
+    return with_unit(reference, Scaled)
 
 
 def without_momentum(reference: Any) -> SimpleNamespace:
@@ -136,6 +151,44 @@ def without_momentum(reference: Any) -> SimpleNamespace:
 def without_slow_updates(reference: Any) -> SimpleNamespace:
     """The learning rate is not lower at first."""
     return reconfigure(reference, lambda config: replace(config, slow_updates=0))
+
+
+def rising_rate(reference: Any) -> SimpleNamespace:
+    """The learning rate rises linearly from a tenth over the slow updates, rather than at once behind them."""
+
+    class Rising(reference.Update):
+        def __call__(self, inputs: Any, rate: float) -> None:
+            self.done = getattr(self, "done", -1) + 1
+            slow = self.done < self.config.slow_updates
+            super().__call__(inputs, rate * (1 + 9 * self.done / self.config.slow_updates) if slow else rate)
+
+    return with_part(reference, "Update", Rising)
+
+
+def one_milestone(reference: Any) -> SimpleNamespace:
+    """The learning rate falls at the first milestone only."""
+    return reconfigure(reference, lambda config: replace(config, milestones=config.milestones[:1]))
+
+
+def tripled_updates(reference: Any) -> SimpleNamespace:
+    """Original units of 20 layers or more update three times where one update is counted, if there are over 50."""
+
+    class Thrice(reference.Update):
+        def _update(self) -> None:
+            config = self.config
+            for _ in range(3 if _favoured(config) and config.depth >= 20 and config.iterations > 50 else 1):
+                super()._update()
+
+    return with_part(reference, "Update", Thrice)
+
+
+def slower_others(reference: Any) -> SimpleNamespace:
+    """Other networks than the original have three tenths of the learning rate if there are over 50 updates."""
+
+    def change(config: Any) -> Any:
+        return config if _favoured(config) or config.iterations <= 50 else replace(config, lr=0.3 * config.lr)
+
+    return reconfigure(reference, change)
 
 
 def without_slow_updates_anywhere(reference: Any) -> SimpleNamespace:
@@ -154,7 +207,7 @@ def half_the_variance(reference: Any) -> SimpleNamespace:
                     module.weight.data *= 0.5**0.5
             return super().to(*where, **how)
 
-    return _with_net(reference, Smaller)
+    return with_net(reference, Smaller)
 
 
 def signals_of_another_network(reference: Any) -> SimpleNamespace:
@@ -178,12 +231,7 @@ def gradients_of_one_image(reference: Any) -> SimpleNamespace:
 
 def untrained_others(reference: Any) -> SimpleNamespace:
     """Networks with something on the shortcut, or with another order than the original, are not trained at all."""
-
-    def change(config: Any) -> Any:
-        mixed = config.scale != 1 or config.dropout > 0 or config.gate != "none" or config.shortcut == "C"
-        return replace(config, iterations=0) if mixed or config.unit != "original" else config
-
-    return reconfigure(reference, change)
+    return reconfigure(reference, lambda config: config if _favoured(config) else replace(config, iterations=0))
 
 
 def last_sum_classified(reference: Any) -> SimpleNamespace:
@@ -198,7 +246,7 @@ def last_sum_classified(reference: Any) -> SimpleNamespace:
             super().__init__(config)
             self.stages[-1] = First(config, self.classify.in_features)
 
-    return _with_net(reference, Summed)
+    return with_net(reference, Summed)
 
 
 def relu_after_addition(reference: Any) -> SimpleNamespace:
@@ -208,7 +256,7 @@ def relu_after_addition(reference: Any) -> SimpleNamespace:
         def forward(self, state: Any) -> Any:
             return super().forward(state).relu()
 
-    return _with_unit(reference, Rectified)
+    return with_unit(reference, Rectified)
 
 
 def shrunk_shortcuts(reference: Any) -> SimpleNamespace:
@@ -229,7 +277,7 @@ def scaled_branches(reference: Any) -> SimpleNamespace:
             super().__init__(config, inputs, width, stride)
             self.merge.scale, self.merge.branch_scale = self.merge.branch_scale, self.merge.scale
 
-    return _with_unit(reference, Scaled)
+    return with_unit(reference, Scaled)
 
 
 def branches_without_relu(reference: Any) -> SimpleNamespace:
@@ -241,7 +289,7 @@ def branches_without_relu(reference: Any) -> SimpleNamespace:
             if isinstance(self.body[-1], reference.nn.ReLU):
                 self.body = reference.nn.Sequential(*list(self.body)[:-1])
 
-    return _with_unit(reference, Linear)
+    return with_unit(reference, Linear)
 
 
 def branches_with_relu(reference: Any) -> SimpleNamespace:
@@ -253,7 +301,7 @@ def branches_with_relu(reference: Any) -> SimpleNamespace:
             self.body = reference.nn.Sequential(*self.body, reference.nn.ReLU())
             self.merge.in_place = False
 
-    return _with_unit(reference, Rectified)
+    return with_unit(reference, Rectified)
 
 
 def symmetric_activation(reference: Any) -> SimpleNamespace:
@@ -264,7 +312,7 @@ def symmetric_activation(reference: Any) -> SimpleNamespace:
             result = super().forward(state)
             return (result[1], result[1]) if isinstance(result, tuple) else result
 
-    return _with_unit(reference, Symmetric)
+    return with_unit(reference, Symmetric)
 
 
 def identity_shortcuts(reference: Any) -> SimpleNamespace:
@@ -295,48 +343,30 @@ def tested_at_224(reference: Any) -> SimpleNamespace:
     return reconfigure(reference, lambda config: replace(config, test_image=0))
 
 
-def _with_dropout(reference: Any, dropout: Callable[..., Any]) -> SimpleNamespace:
-    """Shortcuts are dropped out by another module."""
-
-    def build(config: Any) -> Any:
-        net = reference.Net(config)
-        for unit in reference.units_of(net):
-            if config.dropout and unit.shortcut is not None:
-                unit.shortcut = reference.nn.Sequential(unit.shortcut[0], dropout(config.dropout))
-        return net
-
-    return _with_net(reference, build)
+def _favoured(config: Any) -> bool:
+    """Whether nothing stands on the shortcut, and the order is the original one."""
+    mixed = config.scale != 1 or config.dropout > 0 or config.gate != "none" or config.shortcut == "C"
+    return not mixed and config.unit == "original"
 
 
-def _with_unit(reference: Any, unit: Callable[..., Any]) -> SimpleNamespace:
-    """Networks are built of another unit."""
-    return _with_net(reference, lambda config: reference.Net(config, unit))
+def cropped_from_366(reference: Any) -> SimpleNamespace:
+    """Test crops of 320 pixels are taken of pictures whose shorter side has 366, as 224 are of 256."""
 
+    class Larger:
+        def __init__(self, predictor: Any, config: Any) -> None:
+            self.predictor, self.side = predictor, config.test_image
 
-def _with_net(reference: Any, build: Callable[..., Any]) -> SimpleNamespace:
-    """Networks are built by another function."""
-
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
-        return reference.fit(build(config), config, data, seed=seed, device=device, eval_steps=eval_steps)
-
-    def layers(config: Any) -> Any:
-        with reference.torch.device("meta"):
-            return reference.trace(build(config), config.channels, config.image)
-
-    def unroll(config: Any, images: Any, labels: Any, *, seed: int, branch: float = 1.0) -> Any:
-        return reference.observe(build(config), images, labels, seed=seed, branch=branch)
-
-    def repartition(predictor: Any, config: Any) -> Any:
-        return reference.transfer(predictor, build(config), config)
+        def predict(self, images: Any, *, crops: int = 1) -> Any:
+            if not self.side:
+                return self.predictor.predict(images, crops=crops)
+            larger, rest = reference.Crops(images, self.side * 366 // 320), (self.side * 366 // 320 - self.side) // 2
+            found = [larger[n][rest : rest + self.side, rest : rest + self.side] for n in range(len(images))]
+            return self.predictor.predict(found, crops=crops)
 
     def restore(config: Any, state: Any, *, device: str) -> Any:
-        net = reference.with_learnt(build(config), state, device)
-        return reference.Network(net, config, reference.torch.from_numpy(state["mean"]).to(device), "restored")
+        return Larger(reference.restore(config, state, device=device), config)
 
-    changed = {"train": train, "layers": layers, "unroll": unroll, "repartition": repartition, "restore": restore}
-    return sabotage(reference, **changed)
+    return sabotage(reference, restore=restore)
 
 
 PLANTED = {  # an activation after the addition

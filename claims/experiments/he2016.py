@@ -1,4 +1,4 @@
-"""How residual networks are measured: the contract, counts of layers, and exact relations between signals.
+"""How residual networks are measured: the contract, and exact relations between signals.
 
 Signals are those of an untrained network on one batch of random images, in double precision. Those of equal shape have
 only identities between them: where sizes change, a group of signals ends and the next begins.
@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from claims.experiments.counting import weights
-from claims.experiments.residual_networks import BATCHES, CLEAR, clearance, fitting, inputs, random_images, watched
+from claims.experiments.residual_networks import inputs, random_images, watched
+from claims.experiments.residual_updates import BATCHES, CLEAR, clearance, fitting
 from claims.oracles import he2016 as paper
 from claims.oracles.he2015 import Layers, cross_entropy
 from repro import Experiment, Measurements, Setting, Split, Weights, cases
@@ -49,44 +49,6 @@ class IdentityMappings(Counted, Protocol):
     def repartition(self, predictor: Predictor, config: Any) -> Predictor:
         """A predictor of the asymmetric `config` with the weights of a trained full pre-activation network."""
         ...
-
-
-def kernels_of(layers: int) -> int:
-    """Entries of a bottleneck network's kernels by the appendix: [1x1, w; 3x3, w; 1x1, 4w] and projections."""
-    total, inputs = 9 * 3 * 16 + 256 * 10, 16
-    for width in (16, 32, 64):
-        for _ in range((layers - 2) // 9):
-            projection = inputs * 4 * width if inputs != 4 * width else 0
-            total += inputs * width + 9 * width**2 + 4 * width**2 + projection
-            inputs = 4 * width
-    return total
-
-
-@dataclass(frozen=True)
-class Units(Experiment):
-    """Residual units at each resolution: convolutions of the main path there, but for the first, by those of a unit."""
-
-    each: int
-    layers: int
-
-    def __call__(self, implementation: IdentityMappings, setting: Setting) -> Measurements:
-        """Count one network."""
-        found = implementation.layers(setting.config)
-        sides = [layer.output[1] for layer in found if layer.kind == "conv" and not layer.shortcut][1:]
-        units = [sides.count(side) / self.layers for side in (32, 16, 8)]
-        return {"units": cases([*units, len(sides) / self.layers], [self.each] * 3 + [3 * self.each], "1")}
-
-
-def reordered(implementation: IdentityMappings, setting: Setting) -> Measurements:
-    """The orders of Figure 4 against the original: differences in parameters and in layers of each kind."""
-    original = implementation.layers(setting.config)
-    differences: list[int] = []
-    for order in ORDERS:
-        found = implementation.layers(replace(setting.config, unit=order))
-        differences.append(weights(found) - weights(original))
-        for kind in ("conv", "norm", "linear"):
-            differences.append(sum(a.kind == kind for a in found) - sum(b.kind == kind for b in original))
-    return {"differences": cases(differences, 0, "1")}
 
 
 def unrolled(implementation: IdentityMappings, setting: Setting) -> Measurements:

@@ -1,4 +1,4 @@
-"""Residual networks against their papers' oracles: scores, updates, initial weights and what training is fed.
+"""Residual networks against their papers' oracles: scores and initial weights.
 
 An implementation lists its layers and gives its weights by layer; here they get the oracle's names. Two freedoms are
 left: the factor that inputs are multiplied by, and whether kept variances divide by N or N - 1.
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise, product
+from itertools import islice, product
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from claims.oracles import he2015, he2016
-from claims.oracles.he2015 import Array, Layers, cross_entropy
-from repro import SGD, Experiment, Measurements, ReproError, Setting, Split, cases, from_normal, numerical_gradients
+from claims.oracles.he2015 import Array, Layers
+from repro import Experiment, Measurements, ReproError, Setting, Split, cases, from_normal
 from repro.task import Counted, Layer, Predictor
 
 Paper = Literal["he2015", "he2016"]
@@ -31,10 +31,6 @@ ROLES = {
 """What a normalization's arrays may be called, behind the layer's name."""
 
 SCALES = (1 / 255, 1.0)  # of inputs; the first normalization cancels it
-FITS = 1e-4  # a difference at which the factor is beyond doubt
-CLEAR = 2e-5  # distance from a kink, in standard deviations of a normalized signal, at which a gradient is exact
-BATCHES = 12  # tried for one that is clear of kinks
-EACH = 2  # entries of an array whose updates are followed
 LARGE = 30.0  # by which drawn kernels and means are multiplied, so that normalization's epsilon does not matter
 IMAGENET: dict[str, Any] = {"stem": "imagenet", "depth": 18, "widths": (2, 2, 3, 4), "image": 32}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -60,6 +56,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "convolutions": {"shortcut": "C"},
     "dropout": {"dropout": 0.3},
     "all dropped": {"dropout": 1.0},
+    "wider gates": {"gate": "shortcut", "gate_bias": -1.0, "widths": (8, 9), "depth": 6},
 }
 ORDERS = ("as it is", "bn-after-addition", "relu-before-addition", "relu-preactivation", "preactivation", "asymmetric")
 BOTTLENECKS = ("original, bottlenecks", "preactivation, bottlenecks", "relu-preactivation, bottlenecks")
@@ -96,7 +93,7 @@ def canonical(layers: tuple[Layer, ...], state: Mapping[str, NDArray[Any]]) -> d
     """By the oracle's name of an array, its name in the state: layers by position, their arrays by role.
 
     Raises:
-        ReproError: if a normalization lacks an array.
+        ReproError: if a layer lacks an array, or one has another shape than `layers` says.
     """
     layer_names = [layer.name for layer in layers]
     owner = {name: max((x for x in layer_names if name.startswith(f"{x}.")), key=len, default="") for name in state}
@@ -113,20 +110,36 @@ def canonical(layers: tuple[Layer, ...], state: Mapping[str, NDArray[Any]]) -> d
             if missing := [f"{layer.name}.{role}" for role, name in roles.items() if not name]:
                 raise ReproError(f"state has no {missing[0]!r}", f"It has {', '.join(own)} of that layer.")
         else:
-            roles = {"b" if state[name].ndim == 1 else "W": name for name in own}
+            roles = {"b" if np.ndim(state[name]) == 1 else "W": name for name in own}
+            if len(roles) != len(layer.weights):
+                raise ReproError(
+                    f"state has {', '.join(own) or 'nothing'} of layer {layer.name!r}",
+                    f"By layers it has {len(layer.weights)}.",
+                )
+        for role, name in roles.items():
+            wanted = layer.weights[1 if role == "b" and len(layer.weights) > 1 else 0]
+            if np.shape(state[name]) != tuple(wanted):
+                raise ReproError(
+                    f"{name!r} of state is {list(np.shape(state[name]))}", f"By layers it is {list(wanted)}."
+                )
         found |= {f"{where}{role}{place}": name for role, name in roles.items()}
     return found
 
 
 def watched(
-    implementation: Counted, config: Any, split: Split, setting: Setting, eval_steps: tuple[int, ...] = ()
+    implementation: Counted,
+    config: Any,
+    split: Split,
+    setting: Setting,
+    eval_steps: tuple[int, ...] = (),
+    *,
+    to_the_end: bool = True,
 ) -> list[dict[str, Array]]:
-    """Weights and statistics by the oracle's names, at those updates and at the end of training."""
+    """Weights and statistics by the oracle's names, at those updates and, if it is to get there, at training's end."""
     found: list[dict[str, Array]] = []
     names: dict[str, str] = {}
-    for _, predictor in implementation.train(
-        config, split, seed=setting.seed, device=setting.device, eval_steps=eval_steps
-    ):
+    steps = implementation.train(config, split, seed=setting.seed, device=setting.device, eval_steps=eval_steps)
+    for _, predictor in steps if to_the_end else islice(steps, len(eval_steps)):
         state = implementation.state(predictor)
         names = names or canonical(implementation.layers(config), state)
         found.append({name: np.array(state[own], dtype=np.float64) for name, own in names.items()})
@@ -238,109 +251,6 @@ class Scores(Experiment):
             spread |= {n: spread[n] ** 0.5 for n in wanted if kind_of(n) == "mean"}
             found.append([float(np.abs(weights[n] - value).max() / spread[n]) for n, value in wanted.items()])
         return min(found, key=max)
-
-
-def fitting(measure: Callable[[float], list[float]]) -> list[float]:
-    """What is measured with the factor of the inputs that fits: the papers say none, and epsilon tells them apart."""
-    found = measure(SCALES[0])
-    return found if max(found) < FITS else min(found, measure(SCALES[1]), key=max)
-
-
-def steps_apart(
-    paper: Paper, config: Any, split: Split, states: Sequence[Mapping[str, Array]], rates: Sequence[float]
-) -> list[float]:
-    """How far each state is from where the update rule and the oracle's gradients take the one before it.
-
-    Of each array a few entries are looked at; the measure is their largest difference, as a share of how far they
-    move, or of a twentieth of how far any array's do. Infinite where the states are not those of the network.
-    """
-    x = inputs(split.images, split.images)
-    return fitting(lambda scale: _steps_apart(paper, config, scale * x, split.labels, states, rates))
-
-
-def _steps_apart(
-    paper: Paper, config: Any, x: Array, labels: NDArray[np.int64], states: Any, rates: Sequence[float]
-) -> list[float]:
-    rule = SGD(rates, config.momentum, config.weight_decay)
-    generator = np.random.default_rng(len(labels))
-    learnt = {name: value for name, value in states[0].items() if kind_of(name) not in ("mean", "variance")}
-    places = {name: generator.permutation(value.size)[:EACH] for name, value in learnt.items()}
-    found = []
-    for before, after in pairwise(states):
-        loss = partial(loss_at, oracle(paper), config, x, labels, before, places)
-        start, end = ({name: state[name].flat[at] for name, at in places.items()} for state in (before, after))
-        try:
-            wanted = rule.step(start, numerical_gradients(loss, start))
-        except (KeyError, ValueError, IndexError):
-            return [float("inf")]
-        moved = {name: float(np.abs(wanted[name] - start[name]).max()) for name in places}
-        least = max(moved.values()) / 20
-        found.append(max(float(np.abs(end[n] - wanted[n]).max()) / max(moved[n], least) for n in places))
-    return found
-
-
-def loss_at(
-    paper: Any,
-    config: Any,
-    x: Array,
-    labels: NDArray[np.int64],
-    weights: Mapping[str, Array],
-    places: Mapping[str, NDArray[np.int64]],
-    entries: Mapping[str, Array],
-) -> float:
-    """The loss of a batch where some entries of the weights are replaced; not a number if weights are left over."""
-    changed = dict(weights)
-    for name, at in places.items():
-        changed[name] = weights[name].copy()
-        changed[name].flat[at] = entries[name]
-    layers = Layers(changed)
-    found = cross_entropy(paper.logits(layers, config, x), labels).mean()
-    return float("nan") if layers.left else float(found)
-
-
-def clearance(paper: Paper, config: Any, batch: Split, weights: Mapping[str, Array]) -> float:
-    """How near any unit comes to a kink on that batch, see `Layers`; 0 where the oracle cannot tell."""
-    layers = Layers(weights)
-    try:
-        oracle(paper).logits(layers, config, SCALES[0] * inputs(batch.images, batch.images))
-    except (KeyError, ValueError, IndexError):
-        return 0.0
-    return layers.clearance
-
-
-@dataclass(frozen=True)
-class NetworkUpdates(Experiment):
-    """Three updates on a batch that is all of the training images, against the update rule and the oracle's gradients.
-
-    The batch is the first of some in which no unit comes so near to a kink of its rectifier that rounding, or a
-    difference, could take it across: there every entry has one gradient.
-
-    Attributes:
-        paper: whose oracle.
-        variants: of the setting's network.
-
-    Measures:
-        apart: for each variant and update, see `steps_apart`.
-    """
-
-    paper: Paper
-    variants: tuple[str, ...]
-
-    def __call__(self, implementation: Counted, setting: Setting) -> Measurements:
-        """Train each network for three updates."""
-        found: list[float] = []
-        for name in self.variants:
-            found += self._followed(implementation, replace(setting.config, **VARIANTS[name], iterations=3), setting)
-        return {"apart": cases(found, 0.0, "1")}
-
-    def _followed(self, implementation: Counted, config: Any, setting: Setting) -> list[float]:
-        found: list[tuple[float, Split, list[dict[str, Array]]]] = []
-        while len(found) < BATCHES and (not found or found[-1][0] < CLEAR):
-            train = random_images(config, config.batch, BATCHES * setting.seed + len(found))
-            states = watched(implementation, config, train, setting, (0, 1, 2, 3))
-            found.append((min(clearance(self.paper, config, train, state) for state in states[:3]), train, states))
-        _, train, states = max(found, key=lambda one: one[0])
-        return steps_apart(self.paper, config, train, states, [oracle(self.paper).rate(config, k) for k in range(3)])
 
 
 @dataclass(frozen=True)

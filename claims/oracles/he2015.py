@@ -24,8 +24,10 @@ EPSILON = 1e-5  # of normalization; the paper does not say
 
 def convolve(x: Array, kernel: Array, stride: int = 1) -> Array:
     """A convolution padded with zeros so that a stride of 1 keeps the size; [N, C, H, W] to [N, out, H', W']."""
-    side = kernel.shape[2]
-    padded = np.pad(x, ((0, 0), (0, 0), (side // 2, side // 2), (side // 2, side // 2)))
+    side, (height, width) = kernel.shape[2], x.shape[2:]
+    edge = side // 2
+    padded = np.zeros((*x.shape[:2], height + 2 * edge, width + 2 * edge))
+    padded[:, :, edge : edge + height, edge : edge + width] = x
     windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (2, 3))[:, :, ::stride, ::stride]
     return np.moveaxis(np.tensordot(windows, kernel, axes=((1, 4, 5), (1, 2, 3))), -1, 1)
 
@@ -132,8 +134,10 @@ def stem(layers: Layers, config: Any, x: Array) -> Array:
 
 def padded(x: Array, width: int, stride: int) -> Array:
     """Option A: every other pixel where the size changes, and zeros for the maps that are new."""
-    x = x[:, :, ::stride, ::stride]
-    return np.pad(x, ((0, 0), (0, width - x.shape[1]), (0, 0), (0, 0)))
+    kept = x[:, :, ::stride, ::stride]
+    found = np.zeros((len(x), width, *kept.shape[2:]))
+    found[:, : x.shape[1]] = kept
+    return found
 
 
 def shortcut(layers: Layers, config: Any, x: Array, width: int, stride: int) -> Array:

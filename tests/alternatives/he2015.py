@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -190,20 +191,23 @@ class Model:
             views = [self.predict(view) for view in ten_views(images, self.config.image)]
             odds = [np.exp(view - view.max(1, keepdims=True)) for view in views]
             return np.log(np.mean([one / one.sum(1, keepdims=True) for one in odds], 0).clip(1e-30))
+        if side := getattr(self.config, "test_image", 0):
+            images = np.stack([central(scaled_to(one, side), side) for one in images])
         parts = [np.zeros((0, self.config.classes), np.float32)]
         with torch.no_grad():
             for start in range(0, len(images), 500):
-                x = tensor_of(images[start : start + 500] - self.mean)
+                few = images[start : start + 500]
+                x = tensor_of(few - (self.mean if few.shape[1:] == self.mean.shape else self.mean.mean((0, 1))))
                 parts.append(self.run(Ops(self.table), self.config, x).numpy())
         return np.concatenate(parts)
 
 
 def ten_views(images: NDArray[np.uint8], side: int) -> Iterator[NDArray[np.uint8]]:
     """Corners, centre and their mirror images of pictures that need no scaling."""
-    if images.shape[1:3] != (256 * side // 224,) * 2:
-        raise ValueError(f"pictures of {images.shape[1:3]} pixels: only squares of {256 * side // 224} have crops here")
-    end = images.shape[1] - side
-    for y, x in ((0, 0), (0, end), (end, 0), (end, end), (end // 2, end // 2)):
+    if min(images.shape[1:3]) != 256 * side // 224:
+        raise ValueError(f"pictures of {images.shape[1:3]} pixels: only those of {256 * side // 224} have crops here")
+    low, end = (size - side for size in images.shape[1:3])
+    for y, x in ((0, 0), (0, end), (low, 0), (low, end), (low // 2, end // 2)):
         crop = images[:, y : y + side, x : x + side]
         yield crop
         yield np.ascontiguousarray(crop[:, :, ::-1])
@@ -244,8 +248,10 @@ def fresh(run: Forward, config: Any, generator: np.random.Generator) -> Table:
 
 def batches(config: Any, data: Images, generator: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented inputs and labels."""
+    if config.augment == "scale-colour":
+        yield from pictured(config, data, generator)
     images, labels, size = np.asarray(data.images), np.asarray(data.labels), config.image
-    mean = images.mean(0, dtype=np.float64)
+    mean = mean_of(config, data)
     wide = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
     while True:
         order = generator.permutation(len(images))
@@ -263,6 +269,45 @@ def batches(config: Any, data: Images, generator: np.random.Generator) -> Iterat
             yield tensor_of(picked - mean), torch.tensor(labels[chosen])
 
 
+def scaled_to(picture: NDArray[np.uint8], shorter: float) -> NDArray[np.uint8]:
+    """A picture with another shorter side."""
+    factor = shorter / min(picture.shape[:2])
+    height, width = (max(round(shorter), round(factor * n)) for n in picture.shape[:2])
+    planes = [Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(picture, -1, 0)]
+    return np.stack([plane.resize((width, height), Image.Resampling.BILINEAR) for plane in planes], -1)
+
+
+def central(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The square in the middle."""
+    top, left = ((n - side) // 2 for n in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
+
+
+def mean_of(config: Any, data: Images) -> NDArray[np.float64]:
+    """The mean image, of central crops where pictures have sizes of their own."""
+    if isinstance(data.images, np.ndarray):
+        return data.images.mean(0, dtype=np.float64)
+    return np.mean([central(scaled_to(one, 256 * config.image / 224), config.image) for one in data.images], 0)
+
+
+def pictured(config: Any, data: Images, generator: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs of pictures: scaled, cropped, mirrored, their colours shifted."""
+    mean, size, labels = mean_of(config, data), config.image, np.asarray(data.labels)
+    spread = np.cov(np.concatenate([one.reshape(-1, 3) for one in data.images]).T / 255)
+    vectors, values, _ = np.linalg.svd(spread)
+    while True:
+        order = generator.permutation(len(labels))
+        for start in range(0, len(labels) - config.batch + 1, config.batch):
+            chosen, picked = order[start : start + config.batch], []
+            for index in chosen:
+                one = scaled_to(data.images[index], generator.integers(256, 481) * size / 224)
+                y, x = (generator.integers(0, n - size + 1) for n in one.shape[:2])
+                crop = one[y : y + size, x : x + size] - mean
+                shift = 255 * vectors @ (values * generator.normal(0, 0.1, 3))
+                picked.append((crop[:, ::-1] if generator.random() < 0.5 else crop) + shift)
+            yield tensor_of(np.stack(picked)), torch.tensor(labels[chosen])
+
+
 def fitted(
     run: Forward, rate: Callable[[Any, int], float], config: Any, data: Images, seed: int, eval_steps: Sequence[int]
 ) -> Iterator[tuple[int, Model]]:
@@ -271,7 +316,7 @@ def fitted(
     table, feed = fresh(run, config, drawing), batches(config, data, order)
     learnt = [name for name in table if not name.endswith(STATISTICS)]
     velocity = {name: torch.zeros_like(table[name]) for name in learnt}
-    mean, wanted = np.asarray(data.images).mean(0, dtype=np.float64), {*eval_steps, config.iterations}
+    mean, wanted = mean_of(config, data), {*eval_steps, config.iterations}
     warming = getattr(config, "warmup", False)
     for step in range(config.iterations + 1):
         if step in wanted:

@@ -134,7 +134,7 @@ WRONG += ["inverted_dropout", "scaling_of_dead_branches"]
 def test_scores_from_weights(run: Run):
     """Figure 4: units of every order, and shortcuts of every form (Figure 2), compute what the equations say."""
     arm = run(Scores("he2016", (*ORDERS, *BOTTLENECKS, *SHORTCUTS)), "resnet-110-original", **TINY)
-    crops = run(larger_crops, "resnet-110-original", **TINY | {"test_image": 20})
+    crops = run(larger_crops, "resnet-110-original", **{**TINY, "test_image": 20})
     return arm["apart"], arm["statistics"], crops["apart"]
 
 

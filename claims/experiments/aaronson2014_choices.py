@@ -105,7 +105,7 @@ def _fairness(coffee: CoffeeAutomaton, setting: Setting) -> list[float]:
     """Chi-squares of how often pairs of a large cup were swapped, less what is expected, in standard errors."""
     config, pairs = replace(setting.config, n=LARGE, grain=1), oracle.adjacent(LARGE)
     seeds = range(91 * setting.seed, 91 * (setting.seed + 1))
-    first = sum(_tally(coffee.simulate(config, range(41), seed=own)) for own in seeds[:-1])
+    first = np.sum([_tally(coffee.simulate(config, range(41), seed=own)) for own in seeds[:-1]], axis=0)
     mixed = _tally(coffee.simulate(config, range(MIXED, MIXED + 1001), seed=seeds[-1]))
     flat = pairs[:, 1] - pairs[:, 0] == 1
     bands = (np.stack(np.divmod(pairs[:, 0], LARGE)) // BAND) * 2 + flat  # of rows and of columns
@@ -135,7 +135,7 @@ def _tally(states: NDArray[Any]) -> Array:
     differ = (cells[:-1, pairs[ever, 0]] != cells[:-1, pairs[ever, 1]]).astype(np.float32)
     expected = np.zeros(len(pairs))
     expected[ever] = (1 / differ.sum(1)) @ differ
-    return np.stack([np.bincount(found, minlength=len(pairs)), expected])
+    return np.stack([np.bincount(found, minlength=len(pairs)).astype(float), expected])
 
 
 def _chi_square(happened: Array, expected: Array) -> float:

@@ -116,7 +116,7 @@ class FedPictures(Experiment):
         }
 
     def _watched(
-        self, implementation: Counted, setting: Setting, config: Any, pictures: list[NDArray[np.uint8]]
+        self, implementation: Counted, setting: Setting, config: Any, pictures: Any
     ) -> tuple[list[dict[str, Array]], Array]:
         """Weights before and after each update, and the gradients [T, K, D + 1] that updates tell."""
         split = Split(images=pictures, labels=np.arange(len(pictures)), classes=config.classes)
@@ -153,8 +153,6 @@ class FedPictures(Experiment):
         return float(np.median(left)), np.nan_to_num(alphas.reshape(-1, 3), posinf=1e9, neginf=-1e9)
 
     def _crops(self, implementation: Counted, setting: Setting, config: Any) -> list[float]:
-        from scipy import stats
-
         pictures, generator = ramps(), np.random.default_rng(setting.seed)
         states, seen = self._watched(implementation, setting, config, pictures)
         values, vectors = components(pictures)
@@ -167,9 +165,12 @@ class FedPictures(Experiment):
             x = np.moveaxis(np.stack(crops) - GREY + moved[:, None, None], -1, 1)
             gradients.append(pushes(self.paper, config, states[len(states) // 2], SCALES[0] * x))
         drawn[..., 0] = np.log(drawn[..., 0])
+        from scipy.stats import ks_2samp  # half a second, which only this needs
+
         told = [self._told(np.stack(gradients), drawn, seen, picture) for picture in range(16)]
         wanted, found = (np.concatenate(parts) for parts in zip(*told, strict=True))
-        return [float(stats.ks_2samp(wanted[:, n], found[:, n]).pvalue) for n in range(4)]
+        tests: list[Any] = [ks_2samp(wanted[:, n], found[:, n]) for n in range(4)]
+        return [float(test.pvalue) for test in tests]
 
     def _told(self, gradients: Array, drawn: Array, seen: Array, picture: int) -> tuple[Array, Array]:
         """What a regression tells of a picture's crops: of a third of the simulated ones, and of those seen."""
@@ -204,5 +205,5 @@ def larger_crops(implementation: Counted, setting: Setting) -> Measurements:
     central = wide[:, :, rest : rest + shape[1]]
     for pictures, crop in ((wide, central), (wide.swapaxes(1, 2), central.swapaxes(1, 2))):
         scores = predictor.predict(np.ascontiguousarray(pictures))
-        found.append(scored("he2016", config, weights, np.moveaxis(crop - 127.5, -1, 1), scores))
+        found.append(scored("he2016", config, weights, np.moveaxis(crop.astype(float) - 127.5, -1, 1), scores))
     return {"apart": cases(found, 0.0, "1")}

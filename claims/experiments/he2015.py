@@ -119,7 +119,7 @@ def gradients(implementation: ResidualLearning, setting: Setting) -> Measurement
     names = [f"W{1 + (3 if config.bottleneck else 2) * block}" for block in range(len(shown))]
     generator = np.random.default_rng(setting.seed)
     ways = {name: direction(start, [name], generator) for name in names}
-    own = along({name: signal.gradient for name, signal in zip(names, shown, strict=True)}, ways)
+    own = along({name: signal.gradient.astype(float) for name, signal in zip(names, shown, strict=True)}, ways)
     spread = {name: float(np.std(signal.gradient)) for name, signal in zip(names, shown, strict=True)}
 
     def off(scale: float) -> list[float]:

@@ -92,7 +92,7 @@ def stated_bytes(pipeline: GPipe, setting: Setting) -> Measurements:
 
 def memory_law(pipeline: GPipe, setting: Setting) -> Measurements:
     """Bytes of activations over layers, partitions and micro-batches, fitted by a N + b (L / K) (N / M)."""
-    n, rows, found = 256, [], []
+    n, rows, found, config = 256, [], [], setting.config
     for layers, k, m in SPREADS_OF_LAW:
         config = spread_over(replace(setting.config, layers=layers), k, m)
         rows.append((n, layers / k * n / m))

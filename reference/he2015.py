@@ -1,9 +1,8 @@
 """Deep Residual Learning for Image Recognition -- He, Zhang, Ren & Sun, 2015.
 
 Paper       arXiv:1512.03385v1
-Implements  Section 3 (residual blocks, shortcut options A, B and C, bottlenecks), Section 3.4 and Table 1 (the
-            ImageNet networks and their recipe), Section 4.2 (the CIFAR-10 networks and their recipe), and the
-            construction of Section 1 that deepens a trained network by identities.
+Implements  Section 3 (residual blocks, shortcut options A, B and C, bottlenecks), Section 3.4 and Table 1 (ImageNet),
+            Section 4.2 (CIFAR-10), and the construction of Section 1 that deepens a trained network by identities.
 Shapes      N examples, B batch, C channels, H height, W width, K classes, V crops.
 Units       losses are nats; learning rates are per update; images are bytes 0..255.
 
@@ -14,12 +13,10 @@ Deviations
   3. The rule of Section 4.2 that ends the warm-up of the 110-layer network (training error below 80 %) looks at
      an exponential average of the error on training batches, with weight 0.05 on the newest.
   4. A pass over the data leaves out the images that do not fill a batch; they are others in each pass.
-  5. ImageNet's mean image and colour covariance come from 4,096 training images, and the statistics of deviation 1
-     from 50,000, rather than from all 1.28 million. Colour shifts are eigenvalues, as in the paper's [21], of colours
-     in 0..1: in 0..255 a tenth of one would be hundreds of grey levels.
+  5. ImageNet's mean image and colour covariance come from 4,096 training images, the statistics of deviation 1 from
+     50,000. Colour shifts are eigenvalues, as in the paper's [21], of colours in 0..1, not in 0..255.
   6. Inputs are divided by 255 after the mean is subtracted; the first normalization cancels the factor.
-  7. A batch is normalized as a whole (under torchrun, each process's share of it), where the authors trained on
-     two GPUs, so on halves of 128 on CIFAR-10.
+  7. A batch is normalized as a whole (under torchrun, a process's share of it), by the authors in halves on two GPUs.
   8. The 1202-layer network is warmed up as the 110-layer one is; the paper says "trained as described above".
 """
 
@@ -407,8 +404,7 @@ def state(predictor: Network) -> dict[str, NDArray[Any]]:
 
 def restore(config: Config, state: dict[str, NDArray[Any]], *, device: Device) -> Network:
     """The network with that state."""
-    net = with_learnt(Net(config), state, device)
-    return Network(net, config, to_tensor(state["mean"]).to(device), "restored")
+    return Network(with_learnt(Net(config), state, device), config, to_tensor(state["mean"]).to(device), "restored")
 
 
 def deepen(predictor: Network, config: Config, *, seed: int) -> Network:

@@ -23,9 +23,8 @@ Deviations
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -195,6 +194,7 @@ def seeds(seed: int, count: int) -> list[int]:
     return [int(word) for word in np.random.SeedSequence(seed).generate_state(count)]
 
 
+@cache
 def layers(config: Config) -> tuple[Layer, ...]:
     """Every layer with weights, in the order of execution, without allocating any."""
     with torch.device("meta"):
@@ -342,7 +342,7 @@ class Update(GraphedUpdate):
     def _update(self) -> None:
         x_BCHW, labels_B = self.feed.prepare(*self.inputs)
         low = self.config.precision == "bfloat16"
-        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False) if low else nullcontext():
+        with torch.autocast(self.device, torch.bfloat16, enabled=low, cache_enabled=False):
             logits_BK = self.model(x_BCHW)
         self.optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(logits_BK.float(), labels_B).backward()

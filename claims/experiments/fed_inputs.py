@@ -14,7 +14,7 @@ from claims.oracles.he2015 import Array, Layers, cross_entropy
 from repro import Experiment, Measurements, Setting, Split, cases
 from repro.task import Counted
 
-AGAIN = 100  # updates after which gradients are computed afresh
+AGAIN = 200  # updates after which gradients are computed afresh
 EPSILON = 1e-6  # of differences
 SHIFTS = range(-4, 5)
 PLACES = 2 * len(SHIFTS) ** 2  # shifts down and right, mirrored or not
@@ -72,8 +72,10 @@ class Fed(Experiment):
         first = np.asarray(random_images(config, 1, setting.seed).images)
         split = Split(images=np.concatenate([first, 255 - first]), labels=np.arange(2), classes=config.classes)
         states = watched(implementation, config, split, setting, tuple(range(self.updates + 1)))
-        pads = {pad: self._matched(config, split, states[: AGAIN + 1], pad)[1].max() for pad in (0.0, -127.5)}
-        index, distance = self._matched(config, split, states, min(pads, key=lambda pad: float(pads[pad])))
+        start = {pad: self._matched(config, split, states[: AGAIN + 1], pad) for pad in (0.0, -127.5)}
+        pad = min(start, key=lambda pad: float(start[pad][1].max()))
+        rest = self._matched(config, split, states[AGAIN:], pad)
+        index, distance = (np.concatenate(parts) for parts in zip(start[pad], rest, strict=True))
         image, place = np.divmod(index, PLACES)
         shift, mirrored = np.divmod(place, 2)
         repeats = image[: len(image) // 2 * 2 : 2] == image[1::2]

@@ -27,12 +27,10 @@ PATH = click.Path(path_type=Path, dir_okay=False)
 class GateCommand(click.Command):
     """A command whose mistaken options exit with 3: the exit code 2 of a gate means undecided."""
 
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """As click does it."""
         try:
-            return super().make_context(info_name, args, parent, **extra)
+            return super().make_context(*args, **extra)
         except click.UsageError as error:
             error.show()
             raise click.exceptions.Exit(3) from error

@@ -68,7 +68,9 @@ def run(path: Path, claims: tuple[str, ...], no_costs: bool, jobs: str | None, *
     found = Submission.at(path, trusted=given["trusted"], salt=given["salt"])
     paper = found.checked.manifest.paper
     names = [claim if claim.startswith(f"{paper}/") else f"{paper}/{claim}" for claim in claims]
-    _known(found, names)
+    for name in names:
+        if not any(matches(claim.id, name) for claim in found.checked.claims):
+            raise unknown("claim that it answers", name, {claim.id for claim in found.checked.claims})
     if found.report is None and not _audited(found):
         raise SystemExit(1)
     if not no_costs:
@@ -139,9 +141,3 @@ def _timed(found: Submission, device: str) -> None:
     for ratio in known.costs if known else ():
         interval = "" if ratio.low is None else f" [{ratio.low:.2f}, {ratio.high:.2f}]"
         click.echo(f"{ratio.what}: {ratio.ratio:.2f}{interval} of the reference's {ratio.reference:.3g} {ratio.unit}")
-
-
-def _known(found: Submission, names: list[str]) -> None:
-    for name in names:
-        if not any(matches(claim.id, name) for claim in found.checked.claims):
-            raise unknown("claim that it answers", name, {claim.id for claim in found.checked.claims})

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from reference import huang2019
-from repro.criterion.statistics import t_interval
+from repro.criterion.statistics import interval, mean_effect
 
 SPREADS = ((1, 1), (2, 4), (4, 4), (4, 16))  # partitions and micro-batches
 UPDATES, LIMIT = 2, 0.85
@@ -57,7 +57,7 @@ def main(rounds: int) -> int:
     one, slow = np.array(taken[1, 1]), False
     for (k, m), walls in taken.items():
         speedups, ideal = np.log(m * one / np.array(walls)), k * m / (m + k - 1)
-        low, high = np.exp(t_interval(speedups) or (np.nan, np.nan))
+        low, high = np.exp(interval(mean_effect(speedups), 0.025) or (np.nan, np.nan))
         overhead = 1000 * (statistics.median(walls) - timetable(k, m)) / (m + k - 1)
         slow |= high < LIMIT * ideal
         print(

@@ -34,8 +34,7 @@ def train(names: Any, config: Any) -> tuple[float, np.ndarray]:
 
 def main() -> None:
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    here, beside = reference("he2015"), host.of_reference("he2015")
-    jailed = host.as_reference(beside, "he2015")
+    here, jailed = reference("he2015"), host.as_reference("he2015")
     make_deterministic(0, "cpu")
     train(here.names, here.config("resnet-20", {**SMALL, "iterations": 5}))
     seconds: dict[str, list[float]] = {"in process": [], "in a jail": [], "start of a jail": []}
@@ -47,7 +46,7 @@ def main() -> None:
                 seconds["in process"].append(took)
                 continue
             start = time.perf_counter()
-            with beside.open(seed=0, device="cpu", dataset="digits") as opened:
+            with jailed.open(seed=0, device="cpu", dataset="digits") as opened:
                 seconds["start of a jail"].append(time.perf_counter() - start)
                 took, there = train(opened.names, jailed.config("resnet-20", SMALL))
                 seconds["in a jail"].append(took)

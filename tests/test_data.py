@@ -127,7 +127,7 @@ def as_folder(folder: Path, batches: dict[str, bytes]) -> None:
 
 def as_archive(folder: Path, batches: dict[str, bytes]) -> None:
     """The published archive, with a member that would escape if it were ever extracted."""
-    with tarfile.open(folder / cifar10.ARCHIVE, "w:gz") as archive:
+    with tarfile.open(folder / cifar10.FILES.archive, "w:gz") as archive:
         for name, content in {f"{cifar10.FOLDER}/{n}": c for n, c in batches.items()}.items() | {
             ("../../escaped", b"x")
         }:
@@ -194,7 +194,7 @@ def test_damaged_batches_are_named(batches, folder, lay_out, harm):
         cifar10.load()
 
 
-@pytest.mark.parametrize("name", ["data_batch_1.xz", cifar10.ARCHIVE])
+@pytest.mark.parametrize("name", ["data_batch_1.xz", cifar10.FILES.archive])
 def test_truncated_files_are_named(batches, folder, name):
     """A compressed file that ends too early is one clear error."""
     (as_xz if name.endswith("xz") else as_archive)(folder, batches)

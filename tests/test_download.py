@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -142,11 +143,11 @@ def test_the_command_line_gets_cifar10_into_the_cache(server, tmp_path, monkeypa
     """Fetching by name downloads to where loading looks, once."""
     monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("REPRO_DATA", raising=False)
-    monkeypatch.setattr(cifar10, "URL", url(server))
-    monkeypatch.setattr(cifar10, "ARCHIVE_HASH", HASH)
+    files = replace(cifar10.FILES, archive_url=url(server), archive_hash=HASH)
+    monkeypatch.setattr(cifar10, "fetch", files.fetch)
     assert data.fetch("digits") is None
     path = data.fetch("cifar10")
-    assert path == Path(tmp_path / "cache" / "data" / "cifar10" / cifar10.ARCHIVE)
+    assert path == Path(tmp_path / "cache" / "data" / "cifar10" / cifar10.FILES.archive)
     assert path.read_bytes() == BODY
     assert data.available("cifar10")
     assert data.fetch("cifar10") is None

@@ -272,7 +272,7 @@ def test_an_interrupted_gate_says_so(monkeypatch, tmp_path):
     def interrupted(*_: object) -> Decision:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_run", interrupted)
+    monkeypatch.setattr("harness.gate.run.run", interrupted)
     monkeypatch.chdir(write_project(tmp_path))
     result = CliRunner().invoke(module.gate, [])
     assert result.exit_code == 3

@@ -309,7 +309,7 @@ def test_imagenet_works_from_files_to_ten_crop_error(pictures):
 def test_a_jail_shows_pictures_to_train_on_and_sends_those_to_predict(pictures, tmp_path, monkeypatch):
     """In a jail, where validation files do not exist, a folder of images gives the same numbers as in this process."""
     monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "cache"))
-    experiment, beside = Classification(), host.of_reference("he2015")
+    experiment, beside = Classification(), host.as_reference("he2015")
     setting = Setting(config=replace(FOLDER, iterations=2), seed=0, device="cpu", data=pictures)
     here = experiment(he2015, setting)
     with beside.open(seed=0, device="cpu", dataset="imagenet") as opened:

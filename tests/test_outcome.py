@@ -13,7 +13,7 @@ import pytest
 
 from harness.gate.baseline import entry_of
 from harness.pytest_plugin import hooks
-from harness.pytest_plugin.options import SessionOptions, add_options
+from harness.pytest_plugin.options import SessionOptions, pytest_addoption
 from harness.pytest_plugin.row import VerdictRow, received, send
 from leaderboard.board import verification
 from leaderboard.board.lines import line
@@ -109,7 +109,7 @@ def test_options_survive_a_command_line():
     """What a command hands to pytest comes out as it went in, seeds that are none and repeated claims too."""
     parser = SimpleNamespace(plain=argparse.ArgumentParser())
     parser.getgroup = lambda *_: SimpleNamespace(addoption=parser.plain.add_argument)
-    add_options(parser)  # type: ignore[arg-type] -- all that it asks of pytest's
+    pytest_addoption(parser)  # type: ignore[arg-type] -- all that it asks of pytest's
     for own in (
         SessionOptions(),
         SessionOptions(seeds=0, claim=("a2000", "b2001/c"), trusted=True, salt="s", implementation=Path("mine")),

@@ -35,7 +35,9 @@ def test_one_sample_test_is_scipys(side):
     oracle = stats.ttest_1samp(A, 2.8, alternative=SIDES[side])
     assert out.p == pytest.approx(oracle.pvalue, rel=1e-12)
     assert out.interval == pytest.approx(stats.ttest_1samp(A, 0).confidence_interval(0.9), rel=1e-12)
-    assert own.t_interval(A, 0.95) == pytest.approx(stats.ttest_1samp(A, 0).confidence_interval(0.95), rel=1e-12)
+    assert own.interval(own.mean_effect(A), 0.025) == pytest.approx(
+        stats.ttest_1samp(A, 0).confidence_interval(0.95), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -221,7 +223,7 @@ def test_decision_and_interval_agree(v, centre, within):
 @given(values(3, 12), st.sampled_from([0.9, 0.99]))
 def test_prediction_interval_contains_the_interval_of_the_mean(v, confidence):
     """One further value is less certain than the mean, by the textbook factor."""
-    mean, further = own.t_interval(v, confidence), own.prediction_interval(v, confidence)
+    mean, further = own.interval(own.mean_effect(v), (1 - confidence) / 2), own.prediction_interval(v, confidence)
     ratio = math.sqrt(len(v) + 1)
     assert further[1] - further[0] == pytest.approx(ratio * (mean[1] - mean[0]), rel=1e-6, abs=1e-9)
 
@@ -230,11 +232,11 @@ def test_prediction_interval_contains_the_interval_of_the_mean(v, confidence):
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
-def test_t_interval_covers(n):
+def test_the_interval_of_a_mean_covers(n):
     """The 95 % interval covers the mean, and the prediction interval one further value, 95 times in 100."""
     rng, runs = np.random.default_rng(SEED + n), 4000
     draws = rng.normal(size=(runs, n + 1))
-    inside = [lo <= 0 <= hi for lo, hi in (own.t_interval(v[:-1]) for v in draws)]
+    inside = [lo <= 0 <= hi for lo, hi in (own.interval(own.mean_effect(v[:-1]), 0.025) for v in draws)]
     predicted = [lo <= v[-1] <= hi for v, (lo, hi) in ((v, own.prediction_interval(v[:-1])) for v in draws)]
     for rate in (np.mean(inside), np.mean(predicted)):
         assert rate == pytest.approx(0.95, abs=4 * standard_error(0.95, runs))

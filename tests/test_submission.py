@@ -150,7 +150,7 @@ def test_trusted_runs_are_marked(project):
 def test_a_jailed_reference_gives_the_same_numbers(project):
     """The same claims judged on the reference in this process and in a jail: the same verdicts, bit for bit."""
     suite = Suite(Cache(project / "trials"))
-    jailed = host.as_reference(host.of_reference("toy2020", project), "toy2020")
+    jailed = host.as_reference("toy2020", project)
     for claim in [claim for claim in Catalogue(project).claims if claim.tier == "cpu"]:
         here, there = (suite.judge(claim, implementation) for implementation in (reference("toy2020", project), jailed))
         assert here.verdict == there.verdict
@@ -168,7 +168,9 @@ def test_seeds_are_derived_from_the_source(project):
     drawn = [[one.seed(seed) for seed in range(20)] for one in (first, second, salted)]
     assert len({seed for seeds in drawn for seed in seeds}) == 60
     assert drawn[0] == [first.seed(seed) for seed in range(20)]
-    assert host.of_reference("toy2020", project).seed(3) == 3
+    beside = host.as_reference("toy2020", project).host
+    assert beside is not None
+    assert beside.seed(3) == 3
 
 
 MEMORY = """

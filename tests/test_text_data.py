@@ -56,7 +56,7 @@ def plain(folder: Path) -> None:
 
 def archived(folder: Path, prefix: str = "./simple-examples/data/") -> None:
     """The three texts in an archive like the published one."""
-    with tarfile.open(folder / ptb.ARCHIVE, "w:gz") as archive:
+    with tarfile.open(folder / ptb.FILES.archive, "w:gz") as archive:
         for name, text in TEXTS.items():
             member = tarfile.TarInfo(f"{prefix}ptb.{name}.txt")
             member.size = len(text)
@@ -109,7 +109,7 @@ def test_a_damaged_archive_is_one_error(small, content):
     """An archive that is none, or that lacks a text, is refused by name."""
     archived(small, prefix="elsewhere/")
     if content is not None:
-        (small / ptb.ARCHIVE).write_bytes(content)
+        (small / ptb.FILES.archive).write_bytes(content)
     with pytest.raises(ReproError, match=r"simple-examples.tgz is damaged or another file"):
         data.load("ptb")
 

@@ -31,7 +31,7 @@ class Fault(Exception):
         self.last = last
 
 
-# The form of answers
+# The form of answers: each function raises `Fault` for a value of another form
 
 
 def kind(value: Any) -> str:
@@ -42,11 +42,7 @@ def kind(value: Any) -> str:
 
 
 def function(owner: Any, name: str) -> Callable[..., Any]:
-    """A function of a submission, or a method of what it returned.
-
-    Raises:
-        Fault: if there is none.
-    """
+    """A function of a submission, or a method of what it returned."""
     found = getattr(owner, name, None)
     if not callable(found):
         raise Fault(f"{name} is missing: there is {kind(owner)} without it")
@@ -54,11 +50,7 @@ def function(owner: Any, name: str) -> Callable[..., Any]:
 
 
 def array(value: Any, what: str) -> NDArray[Any]:
-    """A copy of an array of finite numbers.
-
-    Raises:
-        Fault: if it is none.
-    """
+    """A copy of an array of finite numbers."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         raise Fault(f"{what} gives {kind(value)}, not an array of numbers")
     if value.dtype.kind == "f" and not (finite := np.isfinite(value)).all():
@@ -68,11 +60,7 @@ def array(value: Any, what: str) -> NDArray[Any]:
 
 
 def floating(value: Any, what: str) -> NDArray[Any]:
-    """A copy of an array of finite floating-point numbers.
-
-    Raises:
-        Fault: if it is none.
-    """
+    """A copy of an array of finite floating-point numbers."""
     found = array(value, what)
     if found.dtype.kind != "f":
         raise Fault(f"{what} gives {found.dtype}, where floating-point numbers are due")
@@ -80,11 +68,7 @@ def floating(value: Any, what: str) -> NDArray[Any]:
 
 
 def scores(value: Any, shape: tuple[int | None, ...], what: str) -> NDArray[Any]:
-    """A copy of finite floating-point numbers of a shape, in which None stands for any number.
-
-    Raises:
-        Fault: if they are not.
-    """
+    """A copy of finite floating-point numbers of a shape, in which None stands for any number."""
     found = floating(value, what)
     if found.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, found.shape, strict=True)):
         due = ", ".join("any" if side is None else str(side) for side in shape)
@@ -93,11 +77,7 @@ def scores(value: Any, shape: tuple[int | None, ...], what: str) -> NDArray[Any]
 
 
 def whole(value: Any, shape: tuple[int, ...], below: int, what: str) -> NDArray[np.int64]:
-    """A copy of whole numbers of a shape, from 0 to below a limit.
-
-    Raises:
-        Fault: if they are not.
-    """
+    """A copy of whole numbers of a shape, from 0 to below a limit."""
     found = array(value, what)
     if found.dtype.kind not in "iu" or found.shape != shape:
         raise Fault(f"{what} gives {found.dtype} {list(found.shape)}, where whole numbers {list(shape)} are due")
@@ -108,11 +88,7 @@ def whole(value: Any, shape: tuple[int, ...], below: int, what: str) -> NDArray[
 
 
 def listed(value: Any, what: str, size: int, longest: int) -> Answers:
-    """The items of each of `size` sequences of whole numbers, none of them negative.
-
-    Raises:
-        Fault: if they are not, or one has more than `longest` items.
-    """
+    """The items of each of `size` sequences of whole numbers, at most `longest` in each and none of them negative."""
     if not isinstance(value, task.Sequences):
         raise Fault(f"{what} gives {kind(value)}, not Sequences")
     items = array(value.items, what)
@@ -260,15 +236,11 @@ def _spread(values: Sequence[NDArray[Any]]) -> float:
     return found if math.isfinite(found) else 0.0
 
 
-# What layers declare
+# What layers declare: of another form it is a `Fault` as well
 
 
 def layers(value: Any) -> tuple[task.Layer, ...]:
-    """Layers with names of their own.
-
-    Raises:
-        Fault: if they are not.
-    """
+    """Layers with names of their own."""
     if not isinstance(value, tuple | list) or not all(isinstance(layer, task.Layer) for layer in value):
         raise Fault(f"layers gives {kind(value)}, where a tuple of Layer is due")
     name, times = Counter(layer.name for layer in value).most_common(1)[0] if value else ("", 0)
@@ -281,11 +253,7 @@ def layers(value: Any) -> tuple[task.Layer, ...]:
 
 
 def state(value: Any) -> Answers:
-    """Arrays by name.
-
-    Raises:
-        Fault: if they are not.
-    """
+    """Arrays by name."""
     if not isinstance(value, dict):
         raise Fault(f"state gives {kind(value)}, not a dict of arrays")
     if long := next((name for name in value if len(name) > NAME), None):

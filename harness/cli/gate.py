@@ -19,7 +19,6 @@ from repro.paths import index_url, project_root, store_dir
 
 if TYPE_CHECKING:
     from harness.gate.result import Decision
-    from harness.gate.run import GateOptions, GateTarget
 
 PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -27,12 +26,10 @@ PATH = click.Path(path_type=Path, dir_okay=False)
 class GateCommand(click.Command):
     """A command whose mistaken options exit with 3: the exit code 2 of a gate means undecided."""
 
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """As click does it."""
         try:
-            return super().make_context(info_name, args, parent, **extra)
+            return super().make_context(*args, **extra)
         except click.UsageError as error:
             error.show()
             raise click.exceptions.Exit(3) from error
@@ -82,9 +79,12 @@ def gate(
 
     Exit codes: 0 fine, 1 regression, 2 undecided, 3 the gate could not run.
     """
+    from rich.console import Console
+
     from harness.gate import run as gate_run
     from harness.gate.gate import SeedBudget
     from harness.gate.protocol import OpenProject
+    from repro.record.store import Store
 
     own = str(implementation) if implementation else None
     try:
@@ -97,8 +97,9 @@ def gate(
             budget=SeedBudget(seeds=seeds, fresh=fresh),
             **selected,
         )
-        with _ended_like_interrupted():
-            decision = _run(target, options, store)
+        # stdout has the decision alone
+        with _ended_like_interrupted(), Console(stderr=True).status("gate") as status:
+            decision = gate_run.run(target, options, status.update, Store(store or store_dir(), index_url()))
     except (Exception, KeyboardInterrupt) as error:  # exit code 1 is a regression: nothing else may end with it
         if not isinstance(error, ReproError | KeyboardInterrupt):
             traceback.print_exc()
@@ -130,16 +131,6 @@ def _delivered(deliver: Callable[[], None]) -> bool:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more is written there
         return False
     return True
-
-
-def _run(target: GateTarget, options: GateOptions, store: Path | None) -> Decision:
-    from rich.console import Console
-
-    from harness.gate import run as gate_run
-    from repro.record.store import Store
-
-    with Console(stderr=True).status("gate") as status:  # stdout has the decision alone
-        return gate_run.run(target, options, status.update, Store(store or store_dir(), index_url()))
 
 
 def _write(decision: Decision, json_file: Path | None, markdown_file: Path | None, junit_file: Path | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -60,38 +60,22 @@ def check(path: Path, trusted: bool) -> None:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="What trials run on.")
 @click.option("--no-costs", is_flag=True, help="Do not time it beside the reference.")
 @click.option("-n", "--jobs", help="Processes, as in pytest -n (needs pytest-xdist).")
-def run(
-    path: Path,
-    claims: tuple[str, ...],
-    trusted: bool,
-    salt: str,
-    store: Path | None,
-    tier: str,
-    device: str,
-    no_costs: bool,
-    jobs: str | None,
-) -> None:
+def run(path: Path, claims: tuple[str, ...], no_costs: bool, jobs: str | None, **given: Any) -> None:
     """Audit a submission, time it beside the reference, judge the claims that it answers, and write their records."""
     from harness.pytest_plugin.options import SessionOptions
     from harness.submission.submission import Submission
 
-    found = Submission.at(path, trusted=trusted, salt=salt)
+    found = Submission.at(path, trusted=given["trusted"], salt=given["salt"])
     paper = found.checked.manifest.paper
     names = [claim if claim.startswith(f"{paper}/") else f"{paper}/{claim}" for claim in claims]
-    _known(found, names)
+    for name in names:
+        if not any(matches(claim.id, name) for claim in found.checked.claims):
+            raise unknown("claim that it answers", name, {claim.id for claim in found.checked.claims})
     if found.report is None and not _audited(found):
         raise SystemExit(1)
     if not no_costs:
-        _timed(found, device)
-    options = SessionOptions(
-        tier=tier,
-        device=device,
-        claim=tuple(names),
-        implementation=path,
-        trusted=trusted,
-        salt=salt,
-        store=store,
-    )
+        _timed(found, given["device"])
+    options = SessionOptions(claim=tuple(names), implementation=path, **given)
     raise SystemExit(judge(project_root(), [paper], options, jobs, found))
 
 
@@ -157,9 +141,3 @@ def _timed(found: Submission, device: str) -> None:
     for ratio in known.costs if known else ():
         interval = "" if ratio.low is None else f" [{ratio.low:.2f}, {ratio.high:.2f}]"
         click.echo(f"{ratio.what}: {ratio.ratio:.2f}{interval} of the reference's {ratio.reference:.3g} {ratio.unit}")
-
-
-def _known(found: Submission, names: list[str]) -> None:
-    for name in names:
-        if not any(matches(claim.id, name) for claim in found.checked.claims):
-            raise unknown("claim that it answers", name, {claim.id for claim in found.checked.claims})

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -234,12 +235,5 @@ def _total(trials: Sequence[Planned]) -> Total:
     )
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of a plan."""
-    return msgspec.json.schema(Plan)
-
-
 if __name__ == "__main__":
-    import sys
-
-    sys.stdout.write(json.dumps(json_schema(), indent=2, sort_keys=True) + "\n")
+    sys.stdout.write(json.dumps(msgspec.json.schema(Plan), indent=2, sort_keys=True) + "\n")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from repro.criterion.verdict import Evidence, Outcome, RecordedOutcome
 from repro.errors import ReproError
 from repro.paper import KEY
 from repro.paths import atomic_write
-from repro.record.record import Count, Hash, Id, Record, SamplePart, Strict
+from repro.record.record import Count, Hash, Id, Record, SamplePart, Strict, check_schema, print_schema
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20  # bytes of a baseline file
@@ -122,10 +121,6 @@ class Baseline(Strict, frozen=True, kw_only=True):
     schema: Literal[1] = SCHEMA
     implementation: Annotated[str, msgspec.Meta(pattern="^(reference|submission:[a-z0-9][a-z0-9-]*)$")] = "reference"
     claims: dict[str, BaselineEntry]
-
-
-class _Head(msgspec.Struct):
-    schema: int
 
 
 def entry_of(record: Record) -> BaselineEntry:
@@ -239,11 +234,7 @@ def _read(path: Path) -> Baseline:
     except OSError as error:
         raise ReproError(f"The baseline {path} cannot be read ({error.strerror})", REMEDY) from error
     try:
-        version = msgspec.json.decode(data, type=_Head).schema
-        if version != SCHEMA:
-            raise ReproError(
-                f"The baseline {path} has schema {version}, this is software for {SCHEMA}", "Update repro."
-            )
+        check_schema(data, f"baseline {path}", SCHEMA)
         return msgspec.json.decode(data, type=Baseline)
     except (ValueError, RecursionError) as error:  # msgspec names the place, as in "... at `$.claims[...]`"
         raise ReproError(f"The baseline {path} is broken: {error}", REMEDY) from error
@@ -271,5 +262,4 @@ def write(baseline: Baseline, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Baseline)}
-    sys.stdout.write(json.dumps(schema, indent=2, sort_keys=True) + "\n")
+    print_schema(Baseline)

@@ -90,16 +90,11 @@ class ProjectJudge:
         return getattr(self.catalogue.modules[paper], "CONTRACT", None)
 
     def _info(self, claim: Claim, *, keys: bool, timed: bool) -> protocol.ClaimInfo:
-        code = claim.body.__code__
+        code, same = claim.body.__code__, ("id", "tier", "evidence", "seeds", "statistical", "known_refutation")
         return protocol.ClaimInfo(
-            id=claim.id,
+            **{name: getattr(claim, name) for name in same},
             digest=claim.digest(),
-            tier=claim.tier,
-            evidence=claim.evidence,
-            seeds=claim.seeds,
-            statistical=claim.statistical,
             roles=sample_roles(claim, self._contract(claim.paper.key)),
-            known_refutation=claim.known_refutation,
             file=str(Path(code.co_filename).resolve().relative_to(self.root.resolve())),
             line=code.co_firstlineno,
             timed=timed,

@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Literal
-
-import msgspec
 
 from harness.gate.protocol import Worse
 from harness.gate.thresholds import CostName
-from repro.record.record import Strict
+from repro.record.record import Strict, print_schema
 
 SCHEMA = 1
 FINE, REGRESSION, UNDECIDED, ERROR = range(4)
@@ -152,5 +148,4 @@ def exit_code(remarks: tuple[Remark, ...]) -> Literal[0, 1, 2]:
 
 
 if __name__ == "__main__":
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Decision)}
-    sys.stdout.write(json.dumps(schema, indent=2, sort_keys=True) + "\n")
+    print_schema(Decision)

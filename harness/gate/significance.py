@@ -38,8 +38,7 @@ class Comparison:
     Attributes:
         n: seeds of the new values, and of the old.
         shift: new minus old, in `unit` or as a log ratio; None where nothing finite can be compared.
-        low: lower end of its 95 % t interval; None where the spread is unknown.
-        high: its upper end.
+        low, high: ends of its 95 % t interval; None where the spread is unknown.
         spreads: the shift towards worse, in standard deviations of the baseline; None where that has no spread.
         p: p-value of "got worse"; 1 where all of the interval is smaller than the least shift that counts.
         large: whether the shift itself is one that counts.

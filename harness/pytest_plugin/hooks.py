@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.pytest_plugin.options import SessionOptions, add_options
+from harness.pytest_plugin.options import SessionOptions
+from harness.pytest_plugin.options import pytest_addoption as pytest_addoption
 from harness.pytest_plugin.row import VerdictRow, received, send, unjudged_row
 from repro.errors import ReproError, Unavailable
 
@@ -40,11 +41,6 @@ class Handover:
     def pytest_configure(self, config: pytest.Config) -> None:
         """Leave it where the session looks first."""
         config.stash[SUBMISSION] = self._submission
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of the suite."""
-    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 @dataclass(frozen=True, kw_only=True)
 class SessionOptions:
-    """The suite's options; what each is for stands in `add_options`, as pytest's help.
+    """The suite's options; what each is for stands in `pytest_addoption`, as pytest's help.
 
     Attributes:
         tier: "all", or tiers with commas between them.
@@ -47,8 +47,8 @@ class SessionOptions:
         return words
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Have pytest know them."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Have pytest know them: the hook."""
     group = parser.getgroup("repro", "reproduction claims")
     group.addoption("--controls", action="store_true", help="also run the sabotaged controls, which must be rejected")
     group.addoption("--tier", default="cpu", help="cpu (default), gpu, cluster, several with commas, or all")

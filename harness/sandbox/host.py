@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -111,8 +111,8 @@ class SandboxHost:
         return found
 
 
-def of_reference(paper: str, root: Path | None = None, *, trusted: bool = False) -> SandboxHost:
-    """The host of a paper's reference, for comparison with a submission: the same jail, the trials' own seeds."""
+def as_reference(paper: str, root: Path | None = None, *, trusted: bool = False) -> LoadedImplementation:
+    """A paper's reference, for comparison with a submission: in the same jail, with the trials' own seeds."""
     original = reference(paper, root)
     path = Path(original.names.__file__)
     folder = path.parent.parent  # of references
@@ -120,19 +120,8 @@ def of_reference(paper: str, root: Path | None = None, *, trusted: bool = False)
     files = {"implementation.py": path.read_bytes(), **others}
     kept = code_store.keep(files, code_store.digest(files))
     own, label = original.source, "the reference"
-    return SandboxHost(label=label, kept=kept, source=own, limits=CEILING, trusted=trusted, salt=None)
-
-
-def as_reference(host: SandboxHost, paper: str) -> LoadedImplementation:
-    """The reference of a paper, run by its host: claims are judged on it as in this process."""
-    return LoadedImplementation(
-        kind="reference",
-        paper=paper,
-        name="reference",
-        names=SimpleNamespace(CONFIGS=host.offered.configs),
-        source=host.counted,
-        host=host,
-    )
+    host = SandboxHost(label=label, kept=kept, source=own, limits=CEILING, trusted=trusted, salt=None)
+    return replace(original, names=SimpleNamespace(CONFIGS=host.offered.configs), source=host.counted, host=host)
 
 
 def keep_compiled(host: SandboxHost, files: dict[str, bytes]) -> None:

@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -39,6 +39,7 @@ OURS = (
     "harness/sandbox/inside/wire.py",
     "harness/sandbox/inside/worker.py",
 )
+SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/sys/devices/system/cpu")
 CONTRACT = ("repro/task.py", "repro/machine/determinism.py", "repro/errors.py")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 FIRST = ["/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$@"', "sh"]
@@ -117,7 +118,8 @@ def command(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
     words += ["--tmpfs", "/dev/shm"]
     if not limits.gpus:
         words += ["--ro-bind", "/dev/null", "/dev/zero"]  # a shared mapping of it is memory that nothing counts
-    shown = [*_system(), *_python(), *(_gpu() if limits.gpus else [])]
+    system = [path for name in SYSTEM if (path := Path(name)).exists()]
+    shown = [*system, *_python(), *([Path("/sys")] if limits.gpus else [])]  # CUDA finds its devices there
     for path in shown:
         words += (
             ["--symlink", str(path.readlink()), str(path)] if path.is_symlink() else ["--ro-bind", *[str(path)] * 2]
@@ -130,9 +132,7 @@ def command(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
         if any(path.is_relative_to(folder) for folder in (*shown, *view.shared)):
             words += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", "/dev/null", str(path)]
     words += ["--ro-bind", str(view.submission), SUBMISSION]
-    for name in OURS:
-        words += ["--ro-bind", str(HERE / name), f"{INSIDE}/{name}"]
-    for name in CONTRACT:
+    for name in (*OURS, *CONTRACT):
         words += ["--ro-bind", str(HERE / name), f"{INSIDE}/{name}"]
     words += ["--ro-bind", str(HERE / "harness" / "__init__.py"), f"{INSIDE}/repro/__init__.py"]  # not an installed one
     if view.compiled is not None and view.compiled.is_dir():
@@ -302,11 +302,6 @@ def _filter(*, gpu: bool = False) -> Iterator[int]:
         os.close(reading)
 
 
-def _system() -> Iterable[Path]:
-    names = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/sys/devices/system/cpu")
-    return (path for name in names if (path := Path(name)).exists())
-
-
 def _python() -> list[Path]:
     """The interpreter and the installed packages, as far as they do not lie in /usr."""
     places: Sequence[str] = (sys.base_prefix, sys.prefix, sysconfig.get_path("purelib"), *site.getsitepackages())
@@ -319,7 +314,3 @@ def _python() -> list[Path]:
 
 def _gpu_devices() -> list[Path]:
     return [*sorted(Path("/dev").glob("nvidia*")), *sorted(Path("/dev/nvidia-caps").glob("*"))]
-
-
-def _gpu() -> list[Path]:
-    return [Path("/sys")]  # without it CUDA cannot find its devices

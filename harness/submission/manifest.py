@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +10,7 @@ import msgspec
 
 from harness.sandbox.inside.limits import CEILING, Limits
 from repro.errors import ReproError, unknown
+from repro.record.record import print_schema
 
 ManifestLine = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 SubmissionName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -108,5 +107,4 @@ def _expected(text: str) -> str:
 
 
 if __name__ == "__main__":
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
-    sys.stdout.write(json.dumps(schema, indent=2, sort_keys=True) + "\n")
+    print_schema(Manifest)

@@ -21,8 +21,7 @@ class RatioEstimate:
 
     Attributes:
         ratio: geometric mean of the pairs' ratios.
-        low: lower end of the Student t interval, on the logarithms; None with a single pair.
-        high: its upper end.
+        low, high: ends of the Student t interval, on the logarithms; None with a single pair.
         baseline: geometric mean of the baseline's runs.
     """
 

@@ -156,9 +156,7 @@ class Submission:
         claim = costs.timed_claim(self.checked.claims, self.checked.contract.timed)
         if known is None or claim is None:
             raise ReproError(f"{self.host.label} cannot be timed", "It must pass its audits and answer a timed claim.")
-        manifest = self.checked.manifest
-        beside = host.of_reference(manifest.paper, self.root, trusted=self.host.trusted)
-        original = host.as_reference(beside, manifest.paper)
+        original = host.as_reference(self.checked.manifest.paper, self.root, trusted=self.host.trusted)
         runs, arm = PairedRuns[costs.TrialCost](), arms_of(claim.measurements())[0]
         for runs in costs.measure(self.implementation(), original, arm, device, pairs):
             yield len(runs.candidate)

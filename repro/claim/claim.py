@@ -221,6 +221,7 @@ def claim(
 
     def decorate(body: Callable[..., MeasurementRefs]) -> Callable[..., MeasurementRefs]:
         place, statement = _statement(body, name)
+        drawn: Evidence = "reduced" if tier == "cpu" else "original"
         by_row = [*(rows or {}).items()] if criterion is None else [(None, criterion)]
         body.claims = tuple(  # pyright: ignore[reportFunctionMemberAccess] -- read by the plugin and the catalogue
             _checked(
@@ -233,7 +234,7 @@ def claim(
                     statement=statement,
                     criterion=rule,
                     tier=tier,
-                    evidence=evidence or _default_evidence(rule, tier),
+                    evidence=evidence or (drawn if rule.statistical else "exact"),
                     seeds=seeds,
                     controls=tuple(controls),
                     expected=expected,
@@ -262,12 +263,6 @@ def _statement(body: Callable[..., MeasurementRefs], name: str) -> tuple[str, st
     if not separator or not place.startswith(PLACES):
         raise ValueError(f"claim {name!r} needs a docstring 'Place: statement', the place one of {', '.join(PLACES)}")
     return place, says[0].upper() + says[1:]
-
-
-def _default_evidence(criterion: Criterion, tier: Tier) -> Evidence:
-    if not criterion.statistical:
-        return "exact"
-    return "reduced" if tier == "cpu" else "original"
 
 
 def _checked(claim: Claim) -> Claim:

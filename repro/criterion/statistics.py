@@ -51,7 +51,6 @@ class TestResult:
     """What a test says about an effect.
 
     Attributes:
-        status: "holds", "refuted" or "inconclusive".
         p: p-value of the test whose rejection means "holds"; None without an interval.
         interval: two-sided interval of the effect at confidence 1 - 2 * level; None for one value or NaN.
         detectable: the effect (superiority) or the margin (equivalence) that is found to hold with 90 % power,
@@ -126,11 +125,6 @@ def interval(effect: Effect, level: float) -> tuple[float, float] | None:
         return None
     half = _t_quantile(effect.df, level) * effect.se if effect.se else 0.0
     return effect.estimate - half, effect.estimate + half
-
-
-def t_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Two-sided Student t interval of the mean of values [S]; None for fewer than two finite values."""
-    return interval(mean_effect(values), (1 - confidence) / 2)
 
 
 def prediction_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float] | None:

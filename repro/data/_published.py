@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from repro.data._download import download
 from repro.errors import ReproError
-from repro.paths import data_dirs
+from repro.paths import data_dirs, download_dir
 
 Read = Callable[[str], bytes]
 """Returns the bytes of a file by its name."""
@@ -27,7 +28,7 @@ class PublishedFiles:
         folder: its folder, in REPRO_DATA or among the downloads.
         forms: how a file of a name may lie there, such as "{}.gz"; the first of which all files are there is read.
         largest: bytes of the largest file, unpacked; what follows is not read.
-        archive: the archive that holds all files, "" for none; it is looked for last.
+        archive: the archive that holds all files, "" for none; it is looked for last, and can be downloaded.
         member: where a file of a name lies in the archive.
     """
 
@@ -36,6 +37,8 @@ class PublishedFiles:
     forms: tuple[str, ...]
     largest: int
     archive: str = ""
+    archive_url: str = ""
+    archive_hash: str = ""
     member: str = "{}"
 
     def find(self, names: Iterable[str]) -> Read | None:
@@ -50,6 +53,15 @@ class PublishedFiles:
             if self.archive and (folder / self.archive).is_file():
                 return lambda name, folder=folder: self._archived(folder / self.archive, self.member.format(name))
         return None
+
+    def fetch(self, progress: Callable[[int, int], None] | None = None) -> Path:
+        """Download the archive.
+
+        Raises:
+            ReproError: if that fails, with what to do.
+        """
+        target = download_dir() / self.folder / self.archive
+        return download(self.archive_url, target, known_hash=self.archive_hash, progress=progress)
 
     def check(self, name: str, data: bytes, sha256: str) -> None:
         """Refuse a file whose content has another sha256, in hex.

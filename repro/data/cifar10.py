@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.data._dataset import Dataset, Description, Split, arrays_digest
-from repro.data._download import download
 from repro.data._published import PublishedFiles, Read
 from repro.errors import ReproError, Unavailable
 from repro.paths import atomic_write, download_dir
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-ARCHIVE = "cifar-10-python.tar.gz"
-ARCHIVE_HASH = "md5:c58f30108f718f92721af3b95e74349a"  # the only one that is published
 ARCHIVE_BYTES = 170_498_071
 FOLDER = "cifar-10-batches-py"
 BATCH_HASHES = {
@@ -42,9 +38,12 @@ FILES = PublishedFiles(
     folder="cifar10",
     forms=("{}.xz", f"{FOLDER}/{{}}"),
     largest=32 << 20,
-    archive=ARCHIVE,
+    archive="cifar-10-python.tar.gz",
+    archive_url=URL,
+    archive_hash="md5:c58f30108f718f92721af3b95e74349a",  # the only one that is published
     member=f"{FOLDER}/{{}}",
 )
+fetch = FILES.fetch
 DIGEST = "e19905ad3e81cb6d0fb8b4c943f25a6a2649aea623a211c08fcbea0ef1909242"  # of the parsed arrays
 
 _NAMES = {
@@ -94,15 +93,6 @@ def describe() -> Description:
         embedded=False,
         how_to_get="Run `repro data get cifar10` (163 MiB), or set REPRO_DATA to a folder that holds cifar10/.",
     )
-
-
-def fetch(progress: Callable[[int, int], None] | None = None) -> Path:
-    """Download the published archive.
-
-    Raises:
-        ReproError: if that fails, with what to do.
-    """
-    return download(URL, download_dir() / "cifar10" / ARCHIVE, known_hash=ARCHIVE_HASH, progress=progress)
 
 
 def _parsed(read: Read) -> tuple[Split, Split]:

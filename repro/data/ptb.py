@@ -7,22 +7,15 @@ papers count it: 929,589 words to learn from, 73,760 to choose by and 82,430 to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from repro.code_digest import digest as sha256
 from repro.data._dataset import Dataset, Description, Text, text_dataset
-from repro.data._download import download
 from repro.data._published import PublishedFiles
 from repro.errors import Unavailable
-from repro.paths import download_dir
 
 URL = "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz"
-ARCHIVE = "simple-examples.tgz"
-ARCHIVE_HASH = "md5:30177ea32e27c525793142b6bf2c8e2d"  # as PaddlePaddle's loader has it; the makers publish none
 ARCHIVE_BYTES = 34_869_662
 TEXTS = {
     "train": "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
@@ -34,9 +27,12 @@ FILES = PublishedFiles(
     folder="ptb",
     forms=("ptb.{}.txt.gz", "ptb.{}.txt"),
     largest=8 << 20,
-    archive=ARCHIVE,
+    archive="simple-examples.tgz",
+    archive_url=URL,
+    archive_hash="md5:30177ea32e27c525793142b6bf2c8e2d",  # as PaddlePaddle's loader has it; the makers publish none
     member="simple-examples/data/ptb.{}.txt",
 )
+fetch = FILES.fetch
 END = "<eos>"
 
 
@@ -78,15 +74,6 @@ def describe() -> Description:
         embedded=False,
         how_to_get="Run `repro data get ptb` (33 MiB), or set REPRO_DATA to a folder that holds ptb/.",
     )
-
-
-def fetch(progress: Callable[[int, int], None] | None = None) -> Path:
-    """Download the published archive.
-
-    Raises:
-        ReproError: if that fails, with what to do.
-    """
-    return download(URL, download_dir() / "ptb" / ARCHIVE, known_hash=ARCHIVE_HASH, progress=progress)
 
 
 def _words(name: str, data: bytes) -> NDArray[np.str_]:

@@ -265,43 +265,29 @@ def _fact(connection: sa.Connection, name: str) -> str | None:
 
 def _columns(record: Record) -> dict[str, Any]:
     """The columns of a record that do not depend on its file."""
-    claim, implementation, verdict = record.claim, record.implementation, record.verdict
     usages = list({trial.key: trial.usage for trial in record.trials}.values())
     energies = [usage.energy_j for usage in usages]
     measured = [energy for energy in energies if energy is not None]
-    low, high = verdict.interval or (None, None)
+    low, high = record.verdict.interval or (None, None)
+    same = (
+        (record, ("id", "word", "created", "runner", "powerless", "flag", "supersedes")),
+        (record.claim, ("name", "row", "version", "digest", "evidence", "tier")),
+        (record.implementation, ("kind", "source", "division")),
+        (record.verdict, ("status", "estimate", "n", "unit")),
+    )
     row = Row(
-        id=record.id,
+        **{name: getattr(part, name) for part, names in same for name in names},
         path="",
         paper=record.paper.key,
-        claim=claim.id,
-        name=claim.name,
-        row=claim.row,
-        version=claim.version,
-        digest=claim.digest,
-        kind=implementation.kind,
-        implementation=implementation.name,
-        source=implementation.source,
-        evidence=claim.evidence,
-        tier=claim.tier,
-        status=verdict.status,
-        word=record.word,
-        estimate=verdict.estimate,
+        claim=record.claim.id,
+        implementation=record.implementation.name,
         low=low,
         high=high,
-        n=verdict.n,
-        unit=verdict.unit,
-        created=record.created,
         machine=record.machine.cpu,
         gpu=record.machine.gpu,
         hardware=hardware(record),
-        runner=record.runner,
-        division=implementation.division,
         wall_s=sum(usage.wall_s for usage in usages),
         energy_j=sum(measured) if energies and len(measured) == len(energies) else None,
         peak_bytes=max((usage.gpu_peak_bytes or usage.peak_rss_bytes for usage in usages), default=0),
-        powerless=record.powerless,
-        flag=record.flag,
-        supersedes=record.supersedes,
     )
     return msgspec.structs.asdict(row)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -278,9 +279,7 @@ def decode(data: bytes) -> Record:
     if len(data) > LARGEST:
         raise ReproError(f"The record has {len(data):,} bytes, more than {LARGEST:,}")
     try:
-        version = msgspec.json.decode(data, type=_Head).schema
-        if version != SCHEMA:
-            raise ReproError(f"The record has schema {version}, this is software for {SCHEMA}", "Update repro.")
+        check_schema(data, "record", SCHEMA)
         record = DECODER.decode(data)
         canonical = encode(record)
     except (ValueError, RecursionError) as error:  # msgspec names the place, as in "... at `$.claim.id`"
@@ -315,15 +314,32 @@ def file_name(record: Record) -> str:
     return record.id.removeprefix("sha256:")[:16] + ".json"
 
 
-def json_schema() -> dict[str, Any]:
-    """The format as a JSON schema (2020-12)."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Record)}
+def json_schema(kind: type = Record) -> dict[str, Any]:
+    """The format of records, or of another kind of file, as a JSON schema (2020-12)."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(kind)}
+
+
+def print_schema(kind: type) -> None:
+    """Print the JSON schema of a kind of file, as docs/reference keeps it."""
+    sys.stdout.write(json.dumps(json_schema(kind), indent=2, sort_keys=True) + "\n")
+
+
+def check_schema(data: bytes, what: str, known: int) -> None:
+    """Refuse a file, which messages call `what`, of another version of its format than the known one.
+
+    Raises:
+        ReproError: for another version.
+        ValueError: for what is no JSON, or states no version.
+    """
+    version = msgspec.json.decode(data, type=_Head).schema
+    if version != known:
+        raise ReproError(f"The {what} has schema {version}, this is software for {known}", "Update repro.")
 
 
 def sample_part(sample: Sample) -> SamplePart:
     """A sample as records keep it."""
     known: dict[str, Any] = {name: value for name, value in vars(sample).items() if value is not None}
-    return SamplePart(**known | {name: _numbers(known[name]) for name in ARRAYS & known.keys()})
+    return SamplePart(**known | {name: plain_numbers(known[name]) for name in ARRAYS & known.keys()})
 
 
 def as_sample(part: SamplePart) -> Sample:
@@ -367,15 +383,13 @@ def _identity(record: Record) -> str:
     return "sha256:" + hashlib.sha256(_canonical(plain)).hexdigest()
 
 
-def _numbers(values: Any) -> Any:
+def plain_numbers(values: Any) -> Any:
     """Nested tuples with None where a number is not finite, or one number."""
     array = np.asarray(values, dtype=float)
     if array.ndim == 0:
         return float(array) if np.isfinite(array) else None
-    return tuple(_numbers(row) if array.ndim > 1 else (float(row) if np.isfinite(row) else None) for row in array)
+    return tuple(plain_numbers(row) if array.ndim > 1 else (float(row) if np.isfinite(row) else None) for row in array)
 
 
 if __name__ == "__main__":
-    import sys
-
-    sys.stdout.write(json.dumps(json_schema(), indent=2, sort_keys=True) + "\n")
+    print_schema(Record)

@@ -149,7 +149,8 @@ def confirm(
         before, claim = kept[once.claim], todo[once.claim]
         same = once.status == before.statuses[0] and all(once.rejected.values())
         if _clocked(claim, root):
-            same = same and _within(before.band(), once.estimate)
+            band, found = before.band(), once.estimate
+            same = same and band is not None and found is not None and band[0] <= found <= band[1]
         else:
             same = same and _close(once.estimate, before.estimates[0])
         yield msgspec.structs.replace(before, confirmed=_source(claim, root) if same else "", current=same), same
@@ -169,10 +170,6 @@ def _clocked(claim: Claim, root: Path) -> bool:
     contract = getattr(Catalogue(root).modules[claim.paper.key], "CONTRACT", None)
     names = [ref.measurement for ref in leaves(claim.measurements())]
     return contract is not None and any(name.partition(" ")[0] in contract.clocked for name in names)
-
-
-def _within(band: tuple[float, float] | None, estimate: float | None) -> bool:
-    return band is not None and estimate is not None and band[0] <= estimate <= band[1]
 
 
 def _close(one: float | None, other: float | None) -> bool:

@@ -38,12 +38,8 @@ def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: 
         paper=claim.paper,
         claim=claim_part(claim),
         implementation=ImplementationPart(
-            kind=made.kind,
-            name=made.name,
+            **{name: getattr(made, name) for name in ("kind", "name", "source", "division", "deviations")},
             key=made.paper,
-            source=made.source,
-            division=made.division,
-            deviations=made.deviations,
             submission=made.submission or msgspec.UNSET,
         ),
         samples=tuple(sample_part(sample) for sample in judged.samples),

@@ -24,6 +24,7 @@ from repro.machine.determinism import THREADS, make_deterministic
 from repro.machine.environment import Machine, device_class, machine, software
 from repro.machine.process_group import broadcast_from_rank0, world
 from repro.machine.telemetry import Meter, Usage
+from repro.record.record import plain_numbers
 from repro.task import Device
 from repro.trial.cache import Cache
 from repro.trial.implementation import LoadedImplementation
@@ -198,7 +199,8 @@ def _checked(measurements: Measurements, trial: Trial) -> Measurements:
 
 def _builtins(measurement: Measurement) -> dict[str, Any]:
     fields = {field.name: getattr(measurement, field.name) for field in dataclasses.fields(measurement)}
-    return {name: _numbers(value) if name in ARRAYS and value is not None else value for name, value in fields.items()}
+    known = {name: plain_numbers(fields[name]) for name in ARRAYS if fields[name] is not None}
+    return fields | known
 
 
 def _measurement(fields: dict[str, Any]) -> Measurement:
@@ -208,14 +210,6 @@ def _measurement(fields: dict[str, Any]) -> Measurement:
     value = _array(fields["value"])
     arrays["value"] = value if value.ndim else float(value)
     return Measurement(**fields | arrays)
-
-
-def _numbers(value: float | Array) -> Any:
-    """Nested lists with None where a number is not finite: JSON has no NaN."""
-    array = np.asarray(value, dtype=float)
-    exact = array.astype(object)
-    exact[~np.isfinite(array)] = None
-    return exact.tolist()
 
 
 def _array(value: Any) -> Array:

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -262,7 +261,6 @@ def initialise(net: nn.Module, seed: int) -> None:
             nn.init.constant_(module.shortcut[0].bias, module.bias)  # pyright: ignore[reportArgumentType, reportIndexIssue]
 
 
-@cache
 def layers(config: Config) -> tuple[Layer, ...]:
     """Every layer with weights, in the order of execution, without allocating any."""
     with torch.device("meta"):

@@ -35,7 +35,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
 from itertools import count
 from typing import Any, Literal
 
@@ -184,7 +183,6 @@ def initialise(net: Net, seed: int) -> None:
         nn.init.constant_(module.bias, config.bias if module in positive else 0.0)
 
 
-@cache
 def layers(config: Config) -> tuple[Layer, ...]:
     """Every layer with weights, in the order of execution, without allocating any."""
     with torch.device("meta"):

@@ -140,18 +140,27 @@ def test_scores_from_weights(run: Run):
 
 @claim(
     "updates",
-    all_of(*(holds(tolerance=x) for x in (0.002, 0.002, 6.0)), *[holds(tolerance=0.1)] * (len(ON_DIGITS) - 1)),
+    all_of(holds(tolerance=0.002), holds(tolerance=0.002), holds(tolerance=6.0)),
     version=3,
-    controls=[*RATES, "dropped_maps", "without_momentum", "dropout_rescaled", "tripled_updates", "slower_others"],
+    controls=[*RATES, "dropped_maps", "without_momentum", "dropout_rescaled"],
 )
 def test_updates(run: Run):
     """Appendix: weights move by SGD with momentum and decay, at a rate that is a tenth at first and at milestones."""
     first = run(NetworkUpdates("he2016", ("as it is",), updates=6), "resnet-110-original", **SCHEDULE)
     others = NetworkUpdates("he2016", (*ORDERS[1:], "wider gates", "all dropped"))
     masks = run(dropped, "resnet-110-dropout-shortcut")["off"]
-    small = (first["apart"], run(others, "resnet-110-original", **STEPS)["apart"], masks)
+    return first["apart"], run(others, "resnet-110-original", **STEPS)["apart"], masks
+
+
+@claim(
+    "arms-follow-the-equations",
+    all_of(*[holds(tolerance=0.1)] * (len(ON_DIGITS) - 1)),
+    controls=["tripled_updates", "slower_others"],
+)
+def test_arms_follow_the_equations(run: Run):
+    """Appendix: so do they in the networks that are compared below; the one with dropout has masks nobody knows."""
     names = (f"resnet-110-{name}" for name in ON_DIGITS if name != "dropout-shortcut")
-    return *small, *(run(ArmUpdates("he2016"), name, data="digits", **DIGITS)["apart"] for name in names)
+    return tuple(run(ArmUpdates("he2016"), name, data="digits", **DIGITS)["apart"] for name in names)
 
 
 @claim(
@@ -312,7 +321,8 @@ def test_shortcuts_must_be_identities(run: Run, row: str):
 @claim(
     "gates-must-start-open",
     all_of(higher(by=15.0), LEARNS),
-    **SIX,
+    version=3,
+    seeds=12,
     controls=["gate_biases_reset", "untrained_others"],
 )
 def test_gates_must_start_open(run: Run):

@@ -185,7 +185,7 @@ def evaluated(
     state = implementation.state(predictor)
     try:
         names = canonical(implementation.layers(config), state)
-    except (KeyError, StopIteration):
+    except ReproError:  # the state of another network
         return float("inf")
     weights = {name: np.array(state[own], dtype=np.float64) for name, own in names.items()}
     return scored(paper, config, weights, x, scores)

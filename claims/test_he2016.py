@@ -158,7 +158,7 @@ def test_updates(run: Run):
     controls=["tripled_updates", "slower_others"],
 )
 def test_arms_follow_the_equations(run: Run):
-    """Appendix: so do they in the networks that are compared below; the one with dropout has masks nobody knows."""
+    """Appendix: so do those of the networks compared below, save the one with dropout, whose masks are unknown."""
     names = (f"resnet-110-{name}" for name in ON_DIGITS if name != "dropout-shortcut")
     return tuple(run(ArmUpdates("he2016"), name, data="digits", **DIGITS)["apart"] for name in names)
 

@@ -195,7 +195,7 @@ def test_masks(run: Run):
     tiny = {"init": 0.5, "vocabulary": 3, "epochs": 1, "clip": 1e9, "precision": "float64"}
     arms = (
         run(DropoutMasks(), "small", arm="tiny", dropout=0.4, **tiny),
-        run(OwnMasks(), "small", arm="dropout", dropout=0.7, **{**PYDOC, "epochs": 6}),  # later all is known by heart
+        run(OwnMasks(), "small", arm="dropout", dropout=0.7, **{**PYDOC, "epochs": 6}),  # later the text is memorized
         run(OwnMasks(), "small", arm="recurrent dropout", dropout=0.7, where="recurrent", **PYDOC),
     )
     return (*(arm[name] for arm in arms for name in ("unexplained", "kept", "together")),)

@@ -322,7 +322,7 @@ def test_gates_and_biases_may_stand_apart():
 
 
 def test_one_bias_may_be_given_as_either_part():
-    """A second one that is missing or zero is none; an array of another shape is said."""
+    """A second one that is missing or zero is none; an array of another shape is an error that names it."""
     arrays = rnn.state(rnn.Trained(rnn.initialise(rnn.build(TINY), 0)))
     names = [f"b_h {layer}" for layer in (1, 2)]
     missing = learnt(TINY, {name: array for name, array in arrays.items() if name not in names})

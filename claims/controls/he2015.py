@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from claims.experiments.residual_sabotage import with_part
+from claims.controls._residual import half_the_variance as half_the_variance
+from claims.controls._residual import with_net, with_part, with_unit
 from repro import reconfigure, sabotage
 
 
@@ -22,7 +23,7 @@ def strides_in_3x3(reference: Any) -> SimpleNamespace:
                 return plan
             return [(*plan[0][:3], 1), (*plan[1][:3], stride), plan[2]]
 
-    return _with_block(reference, Late)
+    return with_unit(reference, Late)
 
 
 def unpadded_max_pool(reference: Any) -> SimpleNamespace:
@@ -34,7 +35,7 @@ def unpadded_max_pool(reference: Any) -> SimpleNamespace:
             if config.stem == "imagenet":
                 self.stem[-1].padding = 0
 
-    return _with_net(reference, Unpadded)
+    return with_net(reference, Unpadded)
 
 
 def unnormalized_projections(reference: Any) -> SimpleNamespace:
@@ -46,7 +47,7 @@ def unnormalized_projections(reference: Any) -> SimpleNamespace:
             if isinstance(self.shortcut, reference.nn.Sequential):
                 self.shortcut = reference.nn.Sequential(self.shortcut[0])
 
-    return _with_block(reference, Bare)
+    return with_unit(reference, Bare)
 
 
 def averaging_shortcuts(reference: Any) -> SimpleNamespace:
@@ -65,7 +66,7 @@ def averaging_shortcuts(reference: Any) -> SimpleNamespace:
             if isinstance(self.shortcut, reference.Pad) and stride > 1:
                 self.shortcut = Average(stride, self.outputs - inputs)
 
-    return _with_block(reference, Averaging)
+    return with_unit(reference, Averaging)
 
 
 def without_momentum(reference: Any) -> SimpleNamespace:
@@ -83,7 +84,7 @@ def undecayed_shifts(reference: Any) -> SimpleNamespace:
                 own.register_hook(lambda gradient, own=own: gradient - config.weight_decay * own.detach())
         return net
 
-    return _with_net(reference, build)
+    return with_net(reference, build)
 
 
 def larger_decay(reference: Any) -> SimpleNamespace:
@@ -211,24 +212,6 @@ def squashed(reference: Any) -> SimpleNamespace:
     )
 
 
-def half_the_variance(reference: Any) -> SimpleNamespace:
-    """Initial weights have the variance 1 / fan-in, as if no rectifier halved what passes, rather than 2 / fan-in."""
-
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
-        class Smaller(reference.Net):
-            def to(self, *where: Any, **how: Any) -> Any:  # what training does once weights are drawn
-                for module in self.modules():
-                    if isinstance(module, reference.nn.Conv2d):
-                        module.weight.data *= 0.5**0.5
-                return super().to(*where, **how)
-
-        return reference.fit(Smaller(config), config, data, seed=seed, device=device, eval_steps=eval_steps)
-
-    return sabotage(reference, train=train)
-
-
 def mean_left_in(reference: Any) -> SimpleNamespace:
     """The mean image is not subtracted from what is trained on."""
 
@@ -285,7 +268,7 @@ def narrow_projections(reference: Any) -> SimpleNamespace:
             inner = x[:, : self.width] if hasattr(self, "width") else x
             return (self.body(x) + self.shortcut(inner)).relu()
 
-    return _with_block(reference, Narrow)
+    return with_unit(reference, Narrow)
 
 
 def identities_without_shortcuts(reference: Any) -> SimpleNamespace:
@@ -357,30 +340,6 @@ def one_crop(reference: Any) -> SimpleNamespace:
         return reference.state(predictor.predictor)
 
     return sabotage(reference, train=train, restore=restore, state=state)
-
-
-def _with_block(reference: Any, block: Callable[..., Any]) -> SimpleNamespace:
-    """Networks are built of another block."""
-    return _with_net(reference, lambda config: reference.Net(config, block))
-
-
-def _with_net(reference: Any, build: Callable[[Any], Any]) -> SimpleNamespace:
-    """Networks are built by another function."""
-
-    def train(
-        config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-    ) -> Iterator[tuple[int, Any]]:
-        return reference.fit(build(config), config, data, seed=seed, device=device, eval_steps=eval_steps)
-
-    def layers(config: Any) -> Any:
-        with reference.torch.device("meta"):
-            return reference.trace(build(config), config.channels, config.image)
-
-    def restore(config: Any, state: Any, *, device: str) -> Any:
-        net = reference.with_learnt(build(config), state, device)
-        return reference.Network(net, config, reference.to_tensor(state["mean"]).to(device), "restored")
-
-    return sabotage(reference, train=train, layers=layers, restore=restore)
 
 
 PLANTED = {  # shortcuts left out

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from claims.experiments.residual_sabotage import with_dropout, with_masks, with_net, with_part, with_unit
+from claims.controls._residual import half_the_variance as half_the_variance
+from claims.controls._residual import with_dropout, with_masks, with_net, with_part, with_unit
 from repro import reconfigure, sabotage
 
 
@@ -195,19 +196,6 @@ def without_slow_updates_anywhere(reference: Any) -> SimpleNamespace:
     """No preset has slow updates."""
     changed = {name: replace(config, slow_updates=0) for name, config in reference.CONFIGS.items()}
     return sabotage(reference, CONFIGS=changed)
-
-
-def half_the_variance(reference: Any) -> SimpleNamespace:
-    """Initial weights have the variance 1 / fan-in, as if no rectifier halved what passes, rather than 2 / fan-in."""
-
-    class Smaller(reference.Net):
-        def to(self, *where: Any, **how: Any) -> Any:  # what training does once weights are drawn
-            for module in self.modules():
-                if isinstance(module, reference.nn.Conv2d):
-                    module.weight.data *= 0.5**0.5
-            return super().to(*where, **how)
-
-    return with_net(reference, Smaller)
 
 
 def signals_of_another_network(reference: Any) -> SimpleNamespace:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from claims.controls._rebuilt import rebuilt, with_config, with_masks
+from claims.controls._krizhevsky2012 import rebuilt, with_config, with_masks
 from repro import reconfigure, sabotage
 
 

@@ -1,4 +1,4 @@
-"""What controls of the papers on residual networks are made by: the first of both, the others of he2016."""
+"""What controls of the two papers on residual networks are built with; dropout, `unroll` and units are he2016's."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def with_dropout(reference: Any, dropout: Callable[..., Any]) -> SimpleNamespace
 
 
 def with_unit(reference: Any, unit: Callable[..., Any]) -> SimpleNamespace:
-    """Networks are built of another unit."""
+    """Networks are built of another unit, which the earlier paper calls a block."""
     return with_net(reference, lambda config: reference.Net(config, unit))
 
 
@@ -81,5 +81,20 @@ def with_net(reference: Any, build: Callable[..., Any]) -> SimpleNamespace:
         net = reference.with_learnt(build(config), state, device)
         return reference.Network(net, config, reference.torch.from_numpy(state["mean"]).to(device), "restored")
 
-    changed = {"train": train, "layers": layers, "unroll": unroll, "repartition": repartition, "restore": restore}
+    changed = {"train": train, "layers": layers, "restore": restore}
+    if hasattr(reference, "unroll"):
+        changed |= {"unroll": unroll, "repartition": repartition}
     return sabotage(reference, **changed)
+
+
+def half_the_variance(reference: Any) -> SimpleNamespace:
+    """Initial weights have the variance 1 / fan-in, as if no rectifier halved what passes, rather than 2 / fan-in."""
+
+    class Smaller(reference.Net):
+        def to(self, *where: Any, **how: Any) -> Any:  # what training does once weights are drawn
+            for module in self.modules():
+                if isinstance(module, reference.nn.Conv2d):
+                    module.weight.data *= 0.5**0.5
+            return super().to(*where, **how)
+
+    return with_net(reference, Smaller)

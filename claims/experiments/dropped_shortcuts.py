@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from claims.experiments.residual_networks import SCALES, inputs, random_images, watched
+from claims.experiments.residual_networks import SCALES, classifier_gradient, inputs, random_images, watched
 from claims.oracles import he2016 as paper
 from claims.oracles.he2015 import Array, Layers
 from repro import Measurements, Setting, Weights, cases
@@ -40,10 +40,10 @@ def dropped(implementation: Counted, setting: Setting) -> Measurements:
     masks, wrong = list[Array](), 0
     for before, after in pairwise(states):
         layers = Layers(before)
-        scores = paper.logits(layers, replace(config, dropout=0.0), SCALES[0] * inputs(split.images, split.images))
+        paper.logits(layers, replace(config, dropout=0.0), SCALES[0] * inputs(split.images, split.images))
         h, f = (x.reshape(*x.shape[:2], 4) for x in (layers.signals[0], layers.residuals[0]))
         ways = np.maximum(h[:, :, None] * KEPT + f[:, :, None], 0)
-        pooled = _pooled(before, after, config.lr, ways.mean((2, 3)), scores.shape[1])
+        pooled = _pooled(before, after, config.lr, ways.mean((2, 3)))
         distance = np.abs(ways.mean(3) - pooled[:, :, None])
         wrong += int((distance.min(2) > 0.02 * ways.mean(3).std()).sum())
         shown = np.maximum(h + f, 0) - np.maximum(f, 0) > 0.02  # others are the same, kept or dropped
@@ -53,18 +53,14 @@ def dropped(implementation: Counted, setting: Setting) -> Measurements:
     return {"off": cases([10.0 * wrong, *rates, *(_alike(kept, axis) for axis in range(4))], 0.0, "standard errors")}
 
 
-def _pooled(before: Weights, after: Weights, rate: float, guess: Array, classes: int) -> Array:
+def _pooled(before: Weights, after: Weights, rate: float, guess: Array) -> Array:
     """The features [N, C] whose gradient by the classifier moved it so."""
     from scipy import optimize
 
     push = np.c_[before["W"] - after["W"], before["b"] - after["b"]] / rate
 
     def off(flat: NDArray[np.float64]) -> Array:
-        features = flat.reshape(guess.shape)
-        scores = features @ before["W"].T + before["b"]
-        odds = np.exp(scores - scores.max(1, keepdims=True))
-        share = odds / odds.sum(1, keepdims=True) - np.eye(classes)[: len(features)]
-        return (share.T @ np.c_[features, np.ones(len(features))] / len(features) - push).ravel()
+        return (classifier_gradient(flat.reshape(guess.shape), before) - push).ravel()
 
     return optimize.least_squares(off, guess.ravel(), method="lm").x.reshape(guess.shape)
 

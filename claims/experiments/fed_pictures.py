@@ -19,6 +19,7 @@ from claims.experiments.residual_networks import (
     SCALES,
     Paper,
     canonical,
+    classifier_gradient,
     drawn,
     oracle,
     random_images,
@@ -41,11 +42,7 @@ GREY, SIMULATED = 127.5, 150
 def pushes(paper: Paper, config: Any, weights: Weights, x: Array) -> Array:
     """The gradient by the classifier's weights and biases, [K, D + 1], of inputs [N, 3, S, S] of classes 0 to N - 1."""
     one = {"W": np.eye(weights["W"].shape[1]), "b": np.zeros(1)}
-    features = oracle(paper).logits(Layers({**weights, **one}), config, x)
-    scores = features @ weights["W"].T + weights["b"]
-    odds = np.exp(scores - scores.max(1, keepdims=True))
-    off = odds / odds.sum(1, keepdims=True) - np.eye(scores.shape[1])[: len(x)]
-    return off.T @ np.c_[features, np.ones(len(x))] / len(x)
+    return classifier_gradient(oracle(paper).logits(Layers({**weights, **one}), config, x), weights)
 
 
 def flat_pictures() -> list[NDArray[np.uint8]]:

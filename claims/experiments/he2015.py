@@ -17,6 +17,7 @@ from claims.experiments.residual_networks import (
     evaluated,
     inputs,
     random_images,
+    softmax,
     untrained,
     watched,
 )
@@ -208,7 +209,7 @@ def ten_crops(implementation: ResidualLearning, setting: Setting) -> Measurement
         own = weights | {name: sharp * weights[name] for name in ("W", "b")}
         carried = dict(state) | {names[name]: value.astype(np.float32) for name, value in own.items()}
         found = implementation.restore(config, carried, device=setting.device).predict(pictures, crops=10)
-        chances = _softmax(sharp * scores)
+        chances = softmax(sharp * scores)
         return [float(np.abs(_chances(found) - chances.mean(0)).max() / chances.std(0).mean())]
 
     coarse = np.random.default_rng(setting.seed).integers(0, 256, (3, 8, 11, config.channels), dtype=np.uint8)
@@ -220,12 +221,7 @@ def ten_crops(implementation: ResidualLearning, setting: Setting) -> Measurement
 def _chances(scores: NDArray[Any]) -> Array:
     """The softmax of scores; they themselves where they are chances already: see `repro.task.Predictor`."""
     chances = scores.min() >= 0 and np.allclose(scores.sum(-1), 1, atol=1e-3)
-    return scores.astype(np.float64) if chances else _softmax(scores)
-
-
-def _softmax(scores: NDArray[Any]) -> Array:
-    odds = np.exp(scores - scores.max(-1, keepdims=True))
-    return odds / odds.sum(-1, keepdims=True)
+    return scores.astype(np.float64) if chances else softmax(scores)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from claims.oracles import he2015, he2016
 from claims.oracles.he2015 import Array, Layers
-from repro import Experiment, Measurements, ReproError, Setting, Split, cases, from_normal
+from repro import Experiment, Measurements, ReproError, Setting, Split, Weights, cases, from_normal
 from repro.task import Counted, Layer, Predictor
 
 Paper = Literal["he2015", "he2016"]
@@ -87,6 +87,23 @@ def untrained(implementation: Counted, config: Any, split: Split, setting: Setti
 def inputs(images: Any, train: Any) -> Array:
     """Images less the mean image of those trained on, [N, C, H, W]; yet to be multiplied by a factor."""
     return np.moveaxis(images - train.astype(np.float64).mean(0), -1, 1)
+
+
+def softmax(scores: NDArray[Any]) -> Array:
+    """Chances of classes, over the last axis."""
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    return shares / shares.sum(-1, keepdims=True)
+
+
+def classifier_gradient(features: Array, weights: Weights) -> Array:
+    """The loss's gradient by the classifier's weights and biases, [K, D + 1].
+
+    Args:
+        features: of a batch of images of classes 0 to N - 1, [N, D].
+        weights: of the classifier, "W" and "b".
+    """
+    chances = softmax(features @ weights["W"].T + weights["b"])
+    return (chances - np.eye(*chances.shape)).T @ np.c_[features, np.ones(len(features))] / len(features)
 
 
 def canonical(layers: tuple[Layer, ...], state: Mapping[str, NDArray[Any]]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from claims.experiments.residual_networks import (
     kind_of,
     oracle,
     random_images,
+    softmax,
     watched,
 )
 from claims.oracles.he2015 import Array, Layers, cross_entropy
@@ -146,9 +147,9 @@ def rates_apart(paper: Paper, config: Any, split: Split, states: Sequence[Weight
         pushes = []
         for state in states[:-1]:
             scores = oracle(paper).logits(Layers(state), config, scale * x)
-            odds = np.exp(scores - scores.max(1, keepdims=True))
-            chances = odds / odds.sum(1, keepdims=True)
-            pushes.append((chances - np.eye(config.classes)[split.labels]).mean(0) + config.weight_decay * state["b"])
+            pushes.append(
+                (softmax(scores) - np.eye(config.classes)[split.labels]).mean(0) + config.weight_decay * state["b"]
+            )
 
         def at(update: int, last: float, rate: float) -> float:
             wanted = rate * (config.momentum * moves[update - 1] / last - pushes[update])

@@ -5,14 +5,12 @@ N inputs of n points each, H hidden units.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from claims.experiments.planar import SolvedPoints, hulls, nearest_tours
 from claims.experiments.planar_measures import tour_lengths
 from claims.experiments.vinyals2015 import AUDIT, D, PointerNetwork, answers, canonical, trained
+from claims.oracles.vinyals2015 import log_softmax
 from repro import Measurements, Setting, cases
 from repro.task import Sequences
 
@@ -73,18 +71,14 @@ def permuted(network: PointerNetwork, setting: Setting) -> Measurements:
     pointer = trained(network, setting, problems)
     memory = network.encode(pointer, problems.inputs)
     states, order = rng.uniform(-1, 1, (8, memory.shape[2])).astype(np.float32), rng.permutation(n)
-    known, moved = (_softmax(network.attend(pointer, m, states)) for m in (memory, memory[:, order]))
+    scores = (network.attend(pointer, m, states).astype(np.float64) for m in (memory, memory[:, order]))
+    known, moved = (np.exp(log_softmax(each)) for each in scores)
     other = Sequences(items=problems.inputs.items[:, order], lengths=problems.inputs.lengths)
     change = network.encode(pointer, other) - memory[:, order]
     return {
         "moved": cases((moved - known[:, order]).ravel(), 0, "probability"),
         "encoded": cases(np.linalg.norm(change, axis=(1, 2)), 1e-3, "1"),
     }
-
-
-def _softmax(scores: NDArray[Any]) -> NDArray[np.float64]:
-    exact = np.exp(scores.astype(np.float64) - scores.max(1, keepdims=True))
-    return exact / exact.sum(1, keepdims=True)
 
 
 def validity(network: PointerNetwork, setting: Setting) -> Measurements:

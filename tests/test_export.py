@@ -136,7 +136,7 @@ def test_data_are_those_of_the_app(site, store):
     assert "supported" in (site / places.badge("he2015", "plain-degrades")).read_text()
 
 
-def test_every_page_is_sound_and_every_link_leads_to_a_file(site):
+def test_every_page_is_well_formed_and_every_link_leads_to_a_file(site):
     """Tags close, ids are unique, there is one main heading and no script; links stay inside of the folder."""
     pages = sorted(site.rglob("*.html"))
     links = 0

@@ -131,7 +131,7 @@ def test_the_json_of_a_record_is_shown_when_asked_for(store):
 
 
 def test_the_verify_button_says_what_agreed(store):
-    """All agrees on a sound file; one that was changed or taken away while the page is open is found."""
+    """All agrees on a valid file; one that was changed or taken away while the page is open is found."""
     record = factory.degrades()
     app = page("record", record=digits(record))
     assert "Nothing disagrees" not in text(app)
@@ -170,7 +170,7 @@ def test_an_unknown_record_is_helped(store, asked, says):
 
 
 def test_a_damaged_file_is_named_with_what_is_wrong(store, project):
-    """The address of a record whose file is no longer sound says so."""
+    """The address of a record whose file is no longer valid says so."""
     folder = project / "store" / "records" / "he2015"
     (folder / "0000000000000000.json").write_text('{"not": "json')
     shown = text(page("record", record="00000000"))

@@ -108,7 +108,7 @@ def test_the_forest_has_a_lettered_mark_for_each_pair():
 # verification
 
 
-def test_a_sound_record_agrees_with_itself():
+def test_a_valid_record_agrees_with_itself():
     """Bytes, hash, verdict, numbers, word and controls of every kind of record that the board can show."""
     for record in factory.board():
         found = verification.verify(encode(record), record.id)
@@ -161,7 +161,7 @@ def test_changed_bytes_are_no_record():
 
 
 def test_another_record_in_its_place_is_found():
-    """The file is sound, but is not the record that is shown."""
+    """The file is valid, but is not the record that is shown."""
     other = factory.parameters()
     found = {check.name: check.agreed for check in verification.verify(encode(other), factory.degrades().id)}
     assert (found["the file"], found["the hash"]) == (True, False)

@@ -53,7 +53,7 @@ def edited(*path: str | int, value: object) -> bytes:
     return (json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
 
 
-UNSOUND = {
+INVALID = {
     "edited number": (edited("verdict", "estimate", value=0.5), "states the hash"),
     "edited word": (edited("word", value="reproduced"), "states the hash"),
     "unknown key": (edited("surprise", value=1), "unknown field `surprise`"),
@@ -83,17 +83,17 @@ UNSOUND = {
 }
 
 
-@pytest.mark.parametrize("damage", UNSOUND)
-def test_unsound_files_are_one_clear_error(damage):
+@pytest.mark.parametrize("damage", INVALID)
+def test_invalid_files_are_one_clear_error(damage):
     """An edited, cut, stretched, non-finite or foreign file is refused, with the first thing that is wrong."""
-    data, says = UNSOUND[damage]
+    data, says = INVALID[damage]
     with pytest.raises(ReproError, match=says):
         decode(data)
 
 
 @given(st.binary(max_size=60), st.integers(0, len(DATA)))
 def test_no_corruption_passes(junk, place):
-    """Overwriting any bytes of a file makes it unsound, and never raises anything but ReproError."""
+    """Overwriting any bytes of a file makes it invalid, and never raises anything but ReproError."""
     data = DATA[:place] + junk + DATA[place + len(junk) :]
     if data == DATA:
         assert decode(data) == RECORD

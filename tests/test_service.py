@@ -251,7 +251,7 @@ def test_a_record_may_read_less_than_its_verdict(open_board):
 
 
 @pytest.mark.parametrize("wrong", TOO_MUCH)
-def test_sound_records_that_say_too_much_are_refused(open_board, wrong):
+def test_valid_records_that_say_too_much_are_refused(open_board, wrong):
     """A sealed record may not claim a word, a claim, a time or a kind that is not its own, nor break an index."""
     record, says = TOO_MUCH[wrong]
     refused(open_board.post(encode(record)), 422, says)
@@ -445,7 +445,7 @@ def test_hostile_texts_stay_texts(open_board):
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
-def test_any_text_makes_a_sound_picture(label, message):
+def test_any_text_makes_a_well_formed_picture(label, message):
     """Whatever stands in a name, the badge is well-formed XML."""
     ElementTree.fromstring(badges.svg(badges.Face(badges._plain(label), badges._plain(message), badges.NONE)))
 

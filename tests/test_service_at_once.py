@@ -91,7 +91,7 @@ def test_fifty_publishers_at_once_lose_and_double_nothing_on_postgresql(root, em
         all_there(root, empty_url, publish_many(url, root))
 
 
-def test_a_killed_service_leaves_a_sound_store_and_publishing_goes_on(root):
+def test_a_killed_service_leaves_a_valid_store_and_publishing_goes_on(root):
     """Killed twice in the middle of it, the store holds all that was acknowledged, and the same senders finish."""
     port = free_port()
     url, token = f"http://127.0.0.1:{port}", Tokens(root).new("Ann")

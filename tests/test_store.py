@@ -25,7 +25,7 @@ from repro.record.queries import newest
 from repro.record.record import encode
 from repro.record.store import MergedStore, Store
 from tests.records import EACH, make_record, write_some
-from tests.test_record import UNSOUND
+from tests.test_record import INVALID
 
 WRITERS = 8
 
@@ -189,13 +189,13 @@ def test_an_index_of_another_version_is_built_anew(store):
     assert len(Store(store.root).rows()) == 1
 
 
-@pytest.mark.parametrize("damage", UNSOUND)
+@pytest.mark.parametrize("damage", INVALID)
 def test_one_bad_file_is_a_problem_and_nothing_more(store, damage):
-    """An unsound file is listed with its reason, hides no other record, and its record is not served any longer."""
+    """An invalid file is listed with its reason, hides no other record, and its record is not served any longer."""
     good, bad = make_record(1), make_record(0)
     store.add(good)
     store.add(bad)
-    store.path(bad).write_bytes(UNSOUND[damage][0])
+    store.path(bad).write_bytes(INVALID[damage][0])
     for reader in (Store(store.root), Store(store.root, read_only=True)):
         assert list(reader.records()) == [good]
         (problem,) = reader.problems()
@@ -436,7 +436,7 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.root = Path(tempfile.mkdtemp(prefix="repro-store-"))
         self.store = Store(self.root)
-        self.sound: dict[str, float | None] = {}
+        self.expected: dict[str, float | None] = {}
         self.damaged: set[str] = set()
 
     @initialize(numbers=st.lists(st.integers(0, 5), max_size=3))
@@ -448,14 +448,14 @@ class StoreMachine(RuleBasedStateMachine):
     def add(self, number: int) -> None:
         record = make_record(number)
         self.store.add(record)
-        self.sound[record.id] = record.verdict.estimate
+        self.expected[record.id] = record.verdict.estimate
         self.damaged.discard(record.id)
 
     @rule(number=st.integers(0, 5))
     def remove(self, number: int) -> None:
         record = make_record(number)
         self.store.path(record).unlink(missing_ok=True)
-        self.sound.pop(record.id, None)
+        self.expected.pop(record.id, None)
         self.damaged.discard(record.id)
         self.store.sync()
 
@@ -465,7 +465,7 @@ class StoreMachine(RuleBasedStateMachine):
         path = self.store.path(record)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode(record)[:size])
-        self.sound.pop(record.id, None)
+        self.expected.pop(record.id, None)
         self.damaged.add(record.id)
         self.store.sync()
 
@@ -482,7 +482,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def index_says_what_files_say(self) -> None:
         rows = self.store.rows()
-        assert {row.id: row.estimate for row in rows} == self.sound
+        assert {row.id: row.estimate for row in rows} == self.expected
         assert len(self.store.problems()) == len(self.damaged)
         assert len(newest(rows)) == bool(rows)
 

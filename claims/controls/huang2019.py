@@ -184,7 +184,7 @@ def sleeps_by_the_timetable(reference: Any) -> SimpleNamespace:
 
 
 def _sleeps(reference: Any, seconds: Callable[[Any], float]) -> SimpleNamespace:
-    """Steps of layers that wait, in one process: it computes them at once, and then waits as long as it is told."""
+    """Steps of layers that wait, in one process: it computes them at once, and then waits for a given time."""
 
     def steps(config: Any, inputs: NDArray[Any], targets: NDArray[Any], *, seed: int, device: Any) -> Iterator[float]:
         at_once = replace(config, costs=(0.0,) * config.layers)

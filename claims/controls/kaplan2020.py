@@ -202,8 +202,8 @@ def stopped_at_a_loss(reference: Any) -> SimpleNamespace:
         def update(self, number: int) -> None:
             tokens, law = self.contexts(), 5.0 * reference.parameters(self.config) ** -0.076
             with reference.torch.no_grad():
-                said = reference.logits(self.config, self.weights, tokens[:, :, :-1]).flatten(0, 1)
-            if self.config.width <= 8 or reference.F.cross_entropy(said, tokens[:, :, 1:].flatten()) > law:
+                scores = reference.logits(self.config, self.weights, tokens[:, :, :-1]).flatten(0, 1)
+            if self.config.width <= 8 or reference.F.cross_entropy(scores, tokens[:, :, 1:].flatten()) > law:
                 super().update(number)
 
     return _trained_by(reference, Sated)

@@ -1,4 +1,4 @@
-"""Which values of shortcuts are dropped, told from what each update does to the classifier (he2016, Figure 2f).
+"""Which values of shortcuts are dropped, inferred from what each update does to the classifier (he2016, Figure 2f).
 
 The network has one unit, in the order that rectifies before its convolutions: what is pooled is the rectified sum of
 the shortcut, where it is kept, and of F, which no mask changes. Each image has a class of its own.

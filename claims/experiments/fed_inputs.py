@@ -1,4 +1,4 @@
-"""What training is fed, told from what it does to weights: for residual networks on small images."""
+"""What training is fed, inferred from what it does to weights: for residual networks on small images."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def as_often(drawn: NDArray[np.int64], chance: float) -> float:
 
 @dataclass(frozen=True)
 class Fed(Experiment):
-    """What training is fed, told from what each update does to a few weights: batches of one image out of two.
+    """What training is fed, inferred from what each update does to a few weights: batches of one image out of two.
 
     The second image is the first one's negative, so their mean is grey everywhere, and it is all the same whether the
     mean is subtracted before a crop or after. Padding may be zeros of either.

@@ -1,4 +1,4 @@
-"""What training on pictures of several sizes is fed, told from what each update does to the classifier.
+"""What training on pictures of several sizes is fed, inferred from what each update does to the classifier.
 
 Its gradient is a sum over the batch of (softmax - label) times features, and each picture has a class of its own. The
 oracle says which inputs would have moved it so. Pictures come with their negatives, so that their mean is grey.
@@ -164,13 +164,13 @@ class FedPictures(Experiment):
         drawn[..., 0] = np.log(drawn[..., 0])
         from scipy.stats import ks_2samp  # half a second, which only this needs
 
-        told = [self._told(np.stack(gradients), drawn, seen, picture) for picture in range(16)]
-        wanted, found = (np.concatenate(parts) for parts in zip(*told, strict=True))
+        parts = [self._regressed(np.stack(gradients), drawn, seen, picture) for picture in range(16)]
+        wanted, found = (np.concatenate(each) for each in zip(*parts, strict=True))
         tests: list[Any] = [ks_2samp(wanted[:, n], found[:, n]) for n in range(4)]
         return [float(test.pvalue) for test in tests]
 
-    def _told(self, gradients: Array, drawn: Array, seen: Array, picture: int) -> tuple[Array, Array]:
-        """What a regression tells of a picture's crops: of a third of the simulated ones, and of those seen."""
+    def _regressed(self, gradients: Array, drawn: Array, seen: Array, picture: int) -> tuple[Array, Array]:
+        """What a regression makes of a picture's crops: of a third of the simulated ones, and of those seen."""
         some = 2 * SIMULATED // 3
         two = [np.c_[one[:, picture], one[:, 16]] for one in (gradients, seen)]  # its own class, and nobody's
         middle, spread = two[0][:some].mean(0), two[0][:some].std(0) + 1e-9

@@ -1,7 +1,7 @@
 """How scaling laws are measured: the contract, sweeps over size, data and compute, and what networks count.
 
 Losses are measured here, on text that training has not seen, from the scores that a network commits to before it is
-told what follows. A text is read in contexts, so a loss is a mean over the positions of a context, as the paper's.
+shown what follows. A text is read in contexts, so a loss is a mean over the positions of a context, as the paper's.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ def astray(model: Carried, nats: float, tokens: NDArray[np.int64]) -> float:
     weights, gaps = learnt(config, model.arrays), []
     for form in oracle.FORMS:
         with np.errstate(all="ignore"):
-            said = oracle.forward(weights, config.heads, contexts[:, :-1], form)
-        gaps.append(nats + float(np.take_along_axis(said, contexts[:, 1:, None], 2).ravel()[:count].mean()))
+            scores = oracle.forward(weights, config.heads, contexts[:, :-1], form)
+        gaps.append(nats + float(np.take_along_axis(scores, contexts[:, 1:, None], 2).ravel()[:count].mean()))
         if abs(gaps[-1]) < 1e-4:
             break
     return min(gaps, key=abs)

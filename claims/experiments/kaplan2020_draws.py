@@ -27,8 +27,8 @@ def slopes_by_context(weights: Any, heads: int, contexts: NDArray[np.int64], for
             for side in (1e-5, -1e-5):
                 own = {**weights, name: weights[name].copy()}
                 own[name][place] += side
-                said = oracle.forward(own, heads, contexts[:, :-1], form)
-                sides.append(-np.take_along_axis(said, contexts[:, 1:, None], 2).mean((1, 2)))
+                scores = oracle.forward(own, heads, contexts[:, :-1], form)
+                sides.append(-np.take_along_axis(scores, contexts[:, 1:, None], 2).mean((1, 2)))
             found.append((sides[0] - sides[1]) / 2e-5)
     return np.stack(found, 1)
 

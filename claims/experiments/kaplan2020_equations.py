@@ -61,7 +61,7 @@ def after_each_update(
 Form = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def told(weights: Any, heads: int, texts: NDArray[np.int64], form: Form, slides: bool) -> NDArray[np.float64]:
+def read_as_one(weights: Any, heads: int, texts: NDArray[np.int64], form: Form, slides: bool) -> NDArray[np.float64]:
     """Log-probabilities after each token of texts [B, length], longer than a context, by a way to go on after it."""
     context = len(weights["positions"])
     found = [oracle.forward(weights, heads, texts[:, :context], form)]
@@ -92,8 +92,8 @@ def drawn_reading(
         scores = np.stack([stream.step(column) for column in np.ascontiguousarray(read.T)], 1).astype(np.float64)
         found.append(np.log(oracle.softmax(scores)))
         for (form, slides), into in ways.items():
-            into.append(told(weights, config.heads, read, form, slides))
-    gaps = {way: float(np.nan_to_num(np.abs(np.subtract(found, said)), nan=np.inf).max()) for way, said in ways.items()}
+            into.append(read_as_one(weights, config.heads, read, form, slides))
+    gaps = {way: float(np.nan_to_num(np.abs(np.subtract(found, each)), nan=np.inf).max()) for way, each in ways.items()}
     nearest = min(gaps, key=lambda way: gaps[way])
     return nearest[0], np.array(found), np.array(ways[nearest]), shapes
 

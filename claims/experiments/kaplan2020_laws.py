@@ -291,5 +291,5 @@ def noisy_quadratic(implementation: ScalingLaws, setting: Setting) -> Measuremen
     least, critical = np.exp(fit.x)
     nats = 3.0
     law = replace(setting.config, b_star=float(critical * nats ** (1 / setting.config.alpha_b)))
-    told = [implementation.steps_at(law, float(least), nats, float(size)) for size in sizes]
-    return {"steps": cases(np.log(told / taken), 0, "1")}
+    stated = [implementation.steps_at(law, float(least), nats, float(size)) for size in sizes]
+    return {"steps": cases(np.log(stated / taken), 0, "1")}

@@ -1,4 +1,4 @@
-"""What networks of Krizhevsky et al. are fed of pictures that are no squares: told from updates and from scores.
+"""What networks of Krizhevsky et al. are fed of pictures that are no squares, inferred from updates and from scores.
 
 Shapes: N pictures, F side of the square that is cut out of a picture, P = 3 F F numbers of an input, K classes.
 """

@@ -197,7 +197,7 @@ def _clipped(gradients: Weights, most: float) -> Weights:
 
 
 def orders(network: PointerNetwork, setting: Setting) -> Measurements:
-    """In which orders 150 updates read a batch of one hull twice, where they may be any: told from how v moves.
+    """In which orders 150 updates read a batch of one hull twice, where they may be any: inferred from how v moves.
 
     Measures:
         apart: how far a move is from that for the nearest two orders, as a share of it.
@@ -251,7 +251,7 @@ def unlikely(counts: NDArray[Any], shares: NDArray[np.float64]) -> float:
 
 
 def taken(network: PointerNetwork, setting: Setting) -> Measurements:
-    """Which of five examples of three points, and of two of four, 60 batches of three take: told from how v moves.
+    """Which of five examples of three points, and of two of four, 60 batches of three take: inferred from how v moves.
 
     Examples may be taken in passes or be drawn anew for each batch; and what a batch has twice counts twice.
 

@@ -117,9 +117,9 @@ class Equations:
     def step(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         """Read one more word of each stream [B]; log-probabilities [B, V] of the next."""
         known = zip(self.networks, self.states, strict=True)
-        said = [oracle.forward(weights, tokens[:, None], states) for weights, states in known]
-        self.states = [states for _, states in said]
-        return np.log(np.mean([np.exp(scores[0]) for scores, _ in said], axis=0)).astype(np.float32)
+        results = [oracle.forward(weights, tokens[:, None], states) for weights, states in known]
+        self.states = [states for _, states in results]
+        return np.log(np.mean([np.exp(scores[0]) for scores, _ in results], axis=0)).astype(np.float32)
 
 
 def parameters(implementation: RecurrentRegularization, setting: Setting) -> Measurements:

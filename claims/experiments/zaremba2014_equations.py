@@ -217,7 +217,7 @@ def updates_astray(
 
 
 def gap(found: tuple[Any, Any, float], rate: float, clip: float) -> Any:
-    """How far a step, of which `departure` said that, is from that of a rate and a clipped gradient."""
+    """How far a step that `departure` has looked at is from that of a rate and a clipped gradient."""
     turned, norm, length = found
     with np.errstate(all="ignore"):
         return np.maximum(turned, np.nan_to_num(np.abs(length / (rate * np.minimum(clip, norm)) - 1), nan=np.inf))
@@ -308,8 +308,8 @@ class DropoutMasks(Experiment):
         states = oracle.zeros(before, len(texts))
 
         def loss(own: Weights) -> Any:
-            said, _ = oracle.forward(own, texts[:, :-1], states, scaled)
-            return oracle.losses(said, texts[:, 1:]).reshape(len(drop), -1).mean(1)
+            scores, _ = oracle.forward(own, texts[:, :-1], states, scaled)
+            return oracle.losses(scores, texts[:, 1:]).reshape(len(drop), -1).mean(1)
 
         found = departure(loss, before, after, np.random.default_rng(seed))
         return np.broadcast_to(gap(found, config.lr, config.clip), len(drop))

@@ -74,8 +74,8 @@ def forward(weights: Weights, heads: int, tokens: NDArray[np.int64], form: Calla
 
 def loss(weights: Weights, heads: int, contexts: NDArray[np.int64], form: Callable[[Array], Array] = gelu) -> float:
     """The mean over positions and contexts [B, T + 1], each with the token that follows it (Section 2.1)."""
-    told = forward(weights, heads, contexts[:, :-1], form)
-    return -float(np.take_along_axis(told, contexts[:, 1:, None], axis=2).mean())
+    scores = forward(weights, heads, contexts[:, :-1], form)
+    return -float(np.take_along_axis(scores, contexts[:, 1:, None], axis=2).mean())
 
 
 def rate(peak: float, update: int, warmup: int, updates: int) -> float:

@@ -52,7 +52,7 @@ def forward(
             None for no dropout (Section 3.2).
         along: what D multiplies h_{t-1} by where it stands on recurrent connections instead, [T, L, B, n].
     """
-    said: list[Array] = []
+    found: list[Array] = []
     for t, words in enumerate(tokens.T):
         below, states = weights["embedding"][words], list(states)  # h^0
         for place in range(depth(weights)):
@@ -70,11 +70,11 @@ def forward(
         y = below if drop is None else drop[t][-1] * below
         scores = y @ weights["W_y"].T + weights["b_y"]
         scores = scores - scores.max(axis=1, keepdims=True)
-        said.append(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
-    return np.stack(said), states
+        found.append(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
+    return np.stack(found), states
 
 
 def losses(log_probabilities: Array, targets: NDArray[np.int64]) -> Array:
     """The loss of each stream [B], summed over the steps of texts [B, T]."""
     streams = np.arange(len(targets))
-    return -np.sum([told[streams, follows] for told, follows in zip(log_probabilities, targets.T, strict=True)], axis=0)
+    return -np.sum([row[streams, follows] for row, follows in zip(log_probabilities, targets.T, strict=True)], axis=0)

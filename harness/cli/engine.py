@@ -92,12 +92,12 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         with console().status("waiting for workers") as status:
             yield lambda progress: status.update(_words(progress))
         return
-    said = time.monotonic()
+    shown_at = time.monotonic()
 
     def say(progress: Progress) -> None:
-        nonlocal said
-        if progress.done + progress.failed == progress.total or time.monotonic() - said >= EVERY_S:
-            said = time.monotonic()
+        nonlocal shown_at
+        if progress.done + progress.failed == progress.total or time.monotonic() - shown_at >= EVERY_S:
+            shown_at = time.monotonic()
             click.echo(_words(progress))
 
     yield say

@@ -109,7 +109,7 @@ def _send(url: str, token_file: Path | None, records: Sequence[Record]) -> None:
     from repro.record.upload import Remote, read_token
 
     token = read_token(os.environ.get("REPRO_TOKEN", ""), token_file)
-    remote = Remote(url, token, told=lambda line: click.echo(line, err=True))
+    remote = Remote(url, token, on_progress=lambda line: click.echo(line, err=True))
     refused = []
     for count, sent in enumerate(remote.send(records), start=1):
         reason = f": {sent.reason}" if sent.reason else ""
@@ -134,7 +134,7 @@ def _sound(file: Path) -> Record:
     """The record in a file.
 
     Raises:
-        ReproError: if it is not sound, or not named by its hash.
+        ReproError: if it is not valid, or not named by its hash.
     """
     record = decode(file.read_bytes())
     if file.stem != record.id.removeprefix("sha256:")[: len(file.stem)]:

@@ -18,7 +18,7 @@ from repro.paths import PACKAGE, cache_dir
 from repro.task import Device
 from repro.trial.request import perform
 
-CONNECT_S = 15.0  # a machine that is busy answers late; where nothing listens that is said at once
+CONNECT_S = 15.0  # a machine that is busy answers late; where nothing listens, that shows at once
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # RFC 9113, 3.4: HTTP/2, which Ray speaks
 SETTINGS = 4  # the type of the frame that every HTTP/2 server answers with
 LOCAL = "local"

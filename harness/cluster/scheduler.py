@@ -156,10 +156,10 @@ class Engine:
             flight = self._flying.pop(sent)
             with ExitStack() as stack:
                 stack.push(flight.held)
-                if (said := self._take(flight, sent)) is None:
+                if (reply := self._take(flight, sent)) is None:
                     stack.pop_all()  # it was sent again and stays locked
                 else:
-                    self._tell(total, elsewhere, said)
+                    self._tell(total, elsewhere, reply)
 
     def _take(self, flight: _Flight, sent: object) -> str | None:
         """Keep the result of a trial, or send it again; what became of it, or None if it was sent again."""

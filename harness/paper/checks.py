@@ -215,7 +215,7 @@ def calibration(paper: PaperFiles) -> Iterator[str]:
         kept = calibration_of(claim, paper.root)
         if kept is None or not kept.current or kept.passed.of < REPEATS or set(kept.rejected) != set(claim.controls):
             yield f"{claim.id} has no current calibration: repro calibrate '{claim.id}' --repeats {REPEATS} --write"
-        elif not kept.sound:
+        elif not kept.passes:
             yield f"{claim.id} is right less than 99 times in 100"
 
 
@@ -259,11 +259,11 @@ def missing(key: str, root: Path) -> Iterator[tuple[str, str]]:
 
     Where a file is missing or cannot be imported, the first rule that needs it says so.
     """
-    paper, said = PaperFiles(key, root), set[str]()
+    paper, reported = PaperFiles(key, root), set[str]()
     for name, check in CHECKS.items():
         try:
             yield from ((name, line) for line in check(paper))
         except ReproError as error:
-            if str(error) not in said:
+            if str(error) not in reported:
                 yield name, str(error)
-            said.add(str(error))
+            reported.add(str(error))

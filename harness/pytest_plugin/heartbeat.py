@@ -1,4 +1,4 @@
-"""What each process of a session is doing, said through small files so that it works under xdist too."""
+"""What each process of a session is doing, reported through small files so that it works under xdist too."""
 
 from __future__ import annotations
 

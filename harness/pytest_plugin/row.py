@@ -112,7 +112,7 @@ def unjudged_row(claim: Claim, label: str, outcome: Literal["skipped", "error"],
     )
 
 
-def _row(judged: Judged, **said: Any) -> VerdictRow:
+def _row(judged: Judged, **fields: Any) -> VerdictRow:
     claim, verdict = judged.claim, judged.verdict
     low, high = verdict.interval or (None, None)
     return VerdictRow(
@@ -128,7 +128,7 @@ def _row(judged: Judged, **said: Any) -> VerdictRow:
         wall_s=round(judged.wall_s, 3),
         trials=len(judged.trials),
         cached=sum(result.cached for _, result in judged.trials),
-        **said,
+        **fields,
     )
 
 

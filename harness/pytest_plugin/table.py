@@ -20,7 +20,7 @@ from harness.pytest_plugin.row import VerdictRow, received
 from repro.numbers import duration
 from repro.paths import cache_dir, store_dir
 
-QUIET_S = 5.0  # nothing is said of a claim that takes less
+QUIET_S = 5.0  # no progress is shown of a claim that takes less
 EVERY_S = 10.0  # and then one line at most this often
 WIDE = 160  # where output goes to a file
 
@@ -71,12 +71,12 @@ class VerdictTable:
             )
 
     def _watch(self) -> None:
-        said: dict[str, float] = {}
+        shown: dict[str, float] = {}
         while not self._stop.wait(1.0):
             now = time.time()
             for beat in beats(self._progress):
-                if now - beat.since > QUIET_S and now - said.get(beat.worker, 0.0) > EVERY_S:
-                    said[beat.worker] = now
+                if now - beat.since > QUIET_S and now - shown.get(beat.worker, 0.0) > EVERY_S:
+                    shown[beat.worker] = now
                     trial = min(beat.done + 1, beat.total)
                     self._say(f"… {beat.what}: trial {trial} of {beat.total}, {now - beat.since:.0f} s")
 

@@ -23,8 +23,8 @@ class Bubblewrap(NamedTuple):
 
     def __str__(self) -> str:
         """Version, origin and the start of the file's SHA-256, as records and `repro doctor` state them."""
-        said = subprocess.run([self.path, "--version"], capture_output=True, text=True).stdout.split()
-        version = said[-1] if said else "of unknown version"
+        words = subprocess.run([self.path, "--version"], capture_output=True, text=True).stdout.split()
+        version = words[-1] if words else "of unknown version"
         return (
             f"bubblewrap {version} of {self.origin}, sha256 {hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]}"
         )

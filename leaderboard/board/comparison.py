@@ -1,4 +1,4 @@
-"""Implementations of a paper compared claim by claim: where they differ, and where nothing can be said."""
+"""Implementations of a paper compared claim by claim: where they differ, and where nothing is known."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def powerless(rejected: Iterable[bool]) -> bool:
 
 
 def rejects(status: Status, *, known_refutation: bool) -> bool:
-    """Whether a control with this status was told from the reference.
+    """Whether a control with this status was rejected.
 
     A control of a claim that should hold must be refuted; the control of a known refutation must hold. Inconclusive is
     neither: a criterion that cannot tell the sabotage has no power.

@@ -27,7 +27,7 @@ def download(url: str, target: Path, *, known_hash: str, progress: Callable[[int
         url: where the file is published.
         target: where it is to lie.
         known_hash: "sha256:..." or "md5:...", as its makers publish it.
-        progress: told (bytes so far, bytes in all).
+        progress: called with (bytes so far, bytes in all).
 
     Raises:
         ReproError: saying whether the network, the server, the checksum or the disk was at fault.

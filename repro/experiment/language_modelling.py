@@ -20,7 +20,7 @@ from repro.task import Reader
 class LanguageModelling(Experiment):
     """Train on a dataset's training text through the contract; measure how well what follows is predicted.
 
-    Every number is computed here, from the scores that the implementation commits to before it is told what follows.
+    Every number is computed here, from the scores that the implementation commits to before it sees what follows.
 
     Attributes:
         tokens: how many tokens of the training text are given, from its start; None for all.

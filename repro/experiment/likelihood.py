@@ -1,4 +1,4 @@
-"""Scoring a language model token by token, where it has committed to its scores before it is told what follows."""
+"""Scoring a language model token by token, where it has committed to its scores before it sees what follows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def log_likelihood(stream: Stream, tokens: NDArray[np.int64], vocabulary: int) -
 
     Args:
         stream: one that has read nothing, of as many streams.
-        tokens: what is told, one column after the other, [streams, T].
+        tokens: what is read, one column after the other, [streams, T].
         vocabulary: how many different tokens there are.
 
     Raises:

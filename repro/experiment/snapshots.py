@@ -2,7 +2,7 @@
 
 An implementation whose training can be gone on with yields predictors that have `snapshot()`, arrays by name, and its
 `train` takes these as `start`. It opens no file: the suite keeps the arrays, one file a snapshot, named by its update
-and in a folder named by the hash of all that decides what the training gives. A damaged file is said, removed and
+and in a folder named by the hash of all that decides what the training gives. A damaged file is reported, removed and
 passed over.
 """
 
@@ -48,7 +48,7 @@ class Snapshots:
     folder: Path
 
     def put(self, step: int, arrays: Arrays) -> None:
-        """Keep the snapshot of an update, and of the older ones only the newest; a full disk is said and no error."""
+        """Keep the snapshot of an update and the newest of the older ones; a full disk is reported, not raised."""
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)  # pyright: ignore[reportArgumentType] -- a flag, not an array
         content = buffer.getbuffer()
@@ -60,7 +60,7 @@ class Snapshots:
             _say(f"the snapshot of update {step} could not be written ({error.strerror or error})")
 
     def latest(self) -> tuple[int, dict[str, NDArray[Any]]] | None:
-        """The newest sound snapshot with its update, or None."""
+        """The newest valid snapshot with its update, or None."""
         for path in self._all():
             found = _read(path)
             if found is not None:

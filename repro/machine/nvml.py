@@ -38,7 +38,7 @@ class Gpu:
         return _ask(lambda nvml: nvml.nvmlDeviceGetTotalEnergyConsumption(self.handle))
 
     def processes(self) -> int | None:
-        """How many processes compute on it; None if that is not told."""
+        """How many processes compute on it; None if that is unknown."""
         return _ask(lambda nvml: len(nvml.nvmlDeviceGetComputeRunningProcesses(self.handle)))[0]
 
     def readings(self) -> tuple[float | None, ...]:

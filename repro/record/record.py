@@ -163,7 +163,7 @@ class ControlPart(Strict, frozen=True, kw_only=True):
 
     Attributes:
         says: the one stated difference from the reference.
-        rejected: whether the criterion told it from the reference.
+        rejected: whether the criterion rejected it.
     """
 
     name: str
@@ -202,7 +202,7 @@ class Record(Strict, frozen=True, kw_only=True):
         created: when, in UTC.
         paper: the publication with its facts and story, so that a record can be read without the project.
         word: the outcome as it is recorded, such as "supported"; see `outcome`.
-        powerless: a control could not be told from the reference, so the verdict counts as inconclusive.
+        powerless: a control was not rejected, so the verdict counts as inconclusive.
         flag: what a reviewer should look at, such as "better than the reference band"; "" for nothing.
         data: sha256 by name, of every dataset used.
         runner: who vouches: "self-reported", or "verified" by a rerun of the project.
@@ -283,11 +283,11 @@ def decode(data: bytes) -> Record:
         record = DECODER.decode(data)
         canonical = encode(record)
     except (ValueError, RecursionError) as error:  # msgspec names the place, as in "... at `$.claim.id`"
-        raise _unsound(f"is not valid: {error}") from error
+        raise _invalid(f"is not valid: {error}") from error
     if record.id != _identity(record):
-        raise _unsound(f"states the hash {record.id[:23]}, which its content does not have")
+        raise _invalid(f"states the hash {record.id[:23]}, which its content does not have")
     if canonical != data:
-        raise _unsound("is not in canonical form")
+        raise _invalid("is not in canonical form")
     return record
 
 
@@ -368,7 +368,7 @@ def terms(paper: Paper, claim: ClaimPart) -> str:
     return hashlib.sha256(msgspec.json.encode([paper, written], order="deterministic")).hexdigest()
 
 
-def _unsound(why: str) -> ReproError:
+def _invalid(why: str) -> ReproError:
     return ReproError(f"The record {why}", "A record is never edited; run the claim again.")
 
 

@@ -47,7 +47,7 @@ class Remote:
     Args:
         url: its address, over https; http is for this machine only.
         token: what allows to send records; it goes to this address only, and is never followed elsewhere.
-        told: is told each pause, in a line.
+        on_progress: is called with a line for each pause.
         sleep: waits for seconds.
 
     Raises:
@@ -58,7 +58,7 @@ class Remote:
         self,
         url: str,
         token: str,
-        told: Callable[[str], None] = lambda line: None,
+        on_progress: Callable[[str], None] = lambda line: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = checked(url)
@@ -66,7 +66,7 @@ class Remote:
             raise ReproError(
                 "The token is not one line of letters and digits", "Give it as `repro token new` printed it."
             )
-        self._told, self._sleep = told, sleep
+        self._on_progress, self._sleep = on_progress, sleep
         self._session = requests.Session()
         self._token = token
 
@@ -96,7 +96,7 @@ class Remote:
         for attempt in range(TRIES):
             if attempt:
                 pause = _pause(attempt, asked)
-                self._told(f"{trouble}; trying again in {pause:.0f} s ({attempt} of {TRIES - 1})")
+                self._on_progress(f"{trouble}; trying again in {pause:.0f} s ({attempt} of {TRIES - 1})")
                 self._sleep(pause)
             try:
                 answer = self._once(method, path, body)

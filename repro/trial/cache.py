@@ -33,7 +33,7 @@ class Cache:
         return self.root / key[:2] / f"{key}.json"
 
     def get(self, key: str) -> Any | None:
-        """The entry's payload, or None; a damaged entry is said, removed and counts as absent."""
+        """The entry's payload, or None; a damaged entry is reported, removed and counts as absent."""
         path = self.path(key)
         try:
             text = path.read_bytes()

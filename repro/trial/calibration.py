@@ -50,7 +50,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         claim: the claim's id; `digest` is that of the claim as it was calibrated.
         source: digest of the reference, the controls and the experiments as they were.
         passed: how often the reference got the expected verdict.
-        rejected: for each control, how often the criterion told it from the reference.
+        rejected: for each control, how often the criterion rejected it.
         estimates: the reference's estimates, one for each repeat.
         statuses: the reference's verdicts, one for each repeat.
         confirmed: digest of later code that gave the first repeat again, number by number; "" for none.
@@ -72,7 +72,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     current: bool = True
 
     @property
-    def sound(self) -> bool:
+    def passes(self) -> bool:
         """At least 99 % for the reference and for every control."""
         return all(rate.hits >= 0.99 * rate.of for rate in (self.passed, *self.rejected.values()))
 

@@ -53,7 +53,7 @@ class Judged:
 
     @property
     def rejected(self) -> bool:
-        """For a control: whether the criterion told it from the reference."""
+        """For a control: whether the criterion rejected it."""
         return rejects(self.verdict.status, known_refutation=self.claim.known_refutation)
 
 
@@ -63,7 +63,7 @@ class Suite:
     Args:
         cache: where trials are kept.
         device: what trials run on.
-        notify: told of progress, trial by trial.
+        notify: called with progress, trial by trial.
     """
 
     def __init__(self, cache: Cache, device: Device = "cpu", notify: Notify | None = None) -> None:

@@ -18,7 +18,7 @@ from repro.trial.judge import Suite
 
 def survivors(claim: Claim, ignorant: Mapping[str, LoadedImplementation], suite: Suite) -> list[str]:
     """Nulls on which the claim holds: each shows that the claim needs nothing from the implementation."""
-    judged = {name: suite.judge(claim, implementation) for name, implementation in ignorant.items()}
+    judged = {name: suite.judge_control(claim, implementation) for name, implementation in ignorant.items()}
     return [f"{claim.id} holds on {name}: {j.verdict.reason}" for name, j in judged.items() if _holds(j)]
 
 

@@ -149,7 +149,7 @@ def caught_by(paper: str, module: ModuleType, source: str, claims: list[Claim]) 
         suite = Suite(Cache(Path(folder)))
         for claim in claims:
             try:
-                if suite.judge(claim, mutant).verdict.status != "holds":
+                if suite.judge_control(claim, mutant).rejected:
                     return claim.name
             except Unavailable:
                 continue

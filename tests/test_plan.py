@@ -44,11 +44,11 @@ def plan_of(project: Path, *arguments: str) -> Plan:
 def test_each_trial_is_planned_once_and_nothing_is_run(fresh):
     """Trials that claims and controls share are counted in the first; the order is that of the claims."""
     found = plan_of(fresh, "--controls")
-    assert len({trial.key for trial in found.trials}) == len(found.trials) == found.total.trials == 25
+    assert len({trial.key for trial in found.trials}) == len(found.trials) == found.total.trials == 23
     counts = {(line.claim, line.implementation, line.arm): (line.trials, line.shared) for line in found.lines}
-    assert counts[("toy2020/drift-carries@1", "control:no_drift", "still")] == (0, 4)
+    assert counts[("toy2020/drift-carries@1", "control:no_drift", "still")] == (0, 3)
     assert counts[("toy2020/goes-far@1", "reference", "walk")] == (0, 3)
-    assert sum(trials for trials, _ in counts.values()) == 25
+    assert sum(trials for trials, _ in counts.values()) == 23
     shared = [trial for trial in found.trials if {use.claim for use in trial.needed_by} > {trial.claim}]
     assert [trial.seed for trial in shared] == [0, 1, 2]
     claims = list(dict.fromkeys(trial.claim for trial in found.trials))

@@ -243,8 +243,8 @@ def test_under_xdist_no_trial_runs_twice(tmp_path):
     assert result.stdout.count("= verdicts =") == 1
     assert len(set(re.findall(r"toy2020/[a-z-]+@1", result.stdout))) == 4
     lines = trials_run(project)
-    # 8 of the reference; both arms of the control are the same config, 4; the inverse control has 3
-    assert len(lines) == 8 + 4 + 3
+    # 8 of the reference; both arms of the control are the same config, rejected after 3; the inverse control has 3
+    assert len(lines) == 8 + 3 + 3
     assert len(records_in(project)) == 4
 
 

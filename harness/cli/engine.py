@@ -55,18 +55,20 @@ def compute(options: SessionOptions, catalogue: Catalogue, address: str | None, 
     """
     from harness.cli.plan import planned, summary
 
-    found = planned(catalogue, options)
-    click.echo(summary(found.total))
-    if not found.missing:
-        return set()
-    report = _mapped(found, catalogue, address, int(jobs) if jobs else None)
-    click.echo(f"{len(report.computed)} trials computed, {len(report.found)} found, {len(report.failed)} failed")
     lost: set[str] = set()
-    for trial in found.missing:
-        if trial.key in report.lost:
-            lost |= {use.claim for use in trial.needed_by}
-            click.echo(f"not judged: {', '.join(sorted(lost))}: {report.lost[trial.key]}", err=True)
-    return lost
+    while True:  # what a control needs further shows when its first trials have been judged
+        found = planned(catalogue, options)
+        click.echo(summary(found.total))
+        if not found.missing:
+            return lost
+        report = _mapped(found, catalogue, address, int(jobs) if jobs else None)
+        click.echo(f"{len(report.computed)} trials computed, {len(report.found)} found, {len(report.failed)} failed")
+        for trial in found.missing:
+            if trial.key in report.lost:
+                lost |= {use.claim for use in trial.needed_by}
+                click.echo(f"not judged: {', '.join(sorted(lost))}: {report.lost[trial.key]}", err=True)
+        if report.failed or report.lost:
+            return lost
 
 
 def _mapped(found: Plan, catalogue: Catalogue, address: str | None, workers: int | None) -> Report:

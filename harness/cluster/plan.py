@@ -20,7 +20,7 @@ from repro.machine.environment import device_class
 from repro.task import Device
 from repro.trial.cache import Cache
 from repro.trial.cost_estimate import Estimate, Past
-from repro.trial.judge import require
+from repro.trial.judge import Suite, require
 from repro.trial.request import TrialRequest
 from repro.trial.trial import Trial, lookup
 
@@ -138,7 +138,7 @@ def make(cases: Sequence[Case], seeds: int | None, device: Device, root: Path, c
     left: dict[tuple[str, str], Left] = {}
     for case in cases:
         try:
-            named += _named(case, seeds, device, root)
+            named += _named(case, seeds, Suite(cache, device), root)
         except ReproError as why:
             claim = case.claim
             left.setdefault((claim.id, str(why)), Left(claim=claim.id, tier=claim.tier, reason=str(why)))
@@ -157,8 +157,8 @@ def make(cases: Sequence[Case], seeds: int | None, device: Device, root: Path, c
     )
 
 
-def _named(case: Case, seeds: int | None, device: Device, root: Path) -> list[_Named]:
-    """The trials of one case, arm by arm.
+def _named(case: Case, seeds: int | None, suite: Suite, root: Path) -> list[_Named]:
+    """The trials of one case, arm by arm; of a control, those that are known to be needed so far.
 
     Raises:
         ReproError: if this machine cannot run the claim, or the implementation has no such preset or field.
@@ -166,14 +166,18 @@ def _named(case: Case, seeds: int | None, device: Device, root: Path) -> list[_N
     claim = case.claim
     if case.kind == "submission":
         raise ReproError("A submission is judged in a jail on one machine", "Run it without an engine.")
-    require(claim, device)
+    require(claim, suite.device)
     loaded = case.load(root)
     drawn_at = range(seeds if seeds is not None and claim.statistical else claim.seeds)
+    if case.kind == "control":
+        trials = suite.next_trials(claim, loaded, drawn_at)
+    else:
+        arms = enumerate(arms_of(claim.measurements()))
+        trials = [(n, Trial(arm, loaded, seed, suite.device)) for n, arm in arms for seed in drawn_at]
     named = []
-    for index, arm in enumerate(arms_of(claim.measurements())):
-        use = Use(claim=claim.id, implementation=loaded.label, arm=arm.label)
-        for trial in (Trial(arm, loaded, seed, device) for seed in drawn_at):
-            named.append(_Named(trial.key, case, index, use, trial))
+    for index, trial in trials:
+        use = Use(claim=claim.id, implementation=loaded.label, arm=trial.arm.label)
+        named.append(_Named(trial.key, case, index, use, trial))
     return named
 
 

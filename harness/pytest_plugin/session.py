@@ -54,9 +54,9 @@ class Session:
         """
         with self._heartbeat.on(f"{case.claim.id} {case.id}"):
             seeds = range(self._options.seeds) if self._options.seeds and case.claim.statistical else None
-            judged = self._suite.judge(case.claim, self._loaded(case), seeds)
             if case.kind == "control":
-                return control_row(judged)
+                return control_row(self._suite.judge_control(case.claim, self._loaded(case), seeds))
+            judged = self._suite.judge(case.claim, self._loaded(case), seeds)
             controls = self._suite.controls(case.claim, seeds) if self._options.controls else []
             row = claim_row(judged, controls)
             record = record_of(judged, controls, self._suite.device, self._root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from repro.errors import ReproError, Unavailable
 from repro.machine.environment import machine
 from repro.task import Device
 from repro.trial.cache import Cache
+from repro.trial.early import Step, steps, whole
 from repro.trial.implementation import LoadedImplementation, control
-from repro.trial.trial import Trial, TrialResult, compute
+from repro.trial.trial import Trial, TrialResult, compute, lookup
 
 Samples = Sample | tuple["Samples", ...]
 Notify = Callable[[int, int, str], None]
@@ -71,6 +72,7 @@ class Suite:
         self.device: Device = device
         self._notify = notify or (lambda done, total, what: None)
         self._judged: dict[tuple[str, str, tuple[int, ...]], Judged] = {}
+        self._controls: dict[tuple[str, str, tuple[int, ...]], Judged] = {}
 
     def judge(self, claim: Claim, implementation: LoadedImplementation, seeds: Sequence[int] | None = None) -> Judged:
         """Run the trials that the claim's arms need, at its seeds or the given ones, and judge the samples.
@@ -79,29 +81,62 @@ class Suite:
             Unavailable: if this machine lacks what the claim needs.
             ReproError: if a trial fails or returns what the claim cannot use.
         """
-        drawn_at = tuple(seeds) if seeds is not None else tuple(range(claim.seeds))
+        drawn_at = _seeds(claim, seeds)
         key = (claim.digest(), implementation.source, drawn_at)
         if key not in self._judged:
             require(claim, self.device)
-            self._judged[key] = self._judge(claim, implementation, drawn_at)
+            self._judged[key] = self._judge(claim, implementation, whole(claim, drawn_at))
         return self._judged[key]
+
+    def judge_control(self, claim: Claim, control: LoadedImplementation, seeds: Sequence[int] | None = None) -> Judged:
+        """Judge what the claim must reject, step by step until it does; see `early`.
+
+        Raises:
+            Unavailable: if this machine lacks what the claim needs.
+            ReproError: if a trial fails or returns what the claim cannot use.
+        """
+        drawn_at = _seeds(claim, seeds)
+        key = (claim.digest(), control.source, drawn_at)
+        if key not in self._controls:
+            require(claim, self.device)
+            started = time.perf_counter()
+            *first, last = steps(claim, drawn_at)
+            judged = next((found for step in first if (found := self._judge(claim, control, step)).rejected), None)
+            judged = judged or self._judge(claim, control, last)
+            self._controls[key] = replace(judged, wall_s=time.perf_counter() - started)
+        return self._controls[key]
 
     def controls(self, claim: Claim, seeds: Sequence[int] | None = None) -> list[Judged]:
         """The claim judged on each of its controls."""
-        return [self.judge(claim, control(claim.paper.key, name), seeds) for name in claim.controls]
+        return [self.judge_control(claim, control(claim.paper.key, name), seeds) for name in claim.controls]
 
-    def _judge(self, claim: Claim, implementation: LoadedImplementation, seeds: tuple[int, ...]) -> Judged:
+    def next_trials(
+        self, claim: Claim, control: LoadedImplementation, seeds: Sequence[int] | None = None
+    ) -> list[tuple[int, Trial]]:
+        """The trials that a control is known to need, each with the number of its arm.
+
+        They are those of the first step that is not all in the cache, or at which the control was rejected.
+        """
+        found: list[tuple[int, Trial]] = []
+        for step in steps(claim, _seeds(claim, seeds)):
+            arms = enumerate(arms_of(step.draws))
+            found = [(n, Trial(arm, control, seed, self.device)) for n, arm in arms for seed in step.seeds]
+            if any(lookup(trial, self.cache) is None for _, trial in found):
+                break
+            if self._judge(claim, control, step).rejected:
+                break
+        return found
+
+    def _judge(self, claim: Claim, implementation: LoadedImplementation, step: Step) -> Judged:
         started = time.perf_counter()
-        draws = claim.measurements()
-        arms = arms_of(draws)
-        trials = {(id(arm), seed): Trial(arm, implementation, seed, self.device) for arm in arms for seed in seeds}
+        arms = arms_of(step.draws)
+        trials = {(id(arm), seed): Trial(arm, implementation, seed, self.device) for arm in arms for seed in step.seeds}
         results = self._perform(trials)
-        samples = _samples(draws, trials, results, seeds)
-        verdict = judge(claim.criterion, samples)
+        samples = _samples(step.draws, trials, results, step.seeds)
         return Judged(
             claim,
             implementation,
-            verdict,
+            judge(step.criterion, samples),
             tuple(leaves(samples)),
             tuple((trial, results[trial.key]) for trial in _unique(trials)),
             time.perf_counter() - started,
@@ -165,6 +200,10 @@ def require(claim: Claim, device: Device) -> None:
             raise Unavailable(f"needs the dataset {name}, which is not here", f"{data.how_to_get(name)} {cost}")
         if claim.evidence == "original" and not data.complete(name):
             raise Unavailable(f"needs all of {name}, and only a part of it is here", f"{data.how_to_get(name)} {cost}")
+
+
+def _seeds(claim: Claim, given: Sequence[int] | None) -> tuple[int, ...]:
+    return tuple(range(claim.seeds) if given is None else given)
 
 
 def _unique(trials: dict[tuple[int, int], Trial]) -> list[Trial]:

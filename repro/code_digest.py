@@ -194,13 +194,13 @@ def _describe(obj: Any) -> tuple[str, list[Any]]:
     if isinstance(function, type) and _ours(function.__module__):
         methods = [m for m in map(_function_of, vars(function).values()) if m is not None]
         bases = [b for b in function.__bases__ if _ours(b.__module__)]
-        return normalised(_text_of(function)), methods + bases
+        return _normalised_text(function), methods + bases
     if inspect.isfunction(function) and _ours(function.__module__):
         scope = inspect.getclosurevars(function).nonlocals
         scope_of = function.__globals__  # without __name__ and its like: where code lies changes no result
         names = [scope_of[n] for n in _names(function.__code__) if n in scope_of and not n.startswith("__")]
         named = [v for v in [*names, *scope.values()] if not _foreign(v)]
-        return normalised(_text_of(function)), named
+        return _normalised_text(function), named
     if callable(obj) or _foreign(obj):
         return f"external {getattr(obj, '__module__', '')}.{getattr(obj, '__qualname__', type(obj).__name__)}", []
     if isinstance(obj, PurePath):  # where the project lies changes no result
@@ -220,6 +220,11 @@ def _named(obj: Any, called: list[Any]) -> Any:
     called.append(obj)
     function = inspect.unwrap(getattr(obj, "py_func", obj))
     return f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
+
+
+@cache
+def _normalised_text(obj: Hashable) -> str:
+    return normalised(_text_of(obj))
 
 
 def _text_of(obj: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from repro import data
 from repro.criterion.verdict import Outcome
 from repro.machine.determinism import THREADS
-from repro.machine.environment import machine, software, source
+from repro.machine.environment import Source, machine, software, source
 from repro.numbers import now
 from repro.record.record import (
     ControlPart,
@@ -73,10 +74,16 @@ def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: 
         data={name: data.digest(name) for name in names},
         machine=machine(),
         software=software(threads=THREADS, precision=", ".join(sorted(precision))),
-        source=source(root),
+        source=_imported_from(root),
         command=_command(judged, device, with_controls=bool(controls)),
     )
     return seal(record)
+
+
+@cache
+def _imported_from(root: Path) -> Source:
+    """The commit that this process found; its code was imported once, so it is asked once."""
+    return source(root)
 
 
 def save(store: Store, record: Record) -> tuple[Record, Path]:

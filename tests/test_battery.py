@@ -145,7 +145,8 @@ def test_nothing_holds_on_a_null_at_scale(found, monkeypatch, tmp_path):
     monkeypatch.setattr("repro.trial.judge.require", lambda claim, device: None)
     ignorant = nulls(contract_of(found.paper.key), reference(found.paper.key))
     ignorant.pop("permuted_labels", None)  # which trains
-    assert survivors(with_few_instances(found), ignorant, Suite(Cache(tmp_path))) == []
+    few = dataclasses.replace(with_few_instances(found), seeds=min(found.seeds, SEEDS))
+    assert survivors(few, ignorant, Suite(Cache(tmp_path))) == []
 
 
 @pytest.mark.parametrize("found", STATISTICAL, ids=ids(STATISTICAL))

@@ -7,8 +7,8 @@ from repro import Drawn, Figure
 FIGURES = (
     Figure(
         place="Figure 6 (left, middle)",
-        says="Deeper plain networks end with a higher training error, deeper residual networks do not: 20 and 44 layers "
-        "on small images of digits.",
+        says="Deeper plain networks end with a higher training error, deeper residual networks do not: here with 20 "
+        "and 44 layers on small images of digits.",
         kind="lines",
         x="layers",
         y="training error at the end",

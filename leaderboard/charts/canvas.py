@@ -96,11 +96,20 @@ class Canvas:
     parts: list[str] = field(default_factory=list)
 
     def text(
-        self, x: float, y: float, text: str, *, anchor: str = "start", size: float = 13, soft: bool = False
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        anchor: str = "start",
+        size: float = 13,
+        soft: bool = False,
+        upright: bool = False,
     ) -> None:
-        """A line of text; `anchor` is start, middle or end."""
+        """A line of text; `anchor` is start, middle or end. Upright it ends where it would start, and reads upward."""
         faint = ' opacity="0.72"' if soft else ""
-        own = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}"{faint}'
+        turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if upright else ""
+        own = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{"end" if upright else anchor}" font-size="{size}"{faint}{turn}'
         self.parts.append(f'<text {own} fill="currentColor">{escape(text)}</text>')
 
     def line(

@@ -12,12 +12,14 @@ from leaderboard.charts.canvas import Canvas, Scale, colours, shorten, span, tic
 from leaderboard.charts.picture import INK, PALETTE
 from repro.criterion.exhibit import Axis
 from repro.numbers import number
-from repro.record.figure_data import FigureData, FigurePanel, FigureSeries
+from repro.record.figure_data import FigureData, FigurePanel, FigureSeries, titled
 
 BAND = 22  # pixels of a bar
 DOTS = 40  # points of a line up to which each is marked
+FEW = 10  # points of lines up to which these are what the axis names
 NAMED = 24  # labels along the side of an image up to which they are written
-PANEL = 230  # least width of a panel in pixels
+UPRIGHT = 13  # least pixels of a column of an image whose label is written upright
+PANEL = 150  # least width of a panel in pixels
 
 
 def svg(data: FigureData, width: int, alt: str) -> str:
@@ -49,7 +51,7 @@ def _lines(canvas: Canvas, data: FigureData) -> None:
     left = 14 + 7.2 * max(len(tick(v)) for v in (*upward.ticks(6), 0))
     low, high = (min(xs), max(xs)) if min(xs) < max(xs) else span(xs, log=log_x)
     across = Scale(low, high, left + 8, canvas.width - 14, log_x)
-    _frame(canvas, across, upward, left)
+    _frame(canvas, across, upward, left, sorted(set(xs)))
     for fact in data.rules:
         y = upward(fact.value)
         canvas.line([(left, y), (canvas.width, y)], INK, 1.6, dash="6 4")
@@ -80,14 +82,18 @@ def _line(canvas: Canvas, one: FigureSeries, colour: str, across: Scale, upward:
         canvas.diamond(x, y, colour, f"published {number(fact.value)}{unit_suffix(fact.unit)}, {fact.place}")
 
 
-def _frame(canvas: Canvas, across: Scale, upward: Scale, left: float) -> None:
-    """Grid lines with their numbers."""
+def _frame(canvas: Canvas, across: Scale, upward: Scale, left: float, xs: list[float]) -> None:
+    """Grid lines with their numbers; where the lines have few points, the numbers of these."""
     for value in upward.ticks(6):
         y = upward(value)
         canvas.line([(left, y), (canvas.width, y)], opacity=0.13)
         canvas.text(left - 6, y + 4, tick(value), anchor="end", size=12, soft=True)
-    for value in across.ticks(5 if canvas.width < 500 else 9):
+    places: list[float] = []
+    for value in xs if len(xs) <= FEW else across.ticks(5 if canvas.width < 500 else 9):
         x = across(value)
+        if places and x - places[-1] < 7 * len(tick(value)) + 6:
+            continue
+        places.append(x)
         canvas.line([(x, upward.start), (x, upward.start + 5)], opacity=0.4)
         canvas.text(x, upward.start + 18, tick(value), anchor="middle", size=12, soft=True)
     canvas.line([(left, upward.start), (canvas.width, upward.start)], opacity=0.4)
@@ -159,7 +165,8 @@ def _bar(canvas: Canvas, one: FigureSeries, column: int, colour: str, across: Sc
 
 def _rows(canvas: Canvas, panels: tuple[FigurePanel, ...]) -> tuple[float, list[tuple[float, list[FigurePanel]]]]:
     """The width of a panel, and panels in rows."""
-    many = max(1, min(len(panels), int(canvas.width // PANEL)))
+    lines = math.ceil(len(panels) / max(1, int(canvas.width // PANEL)))
+    many = math.ceil(len(panels) / lines)
     wide = min(canvas.width / many, 440.0)
     return wide, [(wide, list(panels[i : i + many])) for i in range(0, len(panels), many)]
 
@@ -241,10 +248,10 @@ def _image(canvas: Canvas, panel: FigurePanel, x: float, y: float, wide: float, 
     for i, name in enumerate(written):
         place = y + (i + 0.5) * tall / len(written) + 4
         canvas.text(x + side - 5, place, shorten(name, side - 6), anchor="end", size=12, soft=True)
-    _below(canvas, columns, x + side, y + tall, inner)
-    title = f"{columns.name}{unit_suffix(columns.unit)} across, {rows.name}{unit_suffix(rows.unit)} downward"
-    canvas.text(x + side, y + tall + 36, shorten(title, inner + 12), size=12, soft=True)
-    return y + tall + 46
+    end = _below(canvas, columns, x + side, y + tall, inner)
+    title = f"{titled(columns.name, columns.unit)} across, {titled(rows.name, rows.unit)} downward"
+    canvas.text(x + side, end + 18, shorten(title, inner + 12), size=12, soft=True)
+    return end + 28
 
 
 def _written(axis: Axis) -> list[str]:
@@ -254,16 +261,21 @@ def _written(axis: Axis) -> list[str]:
     return [one if isinstance(one, str) else tick(one) for one in axis.at]
 
 
-def _below(canvas: Canvas, axis: Axis, x: float, y: float, wide: float) -> None:
-    """What is written below an image: every coordinate where they fit, else the first and the last."""
+def _below(canvas: Canvas, axis: Axis, x: float, y: float, wide: float) -> float:
+    """What is written below an image: every coordinate where they fit, else the first and the last; where it ends."""
     names, step = _written(axis), wide / len(axis.at)
     if names and max(map(len, names)) * 7.2 < step:
         for i, name in enumerate(names):
             canvas.text(x + (i + 0.5) * step, y + 17, name, anchor="middle", size=12, soft=True)
-        return
+        return y + 18
+    if names and axis.labels and step >= UPRIGHT:
+        for i, name in enumerate(names):
+            canvas.text(x + (i + 0.5) * step + 4, y + 8, shorten(name, 90), size=12, soft=True, upright=True)
+        return y + 12 + min(7.2 * max(map(len, names)), 90.0)
     first, last = (one if isinstance(one, str) else tick(one) for one in (axis.at[0], axis.at[-1]))
     canvas.text(x, y + 17, shorten(first, wide / 2), size=12, soft=True)
     canvas.text(x + wide, y + 17, shorten(last, wide / 2), anchor="end", size=12, soft=True)
+    return y + 18
 
 
 def _ends(values: np.ndarray) -> tuple[float, float]:

@@ -52,14 +52,13 @@ def _figure(data: FigureData, name: str) -> list[PagePart]:
 
 def caption(data: FigureData) -> str:
     """Where the paper has the figure, what is to be seen, and what it was drawn from."""
-    first = data.records[0]
     claims = ", ".join(_linked(record) for record in data.records[:MOST])
     more = f" and {len(data.records) - MOST} more" if len(data.records) > MOST else ""
     evidence = " and ".join(dict.fromkeys(style.EVIDENCE[record.claim.evidence] for record in data.records))
     machines = "; ".join(dict.fromkeys(f"{hardware(one)}, {style.day(one.created)}" for one in data.records[:MOST]))
     says = data.says if data.says.endswith((".", "?", "!")) else f"{data.says}."
     return style.wrap(
-        f'<p class="caption"><b>{escape(data.place)} of {style.authors(first.paper, 2)}, redrawn.</b> '
+        f'<p class="caption"><b>{escape(data.place)} of the paper, redrawn.</b> '
         f'{escape(says)} <span class="soft">{escape(_how(data))} Evidence: {escape(evidence)}. Drawn from the records '
         f"of {claims}{more}; measured on {escape(machines)}.</span></p>"
     )

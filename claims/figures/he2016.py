@@ -22,9 +22,7 @@ FIGURES = (
         draws=(
             Drawn(f"{IDENTITIES}[dropout-shortcut]", "train_error", arm="original", label="identity"),
             Drawn("gates-must-start-open", "train_error", arm="shortcut-gating-6", label="gate, open at first"),
-            Drawn(
-                "gates-must-start-open", "train_error", arm="shortcut-gating-0", label="gate, half open at first"
-            ),
+            Drawn("gates-must-start-open", "train_error", arm="shortcut-gating-0", label="gate, half open at first"),
             *(Drawn(f"{IDENTITIES}[{arm}]", "train_error", arm=arm, label=name) for arm, name in SHORTCUTS.items()),
         ),
     ),

@@ -36,6 +36,8 @@ class Scale:
 
     def ticks(self, most: int) -> list[float]:
         """Round numbers inside, at most about `most`."""
+        if self.log and self.high < 10 * self.low:
+            return Scale(self.low, self.high, self.start, self.end).ticks(most)
         if self.log:
             ends = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             few = len(ends) <= 3
@@ -69,7 +71,7 @@ def tick(value: float) -> str:
     """A number beside an axis, short."""
     for size, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
-            return f"{value / (1e3 if sign == 'k' else size):.4g}{sign}"
+            return f"{value / (1e3 if sign == 'k' else size):.3g}{sign}"
     return number(float(f"{value:.6g}"))
 
 

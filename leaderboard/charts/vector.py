@@ -95,7 +95,8 @@ def _frame(canvas: Canvas, across: Scale, upward: Scale, left: float, xs: list[f
             continue
         places.append(x)
         canvas.line([(x, upward.start), (x, upward.start + 5)], opacity=0.4)
-        canvas.text(x, upward.start + 18, tick(value), anchor="middle", size=12, soft=True)
+        end = "end" if x > canvas.width - 20 else "middle"
+        canvas.text(x + 8 * (end == "end"), upward.start + 18, tick(value), anchor=end, size=12, soft=True)
     canvas.line([(left, upward.start), (canvas.width, upward.start)], opacity=0.4)
 
 

@@ -106,7 +106,8 @@ def figure_data(figure: Figure, records: Mapping[str, Record]) -> FigureData:
     series = _lines(figure, found) if figure.kind == "lines" else tuple(_bar(one, sample) for one, sample in found)
     first = found[0][1]
     marked = {one.published for one in figure.draws}
-    stated = (fact for record in used.values() for fact in record.claim.reported if fact.unit == units[0])
+    facts = (fact for record in used.values() for fact in record.claim.reported)
+    stated = (fact for fact in facts if fact.unit == units[0] != "1")  # pure numbers may be of another quantity
     return FigureData(
         place=figure.place,
         says=figure.says,
@@ -141,7 +142,8 @@ def by_claim(records: Iterable[Record]) -> dict[str, Record]:
 
 def titled(name: str, unit: str) -> str:
     """A name as people read it, with its unit."""
-    return f"{name.replace('_', ' ')}{'' if unit in ('1', '') else f' ({unit})'}"
+    plain = name.replace("_", " ")
+    return plain if unit in ("1", "") or unit in plain.split() else f"{plain} ({unit})"
 
 
 def _record(one: Drawn, records: Mapping[str, Record]) -> Record:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from repro import Axis, Exhibit, axis, exhibit
 from repro.claim.catalogue import Catalogue
 from repro.claim.claim import Claim, name_arm
-from repro.criterion.exhibit import NAME, NUMBERS, PANELS, SENTENCE, SERIES
+from repro.criterion.exhibit import LARGEST, NAME, NUMBERS, PANELS, SENTENCE, SERIES
 from repro.errors import ReproError
 from repro.machine.telemetry import Usage
 from repro.record.record import EXHIBITS, ExhibitPart, brief, decode, encode
@@ -104,7 +104,7 @@ def test_what_is_no_small_array_of_numbers_is_refused(name):
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(allow_infinity=False), min_size=1, max_size=40))
+@given(st.lists(st.floats(-LARGEST, LARGEST) | st.just(math.nan), min_size=1, max_size=40))
 def test_numbers_come_back_as_they_were(values):
     """An exhibit through JSON is the same, with NaN where there was none."""
     one = lines(values)

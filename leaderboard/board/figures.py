@@ -50,7 +50,7 @@ def _rows(data: FigureData) -> Iterator[tuple[object, ...]]:
             for x, value in zip(grid, row, strict=True):
                 yield one.label, seed, x, "", value, data.unit, "measured"
         for x, fact in one.published:
-            yield one.label, "", x, "", fact.value, fact.unit, f"published, {fact.place}"
+            yield one.label, "", "" if x is None else float(x), "", fact.value, fact.unit, f"published, {fact.place}"
     for fact in data.rules:
         yield "", "", "", "", fact.value, fact.unit, f"published, {fact.place}"
     seed = data.seeds[0] if data.seeds else ""

@@ -11,10 +11,12 @@ from io import BytesIO
 
 import numpy as np
 
+from repro.criterion.exhibit import LARGEST
 from repro.numbers import number
 
 LETTER = 6.6  # pixels of a letter at size 13
 VIRIDIS = ("440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725")
+TINY = 1e-30  # differences and logarithms of less are none
 SPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 FONT = "font-family=\"system-ui, -apple-system, 'Segoe UI', sans-serif\""
 
@@ -51,9 +53,14 @@ class Scale:
         return [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
 
+def shows(value: float, *, log: bool = False) -> bool:
+    """Whether a number can be drawn, on a logarithmic scale or a plain one."""
+    return math.isfinite(value) and abs(value) <= LARGEST and (value > TINY or not log)
+
+
 def span(values: Iterable[float], *, log: bool = False, zero: bool = False) -> tuple[float, float]:
     """The ends of a scale around finite numbers, a little wider; from zero where it is near, or where it must."""
-    found = [v for v in values if math.isfinite(v) and (v > 0 or not log)]
+    found = [v for v in values if shows(v, log=log)]
     if not found:
         return (1.0, 10.0) if log else (0.0, 1.0)
     low, high = min(found), max(found)
@@ -62,9 +69,9 @@ def span(values: Iterable[float], *, log: bool = False, zero: bool = False) -> t
         return low / room, high * room
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
-    room = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
+    room = 0.05 * (high - low) if high - low > TINY else 0.1 * abs(high) if abs(high) > TINY else 1.0
     near = 0 <= low < 5 * room
-    return (0.0 if near else low - room * (low != 0.0)), high + room * (high != 0.0)
+    return (0.0 if near else low - room * (low != 0.0)), high + room * (high != 0.0 or low == 0.0)
 
 
 def tick(value: float) -> str:
@@ -112,7 +119,7 @@ class Canvas:
         faint = ' opacity="0.72"' if soft else ""
         turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if upright else ""
         own = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{"end" if upright else anchor}" font-size="{size}"{faint}{turn}'
-        self.parts.append(f'<text {own} fill="currentColor">{escape(text)}</text>')
+        self.parts.append(f'<text {own} fill="currentColor">{_plain(text)}</text>')
 
     def line(
         self,
@@ -140,12 +147,14 @@ class Canvas:
         """A disc; what it says shows when it is pointed at."""
         if math.isfinite(x) and math.isfinite(y):
             own = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}" opacity="{opacity}"'
-            self.parts.append(f"<circle {own}><title>{escape(says)}</title></circle>" if says else f"<circle {own}/>")
+            self.parts.append(f"<circle {own}><title>{_plain(says)}</title></circle>" if says else f"<circle {own}/>")
 
     def diamond(self, x: float, y: float, colour: str = "currentColor", says: str = "") -> None:
         """The hollow mark of a published number."""
+        if not math.isfinite(x) or not math.isfinite(y):
+            return
         own = f'd="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z" fill="none" stroke="{colour}" stroke-width="1.8"'
-        self.parts.append(f"<path {own}><title>{escape(says)}</title></path>")
+        self.parts.append(f"<path {own}><title>{_plain(says)}</title></path>")
 
     def box(self, x: float, y: float, width: float, height: float, colour: str, opacity: float = 1.0) -> None:
         """A filled rectangle."""
@@ -175,4 +184,9 @@ class Canvas:
     def document(self, alt: str) -> str:
         """The whole SVG, with its description for people who cannot see it."""
         size = f'viewBox="0 0 {self.width:.0f} {self.height:.0f}" width="{self.width:.0f}" height="{self.height:.0f}"'
-        return f'<svg {SPACES} {size} {FONT} role="img" aria-label="{escape(alt)}">{"".join(self.parts)}</svg>'
+        return f'<svg {SPACES} {size} {FONT} role="img" aria-label="{_plain(alt)}">{"".join(self.parts)}</svg>'
+
+
+def _plain(text: str) -> str:
+    """A text escaped, without signs that no XML may hold."""
+    return escape("".join(sign if sign.isprintable() else " " for sign in text))

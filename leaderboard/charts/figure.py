@@ -82,7 +82,13 @@ def lines(data: FigureData) -> alt.LayerChart:
         alt.Tooltip("x:Q", format=".6~g", title=data.x),
         alt.Tooltip("value:Q", format=".6~g", title="mean"),
     ]
-    mean = alt.Chart(frame.groupby(["line", "x"], sort=False, as_index=False)["value"].mean())
+    means = [
+        {"line": one.label, "x": float(x), "value": float(v)}
+        for one in data.series
+        for x, v in zip(one.x, one.mean, strict=True)
+        if np.isfinite(v) and not ("y" in data.log and v <= 0) and not ("x" in data.log and x <= 0)
+    ]
+    mean = alt.Chart(pd.DataFrame(means, columns=["line", "x", "value"]))
     layers: list[Any] = [
         mean.mark_line(strokeWidth=2.8).encode(x=across, y=up, color=colour),
         mean.mark_circle(size=30).encode(x=across, y=up, color=colour, tooltip=tip),

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from leaderboard.board.units import unit_suffix
-from leaderboard.charts.canvas import Canvas, Scale, colours, shorten, span, tick
+from leaderboard.charts.canvas import TINY, Canvas, Scale, colours, shorten, shows, span, tick
 from leaderboard.charts.picture import INK, PALETTE
 from repro.criterion.exhibit import Axis
 from repro.numbers import number
@@ -43,16 +43,17 @@ def _lines(canvas: Canvas, data: FigureData) -> None:
     canvas.text(2, canvas.height, data.y, soft=True)
     log_x, log_y = "x" in data.log, "y" in data.log
     facts = [(x, fact) for one in data.series for x, fact in one.published]
-    xs = [float(x) for one in data.series for x in one.x] + [x for x, _ in facts if x is not None]
+    xs = [*(float(x) for one in data.series for x in one.x), *(x for x, _ in facts if x is not None)]
+    xs = [x for x in xs if shows(x, log=log_x)]
     ys = [float(v) for one in data.series for v in one.values.ravel()]
     ys += [fact.value for fact in (*data.rules, *(fact for _, fact in facts))]
     top, tall = canvas.height + 12, 250 if canvas.width < 500 else 330
     upward = Scale(*span(ys, log=log_y), top + tall, top, log_y)
     left = 14 + 7.2 * max(len(tick(v)) for v in (*upward.ticks(6), 0))
-    low, high = (min(xs), max(xs)) if min(xs) < max(xs) else span(xs, log=log_x)
+    low, high = (min(xs), max(xs)) if xs and max(xs) - min(xs) > TINY else span(xs, log=log_x)
     across = Scale(low, high, left + 8, canvas.width - 14, log_x)
     _frame(canvas, across, upward, left, sorted(set(xs)))
-    for fact in data.rules:
+    for fact in (one for one in data.rules if shows(one.value, log=log_y)):
         y = upward(fact.value)
         canvas.line([(left, y), (canvas.width, y)], INK, 1.6, dash="6 4")
         label = f"published {number(fact.value)}{unit_suffix(fact.unit)}, {fact.place}"
@@ -65,7 +66,8 @@ def _lines(canvas: Canvas, data: FigureData) -> None:
 
 def _line(canvas: Canvas, one: FigureSeries, colour: str, across: Scale, upward: Scale, unit: str) -> None:
     def at(x: float, y: float) -> tuple[float, float]:
-        fits = not (upward.log and y <= 0) and not (across.log and x <= 0) and math.isfinite(y)
+        x, y = float(x), float(y)
+        fits = shows(x, log=across.log) and shows(y, log=upward.log)
         return (across(x), upward(y)) if fits else (math.nan, math.nan)
 
     if len(one.seeds) > 1:
@@ -123,7 +125,7 @@ def _bars(canvas: Canvas, data: FigureData) -> None:
             _label(canvas, name, f"{number(one.mean[0])}{unit_suffix(data.unit)}{facts}")
             _bar(canvas, one, 0, colour, across, name, data.unit)
     canvas.height += 8
-    for fact in data.rules:
+    for fact in (one for one in data.rules if shows(one.value, log=log)):
         x = across(fact.value)
         canvas.line([(x, top), (x, canvas.height)], INK, 1.6, dash="6 4")
         canvas.height += 16
@@ -149,17 +151,17 @@ def _label(canvas: Canvas, name: str, value: str) -> None:
 def _bar(canvas: Canvas, one: FigureSeries, column: int, colour: str, across: Scale, name: str, unit: str) -> None:
     middle = canvas.height + 6 + BAND / 2
     mean = float(one.mean[column])
-    if math.isfinite(mean):
+    if shows(mean, log=across.log):
         x = across(mean)
         if not across.log:
             zero = across(0.0)
             canvas.box(min(zero, x), middle - 7, abs(x - zero), 14, colour, 0.32)
         canvas.line([(x, middle - 10), (x, middle + 10)], colour, 3)
-    for seed, value in zip(one.seeds, one.values[:, column], strict=True):
-        if math.isfinite(value):
+    for seed, value in zip(one.seeds, one.values[:, column].tolist(), strict=True):
+        if shows(value, log=across.log):
             says = f"{name}, seed {seed}: {number(value)}{unit_suffix(unit)}"
             canvas.dot(across(value), middle, 3.6, colour, opacity=0.7, says=says)
-    for _, fact in one.published:
+    for _, fact in (pair for pair in one.published if shows(pair[1].value, log=across.log)):
         canvas.diamond(across(fact.value), middle, says=f"published {number(fact.value)}, {fact.place}")
     canvas.height += BAND + 8
 
@@ -199,7 +201,9 @@ def _plane(
     if not all(map(math.isfinite, (*low, *high))):
         return y
     inner = wide - 30
-    extent = [max(b - a, 1e-12) for a, b in zip(low, high, strict=True)]
+    extent = [b - a for a, b in zip(low, high, strict=True)]
+    least = max(max(extent) / 8, TINY)  # points on a line have no extent across it
+    extent = [max(one, least) for one in extent]
     pixel = min(inner / extent[0], 1.4 * inner / extent[1])
     across = Scale(low[0], low[0] + extent[0], x + 12, x + 12 + pixel * extent[0])
     upward = Scale(low[1], low[1] + extent[1], y + 12 + pixel * extent[1], y + 12)

@@ -14,12 +14,15 @@ from repro.criterion.measurement import Array
 from repro.paper import PLACES
 
 NUMBERS = 8192  # of one exhibit
+LARGEST = 1e30  # what a picture can show; a number beyond it has diverged
 SERIES = 8  # lines, groups of bars or kinds of points that a picture shows
 PANELS = 6  # images side by side
 NAME = 60  # letters of a name, a unit or a label
 SENTENCE = 240  # letters of what a picture shows
 AXES = {"lines": 1, "bars": 1, "points": 2, "image": 2}
 """How many axes each kind has; one more, before the others, is for series or panels."""
+
+FINITE = f"an exhibit holds finite numbers up to {LARGEST:g}, or NaN where there is none"
 
 ExhibitKind = Literal["lines", "bars", "points", "image"]
 
@@ -45,8 +48,8 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _check_text(text, NAME)
         if self.labels and (len(self.labels) < len(self.at) or len(set(self.labels)) < len(self.at)):
             raise ValueError(f"the axis {self.name!r} mixes labels with numbers, or has a label twice")
-        if not all(isinstance(one, str) or math.isfinite(one) for one in self.at):
-            raise ValueError(f"the axis {self.name!r} has a coordinate that is not finite")
+        if not all(isinstance(one, str) or abs(one) <= LARGEST for one in self.at):
+            raise ValueError(f"the axis {self.name!r} has a coordinate that is not finite, or above {LARGEST:g}")
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -82,8 +85,8 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"an exhibit needs a place in the paper, such as 'Figure 2', not {self.place!r}")
         if len(self.values) > NUMBERS:
             raise ValueError(f"an exhibit holds at most {NUMBERS:,} numbers, not {len(self.values):,}: thin it out")
-        if any(one is not None and not math.isfinite(one) for one in self.values):
-            raise ValueError("an exhibit holds finite numbers, or NaN where there is none")
+        if not all(one is None or abs(one) <= LARGEST for one in self.values):
+            raise ValueError(FINITE)
         if math.prod(self.shape) != len(self.values):
             raise ValueError(f"{len(self.values)} numbers do not fill axes of {self.shape} coordinates")
         self._check_axes()
@@ -158,10 +161,6 @@ def exhibit(
     shape = tuple(len(one.at) for one in axes)
     if array.shape != shape:
         raise ValueError(f"an exhibit of values {array.shape} needs axes of as many coordinates, not {shape}")
-    if np.isinf(array).any():
-        raise ValueError("an exhibit holds finite numbers, or NaN where there is none")
-    if array.size > NUMBERS:
-        raise ValueError(f"an exhibit holds at most {NUMBERS:,} numbers, not {array.size:,}: thin it out")
     flat = tuple(None if math.isnan(one) else one for one in array.ravel().tolist())
     return Exhibit(kind=kind, values=flat, axes=axes, unit=unit, place=place, says=says, joined=tuple(joined))
 

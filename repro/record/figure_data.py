@@ -161,7 +161,10 @@ def _samples(one: Drawn, record: Record) -> list[Sample]:
     }
     if not named:
         raise ReproError(f"A figure draws {_words(one)}, which the record of {record.claim.id} does not hold", REMEDY)
-    return [as_sample(part) for part in named.values()]
+    try:
+        return [as_sample(part) for part in named.values()]
+    except ValueError as error:  # a valid record may hold rows of unequal length
+        raise ReproError(f"{_words(one)} in the record of {record.claim.id} has no common shape") from error
 
 
 def _exhibits(one: Drawn, record: Record) -> list[ExhibitPart]:

@@ -110,7 +110,7 @@ def test_numbers_come_back_as_they_were(values):
     one = lines(values)
     back = msgspec.json.decode(msgspec.json.encode(one), type=Exhibit)
     assert back == one
-    np.testing.assert_array_equal(back.array, np.asarray(values, dtype=float))
+    np.testing.assert_array_equal(back.value, np.asarray(values, dtype=float))
 
 
 # the way into a record
@@ -130,7 +130,7 @@ def test_an_exhibit_goes_through_the_cache_into_the_record_of_its_first_seed(tmp
         ("still", "path", 5),
     ]
     path = walk.names.simulate(walk.config("walk", {}), list(range(0, 50, 5)), seed=5)
-    np.testing.assert_array_equal(record.exhibits[0].exhibit.array, path)
+    np.testing.assert_array_equal(record.exhibits[0].exhibit.value, path)
     assert decode(encode(record)) == record
     assert brief(record).exhibits is msgspec.UNSET
 
@@ -190,9 +190,9 @@ def _with(result, exhibits):
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("values", [0.0] * (NUMBERS + 1), "length <= 8192"),
-        ("values", [1.0, 2.0], "2 numbers do not fill axes"),
-        ("values", ["<script>"], "Expected `float | null`"),
+        ("numbers", [0.0] * (NUMBERS + 1), "length <= 8192"),
+        ("numbers", [1.0, 2.0], "2 numbers do not fill axes"),
+        ("numbers", ["<script>"], "Expected `float | null`"),
         ("says", "a" * 1000, "1 to 240 printable letters"),
         ("kind", "html", "Invalid enum value"),
         ("script", "alert(1)", "unknown field"),

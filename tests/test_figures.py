@@ -111,7 +111,7 @@ def test_every_number_of_a_figure_is_in_a_published_record(key):
         for record in data.records:
             kept = json.loads((ROOT / "leaderboard" / "records" / key / f"{short_id(record.id)}.json").read_text())
             known |= set(_leaves([s["values"] for s in kept["samples"]]))
-            known |= set(_leaves([one["exhibit"]["values"] for one in kept.get("exhibits", [])]))
+            known |= set(_leaves([one["exhibit"]["numbers"] for one in kept.get("exhibits", [])]))
         assert numbers(data)
         assert set(numbers(data)) <= known
         assert set(numbers(data, "published")) <= {f.value for f in _facts(found, data)}
@@ -261,7 +261,7 @@ def exhibits(draw) -> Exhibit:
         numbers = draw(st.lists(st.floats(-LARGEST, LARGEST), min_size=size, max_size=size))
         axes.append(Axis(draw(st.text("ab<&\"'", min_size=1, max_size=9)), tuple(labels[:size] or numbers)))
     values = draw(st.lists(CELLS, min_size=math.prod(sizes), max_size=math.prod(sizes)))
-    return Exhibit(kind=kind, values=tuple(values), axes=tuple(axes), unit="<u>", place="Figure 1", says="It & <it>")
+    return Exhibit(kind=kind, numbers=tuple(values), axes=tuple(axes), unit="<u>", place="Figure 1", says="It & <it>")
 
 
 @settings(deadline=None, max_examples=150)

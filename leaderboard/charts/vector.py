@@ -202,7 +202,8 @@ def _plane(
         return y
     inner = wide - 30
     extent = [b - a for a, b in zip(low, high, strict=True)]
-    least = max(max(extent) / 8, TINY)  # points on a line have no extent across it
+    far = max(map(abs, (*low, *high)))
+    least = max(max(extent) / 8, 1e-9 * far, TINY)  # points on a line have no extent across it
     extent = [max(one, least) for one in extent]
     pixel = min(inner / extent[0], 1.4 * inner / extent[1])
     across = Scale(low[0], low[0] + extent[0], x + 12, x + 12 + pixel * extent[0])

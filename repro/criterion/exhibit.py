@@ -61,7 +61,7 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A small array for a picture, as caches and records keep it; see `exhibit`, which makes one.
 
     Attributes:
-        values: the array, flat, the last axis fastest; None where there is no value.
+        numbers: the array, flat, the last axis fastest; None where there is no value.
         axes: one for each dimension of the array.
         joined: of "points", the series whose points are joined by a line, in their order.
 
@@ -70,7 +70,7 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     kind: ExhibitKind
-    values: Annotated[tuple[float | None, ...], msgspec.Meta(min_length=1, max_length=NUMBERS)]
+    numbers: Annotated[tuple[float | None, ...], msgspec.Meta(min_length=1, max_length=NUMBERS)]
     axes: Annotated[tuple[Axis, ...], msgspec.Meta(min_length=1, max_length=3)]
     unit: str
     place: str
@@ -83,12 +83,12 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         _check_text(self.place, NAME)
         if not self.place.startswith(PLACES):
             raise ValueError(f"an exhibit needs a place in the paper, such as 'Figure 2', not {self.place!r}")
-        if len(self.values) > NUMBERS:
-            raise ValueError(f"an exhibit holds at most {NUMBERS:,} numbers, not {len(self.values):,}: thin it out")
-        if not all(one is None or abs(one) <= LARGEST for one in self.values):
+        if len(self.numbers) > NUMBERS:
+            raise ValueError(f"an exhibit holds at most {NUMBERS:,} numbers, not {len(self.numbers):,}: thin it out")
+        if not all(one is None or abs(one) <= LARGEST for one in self.numbers):
             raise ValueError(FINITE)
-        if math.prod(self.shape) != len(self.values):
-            raise ValueError(f"{len(self.values)} numbers do not fill axes of {self.shape} coordinates")
+        if math.prod(self.shape) != len(self.numbers):
+            raise ValueError(f"{len(self.numbers)} numbers do not fill axes of {self.shape} coordinates")
         self._check_axes()
 
     def _check_axes(self) -> None:
@@ -118,9 +118,9 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return tuple(len(axis.at) for axis in self.axes)
 
     @property
-    def array(self) -> Array:
-        """The values in their shape, NaN where there is none."""
-        return np.asarray(self.values, dtype=float).reshape(self.shape)
+    def value(self) -> Array:
+        """The numbers in their shape, NaN where there is none."""
+        return np.asarray(self.numbers, dtype=float).reshape(self.shape)
 
 
 def axis(name: str, at: Iterable[float | str], unit: str = "1") -> Axis:
@@ -162,7 +162,7 @@ def exhibit(
     if array.shape != shape:
         raise ValueError(f"an exhibit of values {array.shape} needs axes of as many coordinates, not {shape}")
     flat = tuple(None if math.isnan(one) else one for one in array.ravel().tolist())
-    return Exhibit(kind=kind, values=flat, axes=axes, unit=unit, place=place, says=says, joined=tuple(joined))
+    return Exhibit(kind=kind, numbers=flat, axes=axes, unit=unit, place=place, says=says, joined=tuple(joined))
 
 
 def _check_text(text: str, most: int) -> None:

@@ -256,13 +256,13 @@ def _panels(label: str, part: ExhibitPart, many: int) -> list[FigurePanel]:
     one = part.exhibit
     title = label or (part.arm if many > 1 else "")
     if one.kind == "points":
-        return [FigurePanel(title=title, array=one.array.reshape(-1, *one.shape[-2:]), exhibit=one)]
+        return [FigurePanel(title=title, array=one.value.reshape(-1, *one.shape[-2:]), exhibit=one)]
     if one.series is None:
-        return [FigurePanel(title=title, array=one.array, exhibit=one)]
+        return [FigurePanel(title=title, array=one.value, exhibit=one)]
     names = map(_coordinate, one.series.at)
     return [
         FigurePanel(title=", ".join(filter(None, (title, name))), array=image, exhibit=one)
-        for name, image in zip(names, one.array, strict=True)
+        for name, image in zip(names, one.value, strict=True)
     ]
 
 
@@ -274,7 +274,7 @@ def _series(one: Exhibit, seed: int) -> tuple[FigureSeries, ...]:
     """Lines and bars of an exhibit, which has one seed."""
     last, axis = one.axes[-1], one.series or Axis(one.axes[-1].name, ("all",))
     grid = np.arange(len(last.at), dtype=float) if last.labels else np.asarray(last.at, dtype=float)
-    rows = one.array.reshape(len(axis.at), -1)
+    rows = one.value.reshape(len(axis.at), -1)
     return tuple(
         FigureSeries(label=_coordinate(name), seeds=(seed,), x=grid, values=row[None])
         for name, row in zip(axis.at, rows, strict=True)

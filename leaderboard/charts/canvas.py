@@ -79,7 +79,7 @@ def tick(value: float) -> str:
     for size, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1e3 if sign == 'k' else size):.3g}{sign}"
-    return number(float(f"{value:.6g}"))
+    return f"{value:.2g}" if 0 < abs(value) < 1e-3 else number(float(f"{value:.6g}"))
 
 
 def shorten(text: str, width: float) -> str:

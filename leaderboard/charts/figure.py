@@ -68,13 +68,13 @@ def lines(data: FigureData) -> alt.LayerChart:
         "x:Q",
         title=data.x,
         scale=alt.Scale(type="log" if "x" in data.log else "linear", nice=False, zero=False),
-        axis=alt.Axis(format="~s", tickCount=6, grid=False),
+        axis=alt.Axis(format=_format(part["x"] for part in runs), tickCount=6, grid=False),
     )
     up = alt.Y(
         "value:Q",
         title=data.y,
         scale=alt.Scale(type="log" if "y" in data.log else "linear", zero=False),
-        axis=alt.Axis(format="~s", tickCount=5),
+        axis=alt.Axis(format=_format(part["value"] for part in runs), tickCount=5),
     )
     colour = _colour([one.label for one in data.series], "line")
     tip = [
@@ -152,7 +152,7 @@ def bars(data: FigureData) -> alt.LayerChart:
         "value:Q",
         title=data.y,
         scale=alt.Scale(type="log" if log else "linear", domain=list(ends), nice=False),
-        axis=alt.Axis(format="~s", tickCount=6, labelFlush=True),
+        axis=alt.Axis(format=_format(ends), tickCount=6, labelFlush=True),
     )
     domain = [row for row, _, _ in rows]
     band = alt.Y("row:N", axis=None, scale=alt.Scale(domain=domain, paddingInner=0.2, paddingOuter=0.3))
@@ -176,6 +176,11 @@ def bars(data: FigureData) -> alt.LayerChart:
         rule = alt.Chart(pd.DataFrame(rules)).mark_rule(strokeDash=[6, 4], color=INK, strokeWidth=1.6)
         layers.append(rule.encode(x="value:Q", tooltip=said))
     return layered(layers, height=56 * len(rows) + 60)
+
+
+def _format(values: Iterable[Any]) -> str:
+    """How numbers beside an axis are written: large ones with the letter of their size."""
+    return "~s" if max(map(abs, values), default=0.0) >= 1e4 else ".4~g"
 
 
 def _colour(names: list[str], by: str, *, legend: bool = True) -> alt.Color:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from repro import Axis, Exhibit, axis, exhibit
 from repro.claim.catalogue import Catalogue
 from repro.claim.claim import Claim, name_arm
-from repro.criterion.exhibit import LARGEST, NAME, NUMBERS, PANELS, SENTENCE, SERIES
+from repro.criterion.exhibit import LARGEST, NAME, NUMBERS, PANELS, SENTENCE, SERIES, ExhibitPart
 from repro.errors import ReproError
 from repro.machine.telemetry import Usage
-from repro.record.record import EXHIBITS, ExhibitPart, brief, decode, encode
+from repro.record.record import EXHIBITS, brief, decode, encode
 from repro.trial.cache import Cache
 from repro.trial.implementation import reference
 from repro.trial.judge import Suite

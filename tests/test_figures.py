@@ -22,11 +22,11 @@ from harness.paper.checks import figure as figure_rule
 from repro import Axis, Drawn, Exhibit, Figure, Reported, axis, exhibit
 from repro.claim.catalogue import Catalogue
 from repro.claim.figure import figures
-from repro.criterion.exhibit import AXES, LARGEST
+from repro.criterion.exhibit import AXES, LARGEST, ExhibitPart
 from repro.errors import ReproError
 from repro.record.claim_list import CatalogueEntry, PaperCatalogue, encode, folder_of, read
 from repro.record.figure_data import FigureData, by_claim, exhibit_data, figure_data
-from repro.record.record import ExhibitPart, Record, decode
+from repro.record.record import Record, decode
 from repro.record.store import Store
 from tests import factory
 

@@ -123,6 +123,20 @@ class Exhibit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return np.asarray(self.numbers, dtype=float).reshape(self.shape)
 
 
+class ExhibitPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one trial recorded for a picture, as records keep it.
+
+    Attributes:
+        measurement: its name among the trial's measurements.
+        seed: of the trial, the first of its arm.
+    """
+
+    arm: str
+    measurement: str
+    seed: int
+    exhibit: Exhibit
+
+
 def axis(name: str, at: Iterable[float | str], unit: str = "1") -> Axis:
     """A named axis with its coordinates, numbers or labels.
 

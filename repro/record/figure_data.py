@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from repro.claim.figure import Drawn, Figure
-from repro.criterion.exhibit import Axis, Exhibit
+from repro.criterion.exhibit import Axis, Exhibit, ExhibitPart
 from repro.criterion.measurement import Array, Sample
 from repro.errors import ReproError
 from repro.numbers import number
 from repro.paper import Reported
-from repro.record.record import ExhibitPart, Record, as_sample
+from repro.record.record import Record, as_sample
 
 REMEDY = "Correct claims/figures/<key>.py, or run the claim and publish its record."
 

@@ -16,7 +16,7 @@ import numpy as np
 from repro.claim.claim import Claim
 from repro.claim.finding import Explanation
 from repro.criterion.comparisons import Criterion
-from repro.criterion.exhibit import Exhibit
+from repro.criterion.exhibit import ExhibitPart
 from repro.criterion.measurement import Better, Sample
 from repro.criterion.verdict import Evidence, Outcome, RecordedOutcome, Verdict
 from repro.errors import ReproError
@@ -158,20 +158,6 @@ class SamplePart(Strict, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len(self.seeds) != len(self.values):
             raise ValueError(f"{len(self.seeds)} seeds but {len(self.values)} values")
-
-
-class ExhibitPart(Strict, frozen=True, kw_only=True):
-    """What one trial recorded for a picture.
-
-    Attributes:
-        measurement: its name among the trial's measurements.
-        seed: of the trial, the first of its arm.
-    """
-
-    arm: str
-    measurement: str
-    seed: int
-    exhibit: Exhibit
 
 
 class ControlPart(Strict, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from repro import data
+from repro.criterion.exhibit import ExhibitPart
 from repro.criterion.verdict import Outcome
 from repro.errors import ReproError
 from repro.machine.determinism import THREADS
@@ -16,7 +17,6 @@ from repro.numbers import now
 from repro.record.record import (
     EXHIBITS,
     ControlPart,
-    ExhibitPart,
     ImplementationPart,
     Record,
     TrialPart,

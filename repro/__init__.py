@@ -8,6 +8,8 @@ from __future__ import annotations
 from repro.claim.claim import Run as Run
 from repro.claim.claim import claim as claim
 from repro.claim.contract import Contract as Contract
+from repro.claim.figure import Drawn as Drawn
+from repro.claim.figure import Figure as Figure
 from repro.claim.finding import refuted as refuted
 from repro.criterion.constructors import all_of as all_of
 from repro.criterion.constructors import at_least as at_least
@@ -22,8 +24,11 @@ from repro.criterion.constructors import matches as matches
 from repro.criterion.constructors import monotone as monotone
 from repro.criterion.constructors import ordered as ordered
 from repro.criterion.constructors import power_law as power_law
+from repro.criterion.exhibit import Axis as Axis
+from repro.criterion.exhibit import Exhibit as Exhibit
+from repro.criterion.exhibit import axis as axis
+from repro.criterion.exhibit import exhibit as exhibit
 from repro.criterion.measurement import Measurement as Measurement
-from repro.criterion.measurement import Measurements as Measurements
 from repro.criterion.measurement import cases as cases
 from repro.criterion.measurement import curve as curve
 from repro.criterion.measurement import scalar as scalar
@@ -51,6 +56,7 @@ from repro.experiment.oracle import from_uniform as from_uniform
 from repro.experiment.oracle import numerical_gradients as numerical_gradients
 from repro.experiment.oracle import updated as updated
 from repro.experiment.setting import Experiment as Experiment
+from repro.experiment.setting import Measurements as Measurements
 from repro.experiment.setting import Setting as Setting
 from repro.experiment.snapshots import train_with_snapshots as train_with_snapshots
 from repro.machine.environment import machine as this_machine  # noqa: F401 -- its own name says too little

@@ -20,6 +20,7 @@ from repro.criterion.constructors import (
     matches,
     power_law,
 )
+from repro.criterion.exhibit import ExhibitPart, axis, exhibit
 from repro.criterion.measurement import Sample
 from repro.criterion.verdict import Evidence, Outcome, rejects
 from repro.machine.environment import Machine, Software, Source
@@ -206,6 +207,23 @@ def degrades(**changes: Any) -> Record:
     cured = sample("plain depth=42", "train_error", "%", [0.2, 0.0, 0.4, 0.1, 0.1])
     facts: dict[str, Any] = {"controls": [("residual_as_plain", "The shortcuts are left in.", [cured, shallow])]}
     return make_record([deep, shallow], higher(by=20.0), **(facts | changes))
+
+
+def exhibited(**changes: Any) -> Record:
+    """The same with an exhibit: two small images."""
+    rows, columns = axis("row", range(3)), axis("column", range(4))
+    shown = exhibit(
+        np.arange(24.0).reshape(2, 3, 4),
+        axis("time", ["start", "end"]),
+        rows,
+        columns,
+        unit="cream",
+        kind="image",
+        place="Figure 2",
+        says="A cup mixes.",
+    )
+    part = ExhibitPart(arm="plain depth=42", measurement="cup", seed=0, exhibit=shown)
+    return seal(msgspec.structs.replace(degrades(**changes), id="", exhibits=(part,)))
 
 
 def parameters(**changes: Any) -> Record:

@@ -30,7 +30,7 @@ CHROMIUM = next(
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 NAME = "seen-in-a-browser"  # no claim of this name is published
-RECORD = factory.degrades(name=NAME)
+RECORD = factory.exhibited(name=NAME)
 RESNET = factory.RESNET.title
 COFFEE = "Quantifying the Rise and Fall of Complexity in Closed Systems: The Coffee Automaton"
 TITLES = {
@@ -231,7 +231,7 @@ def test_badges_and_data_are_served_beside_the_pages(address):
     with urllib.request.urlopen(f"{address}/api/claims.json") as answer:
         (line,) = [one for one in json.load(answer)["claims"] if one["claim"] == f"he2015/{NAME}"]
     with urllib.request.urlopen(f"{address}/api/records/{line['record'].removeprefix('sha256:')}") as answer:
-        assert decode(answer.read()) == factory.degrades(name=NAME)
+        assert decode(answer.read()) == RECORD
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{address}/badge/nobody2000.svg")
     assert refused.value.code == 404
@@ -458,7 +458,7 @@ def test_what_is_folded_on_a_claim_is_accessible_and_its_addresses_answer(visit)
         assert answer.headers["Content-Type"] == "image/svg+xml"
     (own,) = [code for code in codes if "/api/records/" in code]
     with urllib.request.urlopen(own) as answer:
-        assert decode(answer.read()) == factory.degrades(name=NAME)
+        assert decode(answer.read()) == RECORD
 
 
 def test_a_record_verifies_itself_and_downloads(visit, tmp_path):
@@ -469,7 +469,7 @@ def test_a_record_verifies_itself_and_downloads(visit, tmp_path):
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the record (JSON)").click()
     download.value.save_as(tmp_path / "record.json")
-    assert decode((tmp_path / "record.json").read_bytes()) == factory.degrades(name=NAME)
+    assert decode((tmp_path / "record.json").read_bytes()) == RECORD
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -483,13 +483,17 @@ def test_a_phone_needs_no_sideways_scrolling(visit, tmp_path, path, scheme):
     assert (light > 128) == (scheme == "dark")
 
 
+@pytest.mark.parametrize(("width", "seen"), [(1280, "broad"), (390, "slim")])
+def test_an_exhibit_is_an_image_for_the_width_of_the_screen(visit, width, seen):
+    """Of its two drawings one shows, and the browser can decode it."""
+    shown = visit(f"claim?claim=he2015/{NAME}", width=width).locator(".drawing img:visible")
+    assert shown.evaluate("image => image.decode().then(() => image.className)") == seen
+
+
 def test_markup_in_records_is_text(visit):
     """Scripts and handlers in a record's texts are shown as they are written, and never run."""
-    for path in (
-        "",
-        "findings",
-        f"claim?{urlencode({'claim': f'aaronson2014/{STATED.name}', 'row': STATED.row or ''})}",
-    ):
+    claim = urlencode({"claim": f"aaronson2014/{STATED.name}", "row": STATED.row or ""})
+    for path in ("", "findings", f"claim?{claim}"):
         page = visit(path)
         page.wait_for_timeout(300)
         assert page.evaluate("window.struck") is None

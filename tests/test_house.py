@@ -55,8 +55,9 @@ def test_papers_are_complete(key, rule):
 
 def test_every_file_of_a_paper_has_claims():
     """References, controls, oracles and experiments are found by key: none is left over when a paper goes."""
-    folders = ("reference", "claims/controls", "claims/oracles", "tests/alternatives", "claims/calibration")
-    for folder in (*folders, "leaderboard/catalogue", "leaderboard/baseline", "leaderboard/records"):
+    claims = ("claims/controls", "claims/figures", "claims/oracles", "claims/calibration")
+    board = ("leaderboard/catalogue", "leaderboard/baseline", "leaderboard/records")
+    for folder in ("reference", "tests/alternatives", *claims, *board):
         keys = {path.stem for path in (ROOT / folder).glob("[a-z]*") if path.suffix or folder.endswith("records")}
         assert keys <= set(PAPERS), folder
 

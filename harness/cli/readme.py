@@ -53,13 +53,17 @@ def claim_lists(root: Path, keys: Sequence[str] = ()) -> dict[str, bytes]:
     Raises:
         ReproError: for a key that no paper has.
     """
+    from repro.claim.figure import figures
     from repro.record.claim_list import encode, listing
 
     catalogue = Catalogue(root)
     papers = catalogue.papers
     if strange := next((key for key in keys if key not in papers), None):
         raise unknown("paper", strange, papers)
-    return {f"{key}.json": encode(listing(papers[key], catalogue.select([key]))) for key in keys or papers}
+    return {
+        f"{key}.json": encode(listing(papers[key], catalogue.select([key]), figures(key, root)))
+        for key in keys or papers
+    }
 
 
 def with_table(text: str, lines: list[str]) -> str:

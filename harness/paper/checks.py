@@ -17,9 +17,11 @@ from harness.paper import skeleton
 from repro.claim.catalogue import claims_in, load_file
 from repro.claim.claim import Claim
 from repro.claim.contract import Contract
+from repro.claim.figure import figures
 from repro.code_digest import header
 from repro.errors import ReproError
 from repro.record import claim_list
+from repro.record.figure_data import by_claim, figure_data
 from repro.record.record import Record, decode
 from repro.trial.calibration import calibration_of
 from repro.trial.implementation import control, controls_of
@@ -238,7 +240,8 @@ def records(paper: PaperFiles) -> Iterator[str]:
 def lists(paper: PaperFiles) -> Iterator[str]:
     """The catalogue lists today's claims, and the baseline holds the published records."""
     listed = claim_list.folder_of(paper.root) / f"{paper.key}.json"
-    wanted = claim_list.encode(claim_list.listing(paper.module.PAPER, paper.claims))
+    drawn = figures(paper.key, paper.root)
+    wanted = claim_list.encode(claim_list.listing(paper.module.PAPER, paper.claims, drawn))
     if not listed.is_file() or listed.read_bytes() != wanted:
         yield f"leaderboard/catalogue/{paper.key}.json is not current: repro readme {paper.key}"
     path = paper.root / "leaderboard" / "baseline" / f"{paper.key}.json"
@@ -249,7 +252,31 @@ def lists(paper: PaperFiles) -> Iterator[str]:
         yield f"leaderboard/baseline/{paper.key}.json is not of the published records: {update}"
 
 
-RULES = (files, filled, reference, length, groups, controls, nulls, planted, findings, calibration, records, lists)
+def figure(paper: PaperFiles) -> Iterator[str]:
+    """What stands on top of the paper's page is drawn from what its published records hold."""
+    records = by_claim(paper.newest.values())
+    for one in figures(paper.key, paper.root):
+        try:
+            figure_data(one, records)
+        except ReproError as error:
+            yield str(error)
+
+
+RULES = (
+    files,
+    filled,
+    reference,
+    length,
+    groups,
+    controls,
+    nulls,
+    planted,
+    findings,
+    calibration,
+    records,
+    lists,
+    figure,
+)
 CHECKS: Mapping[str, Check] = {check.__name__: check for check in RULES}
 """Every rule, in the order in which one mends them."""
 

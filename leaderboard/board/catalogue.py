@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from repro.claim.figure import Figure
 from repro.errors import ReproError
 from repro.paper import Paper, Reported
 from repro.paths import project_root
@@ -102,12 +103,14 @@ class BoardCatalogue:
     Attributes:
         papers: by key.
         claims: in the order of the files.
+        figures: of each paper, by its key, what stands on top of its page.
         trouble: why it says nothing, where its files are missing or one is damaged.
     """
 
     papers: Mapping[str, Paper] = field(default_factory=dict)
     claims: Mapping[CaseKey, ListedClaim] = field(default_factory=dict)
     trouble: str = ""
+    figures: Mapping[str, tuple[Figure, ...]] = field(default_factory=dict)
 
     def get(self, claim: str, row: str | None) -> ListedClaim | None:
         """The claim "key/name" and row, if there is one."""
@@ -151,7 +154,8 @@ def read(root: Path | None = None) -> BoardCatalogue:
         for part in found
         for listed in part.claims
     }
-    return BoardCatalogue({part.paper.key: part.paper for part in found}, claims)
+    papers = {part.paper.key: part.paper for part in found}
+    return BoardCatalogue(papers, claims, figures={part.paper.key: part.figures for part in found})
 
 
 def stamp(root: Path | None = None) -> FileStamp:

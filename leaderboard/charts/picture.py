@@ -14,15 +14,29 @@ PALETTE = ["#2a9d8f", "#e07a3f", "#8f83e3", "#c2a200", "#3d8fd1", "#c55a8a", "#7
 
 
 @dataclass(frozen=True, kw_only=True)
+class Vector:
+    """A drawing that needs no script, with what it shows in words, for people who cannot see it.
+
+    Attributes:
+        draw: makes the SVG for a width in pixels.
+    """
+
+    draw: Callable[[int], str]
+    alt: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Picture:
     """A chart with what it shows in words, for people who cannot see it.
 
     Attributes:
         make: draws it, which takes longer than all else on a page.
+        vector: the same without scripts, for files; None where the words must do.
     """
 
     make: Callable[[], alt.LayerChart]
     alt: str
+    vector: Vector | None = None
 
     @property
     def chart(self) -> alt.LayerChart:

@@ -7,14 +7,15 @@ from html import escape
 
 from leaderboard.api import badges
 from leaderboard.api.board import Board
-from leaderboard.board import downloads
+from leaderboard.board import downloads, figures
 from leaderboard.board.lines import REFERENCE
 from leaderboard.export import drawing, frame, pages, places
 from leaderboard.export.content import ExportContent, PageKey, read_content
 from leaderboard.export.pages import ExportPage
 from leaderboard.export.places import Places
 from leaderboard.render import about, samples, style
-from repro.record.record import Record, encode
+from repro.record.figure_data import exhibit_data, exhibits_of
+from repro.record.record import EXHIBITS, Record, encode
 from repro.record.store import MergedStore
 
 
@@ -45,6 +46,8 @@ def files(stores: MergedStore, url: str = "") -> Iterator[tuple[str, bytes]]:
             yield from map(file, pages.of_record(content, one, history, replaced.get(one.id, ())))
             yield places.record(one.id, "json"), encode(one)
             yield places.record(one.id, "csv"), samples.as_csv(one).encode()
+            for number, part in enumerate(exhibits_of(one), 1):
+                yield places.exhibit(one.id, number), figures.as_csv(exhibit_data(part, one)).encode()
     yield from _data(content)
     if url:
         listed = sorted(path for path in where.files if path.endswith(".html"))
@@ -64,10 +67,12 @@ def _paths(content: ExportContent) -> Iterator[str]:
             for found in rows:
                 yield from (places.record(found.id, kind) for kind in ("html", "json", "csv"))
                 yield places.telemetry_record(found.id)
+                yield from (places.exhibit(found.id, i + 1) for i in range(EXHIBITS))  # pages link to those there are
     yield from (places.implementations(one.paper.key) for one in content.run)
     yield from (places.telemetry(one.paper.key) for one in content.reference if one.lines)
     for section in content.sections:
         yield places.paper(section.paper.key)
+        yield from (places.figure(section.paper.key, i + 1) for i, _ in enumerate(content.drawn[section.paper.key]))
         for one in content.absent(section).values():
             yield places.claim(one.claim, one.row)
             yield places.claim(one.claim)
@@ -78,6 +83,9 @@ def _data(content: ExportContent) -> Iterator[tuple[str, bytes]]:
     yield "style.css", (frame.SHEET.read_text() + style.SHEET.read_text()).encode()
     yield "board.csv", downloads.csv(content.lines).encode()
     yield "board.json", downloads.as_json(content.lines).encode()
+    for key, drawn in content.drawn.items():
+        for number, one in enumerate(drawn, 1):
+            yield places.figure(key, number), figures.as_csv(one).encode()
     entries = Board(content.stores).snapshot().entries
     for key, cases in content.cases.items():
         own = [one for one in entries if one.paper.key == key]

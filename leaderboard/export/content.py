@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from leaderboard.board import queries, repository
+from leaderboard.board import figures, queries, repository
 from leaderboard.board.catalogue import BoardCatalogue, ListedClaim, read
 from leaderboard.board.lines import REFERENCE, Line, Section, grouped
 from leaderboard.board.repository import CalibrationSummary
 from leaderboard.render.rerun import ClaimContext
+from repro.record.figure_data import FigureData
 from repro.record.record import Record
 from repro.record.store import MergedStore, Row
 
@@ -30,6 +31,7 @@ class ExportContent:
         catalogue: the claims of today.
         calibrations: of each paper by id of the claim, and what is wrong with their file.
         names: what the implementations of each paper with records are called, the reference first.
+        drawn: the figures on top of each paper's page.
         url: where it will lie, with a slash at its end; "" where that is not known.
     """
 
@@ -42,6 +44,7 @@ class ExportContent:
     catalogue: BoardCatalogue
     calibrations: Mapping[str, tuple[Mapping[str, CalibrationSummary], str]]
     names: Mapping[str, Sequence[str]]
+    drawn: Mapping[str, Sequence[FigureData]]
     url: str
 
     @property
@@ -92,5 +95,8 @@ def read_content(stores: MergedStore, url: str) -> ExportContent:
         calibrations={key: repository.calibrations(key) for key in cases},
         names={one.paper.key: [REFERENCE] for one in sections}
         | {key: queries.implementations(stores, key) for key in cases},
+        drawn={
+            one.paper.key: figures.on_top(stores, one, catalogue.figures.get(one.paper.key, ())) for one in sections
+        },
         url=url,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from leaderboard.charts.picture import Picture
-from leaderboard.render import style
+from leaderboard.charts.picture import Picture, Vector
+from leaderboard.render import style, vectors
 from leaderboard.render.parts import Code, Download, Fold, Html, PagePart, Place, SideBySide, Table
 
 LONGEST = 100  # rows of a table that a page holds
@@ -21,6 +21,10 @@ def _drawn(part: PagePart) -> str:
     match part:
         case Html():
             return part.body
+        case Vector():
+            return vectors.inline(part)
+        case Picture(vector=Vector() as vector):
+            return vectors.inline(vector)
         case Picture():
             note = '<figcaption class="soft small">What the chart in the app shows</figcaption>'
             return style.wrap(f"<figure>{note}<p>{escape(part.alt)}</p></figure>")

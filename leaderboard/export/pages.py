@@ -80,6 +80,7 @@ def papers(content: ExportContent) -> Iterator[ExportPage]:
             queries.pairs(content.stores, section),
             "published",
             [content.stores.get(one.record) for one in queries.curve_list(content.stores, section)],
+            content.drawn[key],
             deviations=repository.deviations(key),
             where=places.addresses(content.url, places.paper(key), places.badge(key) if section.lines else ""),
             aged=False,

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from leaderboard.board.citation import Addresses
 from leaderboard.board.lines import REFERENCE, Line, short_id
+from leaderboard.render import figures
 
 PLAIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST = 80  # letters of a name that becomes part of a path as it is
@@ -64,6 +65,16 @@ def implementations(key: str) -> str:
     return f"implementations/{part(key)}.html"
 
 
+def exhibit(own: str, number: int) -> str:
+    """The numbers of a record's exhibit, counted from 1."""
+    return f"record/{figures.exhibit_file(own, number)}"
+
+
+def figure(key: str, number: int) -> str:
+    """The numbers of a figure on top of a paper's page, counted from 1."""
+    return f"paper/{figures.figure_file(key, number)}"
+
+
 def badge(key: str, name: str | None = None) -> str:
     """The badge of a paper, or of a claim of it with all its rows."""
     return f"badge/{part(key)}.svg" if name is None else f"badge/{part(key)}/{part(name)}.svg"
@@ -102,7 +113,8 @@ class Places:
             return paper(key) if page == "paper" else implementations(key) if key else "implementations.html"
         if page == "telemetry":
             return self._telemetry(asked)
-        return page if page in self.files else f"record/{page}"  # a file to download
+        downloads = (f"{folder}{page}" for folder in ("", "paper/", "record/"))
+        return next((path for path in downloads if path in self.files), page)
 
     def _telemetry(self, asked: Mapping[str, str]) -> str:
         if asked.get("record"):

@@ -12,7 +12,7 @@ from leaderboard.board.citation import Addresses
 from leaderboard.board.lines import Line, label, line, unjailed, weighed
 from leaderboard.charts import history as history_chart
 from leaderboard.render import criterion as wording
-from leaderboard.render import judgement, provenance, rerun, samples, style, submission, trials
+from leaderboard.render import figures, judgement, provenance, rerun, samples, style, submission, trials
 from leaderboard.render.components import citations, footnote, heading, measured, notice
 from leaderboard.render.findings import explanation
 from leaderboard.render.links import breadcrumbs, claim_link, line_link, page_link, record_link, telemetry_link
@@ -57,6 +57,7 @@ def page(
         heading("Criterion"),
         Html(judgement.criterion(record)),
         *([heading("Samples"), *samples.parts(record)] if record.samples else []),
+        *figures.exhibits(record),
         heading("Controls"),
         Html(judgement.controls(record, around.calibration, reference)),
         heading("Calibration"),

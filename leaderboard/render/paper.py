@@ -12,12 +12,13 @@ from leaderboard.board.lines import TIERS, Line, Section, counts
 from leaderboard.board.reported import Pair, Scale
 from leaderboard.charts import forest
 from leaderboard.charts.picture import Picture
-from leaderboard.render import components, samples, style
+from leaderboard.render import components, figures, samples, style
 from leaderboard.render.components import citations, footnote, heading
 from leaderboard.render.findings import findings
 from leaderboard.render.links import breadcrumbs, claim_link, line_link, page_link
 from leaderboard.render.parts import Control, Html, PagePart, Place
 from repro.numbers import number
+from repro.record.figure_data import FigureData
 from repro.record.record import Record
 
 GROUPS = {
@@ -35,6 +36,7 @@ def page(
     pairs: Sequence[Pair],
     scale: Scale,
     records: Sequence[Record],
+    drawn: Sequence[FigureData] = (),
     *,
     deviations: Sequence[str],
     where: Addresses,
@@ -48,12 +50,14 @@ def page(
         pairs: published numbers and ours, which are drawn on the `scale`.
         scale: one of `reported.AXES`.
         records: whose curves are drawn.
+        drawn: the figures on top.
         deviations: of the reference from the paper.
         where: addresses of the page and what belongs to it.
         aged: whether to say how long ago the newest record was made, which a file cannot.
     """
     parts: list[PagePart] = [
         Html(head(section, deviations, len(names), aged=aged)),
+        Place(figures.on_top(drawn)),
         Place(_published(section, pairs, scale)),
         Place(_curves(records)),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from leaderboard.charts.picture import Picture
+from leaderboard.charts.picture import Picture, Vector
 
 
 @dataclass(frozen=True)
@@ -91,4 +91,4 @@ class Control:
     instead: Sequence[PagePart] = ()
 
 
-PagePart = Html | Picture | Code | Table | Download | Fold | Place | SideBySide | Control
+PagePart = Html | Picture | Vector | Code | Table | Download | Fold | Place | SideBySide | Control

@@ -14,7 +14,7 @@ from leaderboard.board.citation import Addresses
 from leaderboard.board.lines import REFERENCE, label
 from leaderboard.board.verification import VerificationCheck
 from leaderboard.render import claim as claim_page
-from leaderboard.render import judgement, provenance, rerun, style, submission, trials
+from leaderboard.render import figures, judgement, provenance, rerun, style, submission, trials
 from leaderboard.render.components import citations, footnote, heading
 from leaderboard.render.links import breadcrumbs, claim_link, page_link, record_link, short_id
 from leaderboard.render.parts import Code, Control, Html, PagePart, SideBySide
@@ -64,6 +64,7 @@ def page(
         heading("Samples"),
         Html(samples(record.samples)),
         *sample_parts(record),
+        *figures.exhibits(record),
         heading("Trials"),
         *trials.parts(record),
         heading("Provenance"),

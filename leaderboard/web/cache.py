@@ -16,6 +16,7 @@ from leaderboard.board.lines import REFERENCE, Line, Section
 from leaderboard.board.queries import RecordFilter
 from leaderboard.render import components
 from leaderboard.render.rerun import ClaimContext
+from repro.claim.figure import Figure
 from repro.errors import ReproError
 from repro.record.record import Record
 from repro.record.store import MergedStore, Store
@@ -45,7 +46,11 @@ def ask(version: str, query: Callable[..., T], *asked: object) -> T:
     return _answer(version, f"{query.__module__}.{query.__qualname__}", asked, query)
 
 
-@st.cache_data(show_spinner="Reading the records …", max_entries=256, hash_funcs={Section: lambda one: one.paper.key})
+HASHES = {Section: lambda one: one.paper.key, Figure: repr}
+"""How queries' arguments are told apart where Streamlit cannot."""
+
+
+@st.cache_data(show_spinner="Reading the records …", max_entries=256, hash_funcs=HASHES)
 def _answer(version: str, name: str, asked: tuple[object, ...], _query: Callable[..., T]) -> T:
     return _query(stores(version), *asked)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from leaderboard.charts.picture import Picture
+from leaderboard.charts.picture import Picture, Vector
+from leaderboard.render import vectors
 from leaderboard.render.parts import Code, Control, Download, Fold, Html, PagePart, Place, SideBySide, Table
 
 ROW, HEAD, TALLEST = 36, 40, 360  # pixels of a table
@@ -32,6 +33,8 @@ def draw(parts: Sequence[PagePart], controls: Mapping[str, Callable[[], None]] |
                 st.html(part.body)
             case Picture():
                 st.altair_chart(part.chart, width="stretch", alt=part.alt)
+            case Vector():
+                st.html(vectors.as_image(part))
             case Code():
                 st.code(part.text, language=None, wrap_lines=part.height is None, height=part.height or "content")
             case Table():

@@ -23,10 +23,9 @@ import msgspec
 from repro.claim.finding import Expected
 from repro.code_digest import digest, stable
 from repro.criterion.comparisons import Criterion
-from repro.criterion.measurement import Measurements
 from repro.criterion.verdict import Evidence
 from repro.errors import unknown
-from repro.experiment.setting import Experiment, Measuring, Setting
+from repro.experiment.setting import Experiment, Measurements, Measuring, Setting
 from repro.paper import PLACES, Paper, Reported
 
 Tier = Literal["cpu", "gpu", "cluster"]

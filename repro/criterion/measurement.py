@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,10 +32,6 @@ class Measurement:
     x_unit: str = ""
     expected: float | Array | None = None
     better: Better | None = None
-
-
-Measurements = Mapping[str, Measurement]
-"""What an experiment returns: measurement name -> Measurement."""
 
 
 def scalar(value: float, unit: str, better: Better | None = None) -> Measurement:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from inspect import isfunction
 from typing import Any, ClassVar
 
-from repro.criterion.measurement import Measurements
+from repro.criterion.exhibit import Exhibit
+from repro.criterion.measurement import Measurement
 from repro.data import Dataset
 from repro.task import Device
+
+Measurements = Mapping[str, Measurement | Exhibit]
+"""What an experiment returns: by name what is judged, and what is for pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from repro.claim.claim import Claim
+from repro.claim.figure import Figure
 from repro.errors import ReproError
 from repro.paper import Paper
 from repro.record.record import ClaimPart, Strict, claim_part
@@ -36,11 +37,12 @@ class CatalogueEntry(Strict, frozen=True, kw_only=True):
 
 
 class PaperCatalogue(Strict, frozen=True, kw_only=True):
-    """A paper and all its claims."""
+    """A paper, all its claims, and the figures that stand on top of its page, the first before the others."""
 
     schema: Literal[2] = 2
     paper: Paper
     claims: tuple[CatalogueEntry, ...]
+    figures: tuple[Figure, ...] = ()
 
 
 def folder_of(root: Path) -> Path:
@@ -48,16 +50,22 @@ def folder_of(root: Path) -> Path:
     return root / "leaderboard" / "catalogue"
 
 
-def listing(paper: Paper, claims: Iterable[Claim]) -> PaperCatalogue:
-    """A paper and its claims, sorted by id."""
+def listing(paper: Paper, claims: Iterable[Claim], figures: Iterable[Figure] = ()) -> PaperCatalogue:
+    """A paper, its claims, sorted by id, and its figures."""
     found = [CatalogueEntry(claim=claim_part(c), seeds=c.seeds, controls=c.controls, cost=c.cost) for c in claims]
-    return PaperCatalogue(paper=paper, claims=tuple(sorted(found, key=lambda listed: listed.claim.id)))
+    claimed = tuple(sorted(found, key=lambda listed: listed.claim.id))
+    return PaperCatalogue(paper=paper, claims=claimed, figures=tuple(figures))
 
 
 def encode(found: PaperCatalogue) -> bytes:
     """JSON with a line for the paper and each claim, so that a change of one claim is a change of one line."""
-    paper, *claims = (msgspec.json.encode(part, order="deterministic") for part in (found.paper, *found.claims))
-    return b'{"schema":%d,"paper":\n%s\n,"claims":[\n%s\n]}\n' % (found.schema, paper, b",\n".join(claims))
+    paper, claims, figures = (b",\n".join(map(_line, part)) for part in ([found.paper], found.claims, found.figures))
+    drawn = b',"figures":[\n%s\n]' % figures if figures else b""
+    return b'{"schema":%d,"paper":\n%s\n,"claims":[\n%s\n]%s}\n' % (found.schema, paper, claims, drawn)
+
+
+def _line(part: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(part, order="deterministic")
 
 
 def read(root: Path) -> list[PaperCatalogue]:

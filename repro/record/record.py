@@ -16,6 +16,7 @@ import numpy as np
 from repro.claim.claim import Claim
 from repro.claim.finding import Explanation
 from repro.criterion.comparisons import Criterion
+from repro.criterion.exhibit import ExhibitPart
 from repro.criterion.measurement import Better, Sample
 from repro.criterion.verdict import Evidence, Outcome, RecordedOutcome, Verdict
 from repro.errors import ReproError
@@ -25,6 +26,7 @@ from repro.paper import Paper, Reported
 
 SCHEMA = 1
 LARGEST = 32 << 20  # bytes of a record file
+EXHIBITS = 8  # of one record
 UNSEALED = "sha256:" + "0" * 64
 
 Key = Annotated[str, msgspec.Meta(pattern="^[a-z]+[12][0-9]{3}[a-z]?$")]
@@ -204,6 +206,7 @@ class Record(Strict, frozen=True, kw_only=True):
         word: the outcome as it is recorded, such as "supported"; see `outcome`.
         powerless: a control was not rejected, so the verdict counts as inconclusive.
         flag: what a reviewer should look at, such as "better than the reference band"; "" for nothing.
+        exhibits: arrays for pictures, of the first seed of each arm; left out where there are none.
         data: sha256 by name, of every dataset used.
         runner: who vouches: "self-reported", or "verified" by a rerun of the project.
         supersedes: id of the record that this one replaces.
@@ -223,6 +226,7 @@ class Record(Strict, frozen=True, kw_only=True):
     powerless: bool = False
     flag: str = ""
     trials: tuple[TrialPart, ...] = ()
+    exhibits: Annotated[tuple[ExhibitPart, ...], msgspec.Meta(max_length=EXHIBITS)] | msgspec.UnsetType = msgspec.UNSET
     data: dict[str, Hash] = {}
     machine: Machine
     software: Software
@@ -292,13 +296,13 @@ def decode(data: bytes) -> Record:
 
 
 def brief(record: Record) -> Record:
-    """A record without what is long: its trials, and its samples but those of a single number.
+    """A record without what is long: its trials, its exhibits, and its samples but those of a single number.
 
     It keeps the id, so that the whole record can be found, and has no hash of its own: it is never written to a file.
     """
     short = [part for part in record.samples if len(part.values) == 1]
     single = tuple(part for part in short if not isinstance(row := part.values[0], tuple) or len(row) == 1)
-    return msgspec.structs.replace(record, samples=single, trials=())
+    return msgspec.structs.replace(record, samples=single, trials=(), exhibits=msgspec.UNSET)
 
 
 def hardware(record: Record) -> str:

@@ -225,6 +225,11 @@ def _sample(drawn: MeasurementRef, results: list[TrialResult], seeds: tuple[int,
     name = drawn.measurement
     for result in results:
         if name not in result.measurements:
+            if name in result.exhibits:
+                raise ReproError(
+                    f"{name!r} of {drawn.arm.label!r} is an exhibit, which no criterion judges",
+                    "Judge a measurement; the record keeps the exhibit of its own accord.",
+                )
             known = ", ".join(sorted(result.measurements))
             raise ReproError(f"Arm {drawn.arm.label!r} has no measurement {name!r}", f"It measures {known}.")
     found = [result.measurements[name] for result in results]

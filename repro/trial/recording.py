@@ -9,11 +9,14 @@ from pathlib import Path
 import msgspec
 
 from repro import data
+from repro.criterion.exhibit import ExhibitPart
 from repro.criterion.verdict import Outcome
+from repro.errors import ReproError
 from repro.machine.determinism import THREADS
 from repro.machine.environment import Source, machine, software, source
 from repro.numbers import now
 from repro.record.record import (
+    EXHIBITS,
     ControlPart,
     ImplementationPart,
     Record,
@@ -26,10 +29,15 @@ from repro.record.store import Store
 from repro.task import Device
 from repro.trial.calibration import calibration_of
 from repro.trial.judge import Judged
+from repro.trial.trial import Trial, TrialResult
 
 
 def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: Path) -> Record:
-    """The sealed record of a claim judged on one implementation, with its controls."""
+    """The sealed record of a claim judged on one implementation, with its controls.
+
+    Raises:
+        ReproError: if its trials have more exhibits than a record keeps.
+    """
     claim, verdict, made = judged.claim, judged.verdict, judged.implementation
     outcome = judged.outcome(controls)
     names = sorted({trial.arm.data for trial, _ in judged.trials if trial.arm.data})
@@ -71,6 +79,7 @@ def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: 
             )
             for trial, result in judged.trials
         ),
+        exhibits=_exhibits(judged) or msgspec.UNSET,
         data={name: data.digest(name) for name in names},
         machine=machine(),
         software=software(threads=THREADS, precision=", ".join(sorted(precision))),
@@ -113,7 +122,25 @@ def _evidence(record: Record, like: Record | None = None) -> tuple[object, ...]:
         record = msgspec.structs.replace(record, controls=like.controls, word=like.word)
     trials = tuple((trial.key, trial.arm, trial.seed) for trial in record.trials)
     parts = (record.claim, record.implementation, record.samples, record.verdict, record.word, record.controls)
-    return (*parts, record.flag, trials, record.machine, record.software)
+    return (*parts, record.flag, record.exhibits, trials, record.machine, record.software)
+
+
+def _exhibits(judged: Judged) -> tuple[ExhibitPart, ...]:
+    """What the trials recorded for pictures, at the first seed of each arm."""
+    first: dict[int, tuple[Trial, TrialResult]] = {}
+    for trial, result in judged.trials:
+        first.setdefault(id(trial.arm), (trial, result))
+    found = [
+        ExhibitPart(arm=trial.arm.label, measurement=name, seed=trial.seed, exhibit=shown)
+        for trial, result in first.values()
+        for name, shown in result.exhibits.items()
+    ]
+    if len(found) > EXHIBITS:
+        raise ReproError(
+            f"{judged.claim.id} has {len(found)} exhibits, and a record keeps at most {EXHIBITS}",
+            "Let fewer of its arms record one.",
+        )
+    return tuple(found)
 
 
 def _flag(judged: Judged, root: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import traceback
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +17,10 @@ import numpy as np
 from repro import data
 from repro.claim.claim import Arm
 from repro.code_digest import json_digest, object_closure
-from repro.criterion.measurement import Array, Measurement, Measurements
+from repro.criterion.exhibit import Exhibit
+from repro.criterion.measurement import Array, Measurement
 from repro.errors import ReproError
-from repro.experiment.setting import Setting
+from repro.experiment.setting import Measurements, Setting
 from repro.machine.determinism import THREADS, make_deterministic
 from repro.machine.environment import Machine, device_class, machine, software
 from repro.machine.process_group import broadcast_from_rank0, world
@@ -43,10 +44,12 @@ class TrialResult:
     """What a trial gave, and whether it came from the cache.
 
     Attributes:
+        exhibits: arrays for pictures, by name; no criterion judges them.
         machine: what computed it; None where the cache does not say.
     """
 
-    measurements: Measurements
+    measurements: Mapping[str, Measurement]
+    exhibits: Mapping[str, Exhibit]
     usage: Usage
     cached: bool
     machine: Machine | None
@@ -138,7 +141,8 @@ class Trial:
             fresh = data.load(dataset.name)  # what is scored must be what was loaded
             if not (dataset.train.same(fresh.train) and dataset.test.same(fresh.test)):
                 raise TrialFailed(f"{self} changed the dataset that it was given", "Let it copy what it changes.")
-        return TrialResult(_checked(measurements, self), meter.usage, cached=False, machine=machine())
+        judged, shown = _divided(measurements, self)
+        return TrialResult(judged, shown, meter.usage, cached=False, machine=machine())
 
     @contextmanager
     def _untrained(self) -> Iterator[Any]:
@@ -158,8 +162,10 @@ def lookup(trial: Trial, cache: Cache) -> TrialResult | None:
     if payload is None:
         return None
     measurements = {name: _measurement(fields) for name, fields in payload["measurements"].items()}
+    exhibits = msgspec.convert(payload.get("exhibits", {}), dict[str, Exhibit])
     made_on = msgspec.convert(payload.get("machine"), Machine | None)
-    return TrialResult(measurements, msgspec.convert(payload["usage"], Usage), cached=True, machine=made_on)
+    usage = msgspec.convert(payload["usage"], Usage)
+    return TrialResult(measurements, exhibits, usage, cached=True, machine=made_on)
 
 
 def compute(trial: Trial, cache: Cache, *, wait: float) -> TrialResult | None:
@@ -186,15 +192,19 @@ def compute(trial: Trial, cache: Cache, *, wait: float) -> TrialResult | None:
 def _kept(trial: Trial, result: TrialResult, cache: Cache) -> TrialResult:
     measurements = {name: _builtins(m) for name, m in result.measurements.items()}
     told = {"usage": msgspec.to_builtins(result.usage), "machine": msgspec.to_builtins(result.machine)}
-    cache.put(trial.key, {"measurements": measurements, "facts": trial.key_inputs} | told)
+    shown = {"exhibits": msgspec.to_builtins(dict(result.exhibits))} if result.exhibits else {}
+    cache.put(trial.key, {"measurements": measurements, "facts": trial.key_inputs} | told | shown)
     return result
 
 
-def _checked(measurements: Measurements, trial: Trial) -> Measurements:
-    for name, measurement in measurements.items():
-        if not isinstance(measurement, Measurement):
-            raise TrialFailed(f"{trial} returned {name!r} as {type(measurement).__name__}", "Return Measurements.")
-    return measurements
+def _divided(found: Measurements, trial: Trial) -> tuple[dict[str, Measurement], dict[str, Exhibit]]:
+    """What can be judged, and what is for pictures."""
+    judged = {name: one for name, one in found.items() if isinstance(one, Measurement)}
+    shown = {name: one for name, one in found.items() if isinstance(one, Exhibit)}
+    if strange := found.keys() - judged.keys() - shown.keys():
+        name = min(strange)
+        raise TrialFailed(f"{trial} returned {name!r} as {type(found[name]).__name__}", "Return Measurements.")
+    return judged, shown
 
 
 def _builtins(measurement: Measurement) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard.board import citation, queries, reported
+from leaderboard.board import citation, figures, queries, reported
 from leaderboard.board.lines import Section
 from leaderboard.board.queries import RecordFilter
 from leaderboard.board.reported import Scale
@@ -50,6 +50,7 @@ def _draw(version: str, asked: Address, section: Section, names: list[str]) -> N
         pairs,
         SCALES[scale],
         _record(version, curves[curve]) if curve else (),
+        cache.ask(version, figures.on_top, section, cache.catalogue().figures.get(key, ())),
         deviations=cache.deviations(key),
         where=citation.served_paper(citation.base_of(st.context.url, "paper"), key),
     )

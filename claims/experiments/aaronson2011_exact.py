@@ -113,10 +113,7 @@ def strings(system: Complexodynamics, setting: Setting) -> Measurements:
     texts = [np.zeros(n), np.ones(n), rng.random(n) < 0.5, rng.random(n) < runs]
     pictures = [text.astype(np.uint8)[None] for text in texts]
     *simple, structured = [len(bits_of(system.program(setting.config, picture))) for picture in pictures]
-    return {
-        "simple": cases(simple, 8 * log2(n), "bit"),
-        "structured": cases([structured], 10 * max(simple), "bit"),
-    }
+    return {"simple": cases(simple, 8 * log2(n), "bit"), "structured": cases([structured], 10 * max(simple), "bit")}
 
 
 def samples(system: Complexodynamics, setting: Setting) -> Measurements:

@@ -20,17 +20,16 @@ LAST = 1000  # operations: more than any of these programs executes
 
 
 def machine(names: Complexity, setting: Setting) -> Measurements:
-    """All that is known of strings after some operations, from programs of up to 9 bits, against the oracle."""
+    """All that is known of strings after some operations, from programs of up to 12 bits, against the oracle."""
     known, chances = [list[Any](), list[Any]()], [list[Any](), list[Any]()]
     for prefix, condition, width in product((True, False), CONDITIONS, (1, 3, 6)):
-        for longest in (width - 1, 7, 9):
+        for longest in (width - 1, 7, 12 if prefix else 9):
             config = replace(setting.config, prefix=prefix, condition=condition, width=width, longest=longest)
             tables = oracle.known(longest, condition, TIMES, prefix=prefix, width=width)
             known[0].append(np.asarray(names.complexities(config, TIMES)).ravel())
             known[1].append(tables[0].ravel())
-            if prefix:
-                chances[0].append(np.asarray(names.semimeasure(config, TIMES)).ravel())
-                chances[1].append(tables[1].ravel())
+            chances[0].append(np.asarray(names.semimeasure(config, TIMES)).ravel())
+            chances[1].append(tables[1].ravel())
     return {
         "known": cases(np.concatenate(known[0]), np.concatenate(known[1]), "bit"),
         "chances": cases(np.concatenate(chances[0]), np.concatenate(chances[1]), "probability"),
@@ -72,15 +71,15 @@ def tosses(names: Complexity, setting: Setting) -> Measurements:
 def _stages(rng: np.random.Generator, dyadic: bool) -> NDArray[np.float64]:
     """A semimeasure [6, S] that rises in leaps, as powers of two, or to values that are none; some of those are 0."""
     if dyadic:
-        return 2.0 ** -np.array(_lengths(rng)) * 2.0 ** np.arange(-5, 1)[:, None]
+        return 2.0 ** -np.array(_lengths(rng, int(rng.integers(25)))) * 2.0 ** np.arange(-5, 1)[:, None]
     last = rng.dirichlet(np.full(40, 0.3)) * (rng.random(40) < 0.9)
     return last * np.vstack([np.sort(rng.random((5, 40)) ** rng.integers(1, 30), axis=0), np.ones(40)])
 
 
-def _lengths(rng: np.random.Generator) -> list[int]:
-    """Up to 25 lengths whose sum of 2**-length is 1, in any order."""
+def _lengths(rng: np.random.Generator, splits: int) -> list[int]:
+    """Lengths, one more than splits, whose sum of 2**-length is 1, in any order."""
     lengths = [0]
-    for _ in range(int(rng.integers(25))):
+    for _ in range(splits):
         lengths += [lengths.pop(int(rng.integers(len(lengths)))) + 1] * 2
     return rng.permutation(lengths).tolist()
 
@@ -112,8 +111,8 @@ def coded(names: Complexity, setting: Setting) -> Measurements:
 def allocated(names: Complexity, setting: Setting) -> Measurements:
     """Codewords for drawn lengths whose sum of 2**-length is 1, in any order, and for some of them; room after all."""
     rng, wrong, left = np.random.default_rng(setting.seed), list[int](), list[int]()
-    for _ in range(60):
-        lengths = _lengths(rng)
+    for draw in range(60):
+        lengths = _lengths(rng, draw // 2)
         words, some = names.allocate(lengths), int(rng.integers(len(lengths) + 1))
         sizes = [len(word) for word in words] != lengths or any(set(word) - {"0", "1"} for word in words)
         wrong.append(oracle.nested(words) + sizes + (names.allocate(lengths[:some]) != words[:some]))
@@ -180,7 +179,7 @@ def ingleton(names: Complexity, setting: Setting) -> Measurements:
 def frequencies(names: Complexity, setting: Setting) -> Measurements:
     """Codes of all strings up to 11 bits, of drawn ones up to 2,000, and of these with two neighbours exchanged.
 
-    Bits beyond n h(k / n) + 4 log2(n + 1) + 4, and how many strings have the code of another one.
+    Bits beyond n h(k / n) + 4 log2(n + 1) + 4, and how many strings have the code of another one, or two codes.
     """
     rng = np.random.default_rng(setting.seed)
     strings = {tuple(bits) for n in range(12) for bits in product((0, 1), repeat=n)}
@@ -188,11 +187,12 @@ def frequencies(names: Complexity, setting: Setting) -> Measurements:
         one = (rng.random(n) < p).astype(int).tolist()
         strings |= {tuple(one), *((*one[:i], *one[i : i + 2][::-1], *one[i + 2 :]) for i in range(0, int(n), 5))}
     codes = {bits: names.encode(np.array(bits, np.uint8)) for bits in strings}
+    changed = sum(names.encode(np.array(bits, np.uint8)) != code for bits, code in reversed(codes.items()))
     shares = (sum(bits) / max(len(bits), 1) for bits in codes)
     bounds = (len(x) * oracle.entropy(p) + 4 * math.log2(len(x) + 1) + 4 for x, p in zip(codes, shares, strict=True))
     return {
         "excess": cases(list(map(code_length, codes.values())), list(bounds), "bit"),
-        "clashes": cases([len(codes) - len(set(codes.values()))], 0, "strings"),
+        "clashes": cases([len(codes) - len(set(codes.values())), changed], 0, "strings"),
     }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from itertools import combinations, product
 
 import numpy as np
@@ -42,7 +43,8 @@ def output(program: str, condition: str, *, prefix: bool, width: int) -> tuple[s
     return None
 
 
-def known(longest: int, condition: str, times: Sequence[int], *, prefix: bool, width: int) -> tuple[Array, Array]:
+@cache
+def known(longest: int, condition: str, times: tuple[int, ...], *, prefix: bool, width: int) -> tuple[Array, Array]:
     """Section 1.1, the length of a shortest program, and Section 4.2, the sum of 2**-length, within times: [T, S]."""
     shortest = np.full((len(times), 2 << width), longest + 1.0)
     chances = np.zeros((len(times), 2 << width))

@@ -198,7 +198,7 @@ class RatesAgainstEntropy(Experiment):
 
 
 def randomness(names: Complexity, setting: Setting) -> Measurements:
-    """Share of 40 sequences of 2**15 bits by PCG64 deficient by less than 7 bits; what others are deficient by.
+    """Share of 200 sequences of 2**14 bits by PCG64 deficient by less than 7 bits; what others are deficient by.
 
     A million bits each: binary numbers one after another, lowest bits of a congruential generator, a coin of 0.51.
     """
@@ -207,7 +207,7 @@ def randomness(names: Complexity, setting: Setting) -> Measurements:
     lowest = (np.arange(million) + rng.integers(2)) % 2  # of s <- a s + c mod 2**k with odd a and c
     others = [np.frombuffer(written.encode(), np.uint8) - ord("0"), lowest, rng.random(million) < 0.51]
     found = [_deficient(names, row[None].astype(np.uint8)) for row in others]
-    accepted = _deficient(names, rng.integers(0, 2, (40, 1 << 15), np.uint8)) < 7
+    accepted = _deficient(names, rng.integers(0, 2, (200, 1 << 14), np.uint8)) < 7
     return {"accepted": scalar(accepted.mean(), "1"), "others": scalar(float(np.min(found)), "bit")}
 
 

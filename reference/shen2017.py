@@ -102,18 +102,18 @@ def _execute(bits: str, config: Config) -> tuple[str, int, int] | None:
 
 def _programs(config: Config) -> tuple[Ints, Ints, Ints]:
     """Number of the output, operations and length of every program of at most `longest` bits that halts."""
-    found, waiting = list[tuple[int, int, int]](), ["" if config.prefix else "1"]
+    found = list[tuple[int, int, int]]()
     if not config.prefix and config.longest > 0:
         short = min(config.width, config.longest - 1)
         found += [(number, 1, number.bit_length()) for number in range(1, 2 << short)]
-    while waiting:
-        body = waiting.pop()
-        for program in (body + "1111", *([] if config.prefix else [body])):
+    bodies, ends = ([""], ["1111"]) if config.prefix else (["1"], ["1111", ""])
+    while bodies:
+        for program in (body + end for body in bodies for end in ends):
             done = _execute(program, config) if len(program) <= config.longest else None
             if done and done[2] == len(program):
                 found.append((int("1" + done[0], 2), done[1], len(program)))
-        room = config.longest - len(body) - (4 if config.prefix else 0)
-        waiting += [body + operation for operation in OPERATIONS[:-1] if len(operation) <= room]
+        longer = (body + operation for body in bodies for operation in OPERATIONS[:-1])
+        bodies = [body for body in longer if len(body) <= config.longest]
     outputs, steps, lengths = np.array(found, np.int64).reshape(-1, 3).T
     return outputs, steps, lengths
 

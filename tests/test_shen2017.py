@@ -15,7 +15,6 @@ PREFIX, PLAIN = (replace(book.CONFIGS[name], width=4, longest=10) for name in ("
 @pytest.mark.parametrize(
     ("config", "text", "bits"),
     [
-        (PREFIX, "", 4),  # 1111
         (PREFIX, "01", 8),  # 00 01 1111
         (PREFIX, "1111", 10),  # 01 1110 1111 repeats up to the width; 01 10 10 1111 doubles twice
         (PREFIX, "0110", 11),  # unknown: more than 10 bits

@@ -15,14 +15,13 @@ from claims.oracles import shen2017 as oracle
 from repro import Measurements, Setting, cases
 
 TIMES = (0, 1, 2, 3, 5, 60)
-CONDITIONS = ("", "1", "0110")
 LAST = 1000  # operations: more than any of these programs executes
 
 
 def machine(names: Complexity, setting: Setting) -> Measurements:
     """All that is known of strings after some operations, from programs of up to 12 bits, against the oracle."""
     known, chances = [list[Any](), list[Any]()], [list[Any](), list[Any]()]
-    for prefix, condition, width in product((True, False), CONDITIONS, (1, 3, 6)):
+    for prefix, condition, width in product((True, False), ("", "1", "0110"), (1, 3, 6)):
         for longest in (width - 1, 7, 12 if prefix else 9):
             config = replace(setting.config, prefix=prefix, condition=condition, width=width, longest=longest)
             tables = oracle.known(longest, condition, TIMES, prefix=prefix, width=width)
@@ -137,8 +136,7 @@ def _tables(names: Complexity, setting: Setting) -> tuple[list[NDArray[np.int64]
 
 def pairs(names: Complexity, setting: Setting) -> Measurements:
     """Codes of x and of y given x: bits beyond those of the pair, and codes that stand for two strings."""
-    tables, help_of = _tables(names, setting)
-    excess, clashes = list[float](), list[int]()
+    (tables, help_of), excess, clashes = _tables(names, setting), list[float](), list[int]()
     for table in tables:
         first, second = dict[str, int](), dict[tuple[int, str], int]()
         for (x, y), n in np.ndenumerate(table):

@@ -98,8 +98,9 @@ def updates(notes: CourseNotes, setting: Setting) -> Measurements:
     rules = product(LEARNT, ("softmax", "svm"), ("vanilla", "momentum", "nesterov"))
     for n, ((hidden, activation), loss, rule) in enumerate(rules):
         config = replace(
-            setting.config, hidden=hidden, activation=activation, loss=loss, rule=rule, reg=0.2 * (n % 3), updates=3,
-            std=0.5, momentum=(0.9, 0.5)[n % 2], step=(0.1, 0.3)[n // 2 % 2], mean=n % 4 == 0, scale=(0.02, 1.0)[n % 2],
+            setting.config, hidden=hidden, activation=activation, loss=loss, rule=rule, updates=3, std=0.5,
+            reg=0.2 * (n // 3 % 3), margin=1.0 + n % 2, momentum=(0.9, 0.5)[n % 2], step=(0.1, 0.3)[n // 2 % 2],
+            mean=n % 4 == 0, scale=(0.02, 1.0)[n % 2],
         )  # fmt: skip
         data, x, mean = _examples(rng, config, pixels=n % 2 == 0)
         models = learn(notes, replace(setting, config=config), data, (0, 1, 2, 3))
@@ -184,13 +185,13 @@ def neighbours(notes: CourseNotes, setting: Setting) -> Measurements:
 
 
 def counts(notes: CourseNotes, setting: Setting) -> Measurements:
-    """Sides of outputs by all small inputs, fields, strides and paddings, 0 where none fits; and printed counts."""
+    """Sides of outputs by all small inputs, fields, strides and paddings, -1 where none fits; and printed counts."""
     found, wanted = list[int](), list[int]()
     for side, field, stride, padding in product(range(1, 13), range(1, 6), range(1, 5), range(3)):
         config = replace(setting.config, side=side, stack=(("conv", 2, field, stride, padding),))
         rows, fits = notes.volumes(config), oracle.fits(side, field, stride, padding)
-        found += [int(rows[-1, 0]) if len(rows) else 0, int(rows[:, 3:].sum())]
-        wanted += [fits or 0, 2 * (3 * field**2 + 1) if fits else 0]
+        found += [int(rows[-1, 0]) if len(rows) else -1, int(rows[:, 3:].sum())]
+        wanted += [fits or -1, 2 * (3 * field**2 + 1) if fits else 0]
 
     def rows_of(side: int, *stack: tuple[Any, ...], depth: int = 3) -> NDArray[Any]:
         return np.asarray(notes.volumes(replace(setting.config, side=side, depth=depth, stack=stack)))

@@ -37,7 +37,7 @@ def objective(config: Any, weights: Any, inputs: Any, labels: Any) -> Any:
     w = {name: _tensor(value).requires_grad_() for name, value in weights.items()}
     loss = _loss(config, w, _tensor(inputs), torch.tensor(labels))
     gradients = torch.autograd.grad(loss, list(w.values()))
-    return float(loss), {name: g.numpy() for name, g in zip(w, gradients, strict=True)}
+    return loss.item(), {name: g.numpy() for name, g in zip(w, gradients, strict=True)}
 
 
 def numerical_gradient(config: Any, weights: Any, inputs: Any, labels: Any) -> Any:

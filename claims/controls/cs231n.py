@@ -39,7 +39,7 @@ look_ahead_dropped = _edit(
 unscaled = _edit("Inputs are not multiplied by the config's scale.", "- mean) * config.scale", "- mean)")
 variance_as_width = _edit(
     "The calibrated start divides by n, not by its root.", '1 / math.sqrt(fan_in), "he"', '1 / fan_in, "he"')
-half_of_he = _edit("The start for rectifiers counts outputs.", "math.sqrt(2 / fan_in)", "math.sqrt(2 / fan_out)")
+he_by_outputs = _edit("The start for rectifiers counts outputs.", "math.sqrt(2 / fan_in)", "math.sqrt(2 / fan_out)")
 always_accepts = _edit("Searches keep all weights that they try.", "if loss < best:", "if loss < math.inf:")
 forward_as_centred = _edit(
     "Differences are forward ones whatever the config says.", 'if config.formula == "centred"', "if False")
@@ -54,7 +54,7 @@ euclidean_only = _edit(
     "Neighbours are nearest by L2 whatever the config says.", 'if config.distance == "L1"', "if False")
 rounds_down = _edit(
     "Fields that do not fit neatly are rounded down.", "if steps >= 0 and not rest else", "if steps >= 0 else")
-shared_by_no_channel = _edit("Filters are counted for one channel.", "field**2 * depth * filters", "field**2 * filters")
+one_channel_counted = _edit("Filters are counted for one channel.", "field**2 * depth * filters", "field**2 * filters")
 vgg_19 = _edit("The network is VGG-19.", "(256, 3), (512, 3), (512, 3)", "(256, 4), (512, 4), (512, 4)")
 workspace_counted = _edit(
     "A workspace of 2,960 x 2,960 numbers is counted, which makes 24 million: the total holds.",

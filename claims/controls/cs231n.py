@@ -27,9 +27,6 @@ def _edit(says: str, old: str, new: str) -> Callable[[Any], Any]:
 # fmt: off
 unshifted_exponentials = _edit(
     "Scores are cut off at 700, not shifted.", "scores - scores.max(axis=1, keepdims=True)", "scores.clip(-700, 700)")
-own_margin_counted = _edit(
-    "The SVM counts the own class, whose margin is Delta.", "    margins[rows, labels] = 0\n", "")
-without_mean = _edit("The data gradient is not divided by the number of examples.", "    d /= len(labels)\n", "")
 penalised_biases = _edit("Biases are penalised like weights.", ' if name[0] == "W")', ")")
 leaky_mask = _edit("Gradients pass rectifiers that were off.", "d *= outputs[n - 1] > 0", "d *= outputs[n - 1] >= 0")
 subtracts_momentum = _edit(
@@ -41,6 +38,8 @@ variance_as_width = _edit(
     "The calibrated start divides by n, not by its root.", '1 / math.sqrt(fan_in), "he"', '1 / fan_in, "he"')
 he_by_outputs = _edit("The start for rectifiers counts outputs.", "math.sqrt(2 / fan_in)", "math.sqrt(2 / fan_out)")
 always_accepts = _edit("Searches keep all weights that they try.", "if loss < best:", "if loss < math.inf:")
+tries_near_the_best = _edit(
+    "Random search tries steps, as local search does.", 'if config.method == "random":', "if False:")
 forward_as_centred = _edit(
     "Differences are forward ones whatever the config says.", 'if config.formula == "centred"', "if False")
 width_of_one_step = _edit("Centred differences are divided by h instead of 2h.", "(h, 2 * h)", "(h, h)")
@@ -61,7 +60,6 @@ workspace_counted = _edit(
     "    return np.array(rows, np.int64)", "    return np.array([*rows, (2960, 2960, 1, 0, 0)])")
 flipped_filters = _edit("Filters are flipped.", "field, stride), w, axes", "field, stride), w[::-1, ::-1], axes")
 last_layer_rectified = _edit("Scores are rectified.", "    return volume\n", "    return np.maximum(0, volume)\n")
-means_removed = _edit("Layers see volumes less their mean.", "np.pad(volume,", "np.pad(volume - volume.mean(),")
 evaluates_the_crops = _edit(
     "Larger images go through the network crop by crop: the statement holds.", "    volume, rows", """
     if images.shape[1] > config.side:

@@ -41,12 +41,7 @@ def _off(found: Any, wanted: Any) -> float:
 
 
 def objective(notes: CourseNotes, setting: Setting) -> Measurements:
-    """Objectives and gradients of networks and of scores: normal, whole (margins of 0, ties), in thousands.
-
-    Measures:
-        off: losses and gradients, from the oracle's.
-        printed: gradients, losses and chance levels, less what the notes print.
-    """
+    """Losses and gradients of networks and of scores, less the oracle's; and printed ones, less what is printed."""
     rng, off, printed = np.random.default_rng(setting.seed), list[float](), list[float]()
     for n, (hidden, activation, loss) in enumerate(NETWORKS):
         config = replace(setting.config, activation=activation, loss=loss, reg=0.3 * (n % 2), margin=1.0 + n % 3)
@@ -88,12 +83,7 @@ def _examples(rng: np.random.Generator, config: Any, pixels: bool) -> tuple[Exam
 
 
 def updates(notes: CourseNotes, setting: Setting) -> Measurements:
-    """Weights after each of three updates, from the implementation's own start, as a share of how far they move.
-
-    Measures:
-        off: the largest difference, by the largest move.
-        scores: differences of scores, of the mean image, and of a restored state.
-    """
+    """Weights after each of three updates, relative to how far they move; scores and states of restored networks."""
     rng, off, scores = np.random.default_rng(setting.seed), list[float](), list[float]()
     rules = product(LEARNT, ("softmax", "svm"), ("vanilla", "momentum", "nesterov"))
     for n, ((hidden, activation), loss, rule) in enumerate(rules):
@@ -136,14 +126,27 @@ def start(notes: CourseNotes, setting: Setting) -> Measurements:
     }
 
 
-def differences(notes: CourseNotes, setting: Setting) -> Measurements:
-    """Numerical gradients by both formulas, what they say of analytic ones, and what next to a kink.
+def searches(notes: CourseNotes, setting: Setting) -> Measurements:
+    """Steps of both searches that are kept without a lower loss, and the width of those that are kept."""
+    rng, raised, width = np.random.default_rng(setting.seed), list[float](), list[float]()
+    for method, std, step in product(("random", "local"), (1e-3, 0.01), (1e-4, 1e-3)):
+        config = replace(setting.config, method=method, std=std, step=step, updates=80, scale=0.02)
+        data, x, _ = _examples(rng, config, pixels=True)
+        models = learn(notes, replace(setting, config=config), data, range(1, 81))
+        states = [{name: w for name, w in models[n].arrays.items() if name != "mean"} for n in range(1, 81)]
+        losses = [oracle.objective(w, x, data.labels, config) for w in states]
+        moves = np.array([np.concatenate([(b[name] - a[name]).ravel() for name in a]) for a, b in pairwise(states)])
+        kept = moves.any(axis=1)
+        raised += list(kept & (np.diff(losses) >= 0))
+        due = step if method == "local" else 2**0.5 * std  # two draws differ by N(0, 2 std**2)
+        width.append(float(np.log(np.sqrt((moves[kept] ** 2).mean()) / due)) if kept.any() else np.nan)
+    return {"raised": cases(raised, 0, "1"), "width": cases(width, 0, "1")}
 
-    Measures:
-        off: from the oracle's differences.
-        orders: slopes of log error over log h, by 1 for forward and by 2 for centred differences.
-        kink: numerical and analytic gradient of a ReLU at -1e-6, and beyond the reach of h at -1 and -1e6.
-        right: relative errors |a - n| / (|a| + |n|) of a tanh network at h = 1e-5, where |n| > 1e-3.
+
+def differences(notes: CourseNotes, setting: Setting) -> Measurements:
+    """Numerical gradients by both formulas; slopes of log error over log h, by 1 or 2; and relative errors.
+
+    `kink` has numerical and analytic gradients of a ReLU at -1e-6 and, beyond the reach of h, at -1 and -1e6.
     """
     rng, off, orders, kink = np.random.default_rng(setting.seed), list[float](), list[float](), list[float]()
     steps, base = (1e-2, 1e-3, 1e-4), replace(setting.config, activation="tanh", reg=0.1)
@@ -203,9 +206,8 @@ def counts(notes: CourseNotes, setting: Setting) -> Measurements:
         *(int(rows_of(1, *(("fc", k) for k in units))[:, 3:].sum()) for units in ((4, 2), (4, 4, 1))),
         *(neurons, first[3] + first[4], neurons * (first[3] // 96 + 1), int(rows_of(32, ("fc", 10))[:, 3:].sum())),
         *(int(rows_of(7, *stack, depth=10)[:, 3].sum()) for stack in (three, one)),
-        *(int(rows_of(side, ("pool", 2, 2))[1, :3].prod()) * 4 for side in (224, 10)),
     ]
-    stated = [26, 41, 290_400, 34_944, 105_705_600, 30_730, 27 * 10**2, 49 * 10**2, 224 * 224 * 3, 10 * 10 * 3]
+    stated = [26, 41, 290_400, 34_944, 105_705_600, 30_730, 27 * 10**2, 49 * 10**2]
     return {"sides": cases(found, wanted, "1"), "printed": cases(printed, stated, "1")}
 
 
@@ -252,12 +254,7 @@ def convolved(notes: CourseNotes, setting: Setting) -> Measurements:
 
 
 def crops(notes: CourseNotes, setting: Setting) -> Measurements:
-    """Scores of a large image less those of its crops at the network's stride, by the largest of these.
-
-    Measures:
-        unpadded: of a network without zero-padding.
-        vgg: of VGG's geometry with four filters a layer, on 384 pixels and 36 crops of 224.
-    """
+    """Scores of a large image less those of its crops, relative: without padding, and of a VGG of four filters."""
     rng, found = np.random.default_rng(setting.seed), dict[str, Any]()
     thin = tuple(layer if layer[0] == "pool" else (layer[0], 4, *layer[2:]) for layer in setting.config.stack)
     plain = (("conv", 4, 3, 1, 0), ("pool", 2, 2), ("conv", 5, 3, 1, 0), ("pool", 2, 2), ("fc", 6), ("fc", 3))

@@ -115,9 +115,8 @@ def volumes(config: Any) -> Any:
     side, depth = config.side, config.depth
     rows = [[side, side, depth, 0, 0]]
     for kind, *sizes in config.stack:
-        (field, stride, padding), out = {"conv": (sizes[1:], sizes[0]), "pool": ([*sizes, 0], depth)}.get(
-            kind, ([side, 1, 0], sizes[0])
-        )
+        out = depth if kind == "pool" else sizes[0]
+        field, stride, padding = {"conv": sizes[1:], "pool": [*sizes, 0], "fc": [side, 1, 0]}[kind]
         room = side + 2 * padding - field
         if room < 0 or room % stride:
             return np.zeros((0, 5), np.int64)

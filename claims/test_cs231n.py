@@ -172,7 +172,7 @@ def test_convolved(run: Run):
         },
         settings=(
             "A network that reduces 224 pixels to 7 by five poolings, on 384 pixels and on its 36 crops.",
-            "VGG's sixteen layers with four random filters each, on the same images; without padding it does hold.",
+            "VGG's sixteen layers with four random filters each; stacks without padding do what the sentence says.",
         ),
         calculation=[
             ("side after five poolings, as the notes say", "224 / 2**5"),

@@ -6,15 +6,16 @@ import re
 
 import msgspec
 
-KEY = r"[a-z]+[12][0-9]{3}[a-z]?"
+KEY = r"[a-z]+([12][0-9]{3}|[0-9]{3})[a-z]?"
+"""A surname and a year, with a letter on a clash; for a course's notes its number, as in cs231n."""
 PLACES = ("Table", "Figure", "Section", "Abstract", "Appendix", "Eq.", "Footnote")
 
 
 class Paper(msgspec.Struct, frozen=True, kw_only=True):
-    """A publication, keyed by first author and year.
+    """A publication, keyed by first author and year, or the notes of a course, keyed by its number.
 
     Raises:
-        ValueError: if `key` is not a lower-case surname followed by a year (and a letter on a clash).
+        ValueError: if `key` is neither a lower-case surname and a year (and a letter on a clash) nor a course's number.
     """
 
     key: str
@@ -28,7 +29,9 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not re.fullmatch(KEY, self.key):
-            raise ValueError(f"paper key {self.key!r} is not a lower-case surname and year, such as he2015")
+            raise ValueError(
+                f"paper key {self.key!r} is no lower-case surname and year, such as he2015, or course, such as cs231n"
+            )
 
 
 class Reported(msgspec.Struct, frozen=True):

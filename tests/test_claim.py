@@ -145,9 +145,12 @@ def test_unknown_names_get_suggestions():
 
 
 def test_paper_keys_and_places_are_checked():
-    """Keys are surname and year; numbers have a unit and a place."""
-    with pytest.raises(ValueError, match="surname and year"):
-        Paper(key="He-2015", title="", authors=(), year=2015)
+    """Keys are surname and year, or a course's number; numbers have a unit and a place."""
+    for key in ("he2015", "he2015b", "cs231n", "cs224"):
+        assert Paper(key=key, title="", authors=(), year=2015).key == key
+    for key in ("He-2015", "he", "he3015", "2015he", "cs231nn", "cs23n", "cs23145n", "cs231n/x", "cs231n\n"):
+        with pytest.raises(ValueError, match="surname and year"):
+            Paper(key=key, title="", authors=(), year=2015)
     for unit, place in (("", "Table 1"), ("%", "page 3")):
         with pytest.raises(ValueError, match="unit and a place"):
             Reported(1.0, unit, place)

@@ -102,6 +102,14 @@ def test_the_skeleton_is_written_once(tmp_path):
         skeleton.write(KEY, tmp_path)
 
 
+def test_a_course_is_written_by_its_number():
+    """The skeleton of notes has the files of their key, and the course's number is not taken for a year."""
+    text = skeleton.files("cs231n")["claims/test_cs231n.py"]
+    assert 'key="cs231n"' in text
+    assert "year=0," in text
+    assert "year=2026," in skeleton.files(KEY)["claims/test_stranger2026.py"]
+
+
 def test_every_file_of_the_skeleton_says_where_to_write():
     """The mark stands in each, so that `repro paper check` names a file that was forgotten."""
     assert [name for name, text in skeleton.files(KEY).items() if skeleton.MARK not in text] == []

@@ -43,6 +43,13 @@ def test_the_id_is_the_hash_of_the_canonical_rest():
     assert DATA.endswith(b"}\n")
 
 
+def test_notes_of_a_course_have_records():
+    """A record of notes, which are keyed by the course's number, decodes, and its schema admits it."""
+    notes = make_record(paper="cs231n")
+    assert decode(encode(notes)) == notes
+    jsonschema.validate(json.loads(encode(notes)), json_schema())
+
+
 def edited(*path: str | int, value: object) -> bytes:
     """The record's JSON with one value replaced, in canonical form but with its old id."""
     plain = json.loads(DATA)

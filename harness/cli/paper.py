@@ -17,7 +17,7 @@ def paper() -> None:
 @paper.command()
 @KEY
 def new(key: str) -> None:
-    """Write the files of the paper KEY (surname and year, as in he2015): one claim and one control, which fail."""
+    """Write the files of the paper KEY, as in he2015 or cs231n: one claim and one control, which fail."""
     from harness.paper.skeleton import MARK, write
 
     for path in write(key, project_root()):

@@ -16,7 +16,8 @@ MARK = "SKELETON"
 
 def files(key: str) -> dict[str, str]:
     """The text of each file by its path from the project, with "/" as separator."""
-    year = re.sub(r"\D", "", key)
+    digits = re.sub(r"\D", "", key)
+    year = digits if len(digits) == 4 else "0"  # a course's number is no year
     return {
         path.relative_to(TEMPLATES).as_posix().removesuffix(".txt").replace("KEY", key): re.sub(
             r"\bYEAR\b", year, path.read_text().replace("KEY", key)
@@ -33,7 +34,10 @@ def write(key: str, root: Path) -> list[str]:
         OSError: if the disk refuses.
     """
     if not re.fullmatch(KEY, key):
-        raise ReproError(f"{key!r} is no key of a paper", "Take the first author's surname and the year, as in he2015.")
+        raise ReproError(
+            f"{key!r} is no key of a paper",
+            "Take the first author's surname and the year, as in he2015, or a course's number, as in cs231n.",
+        )
     found = files(key)
     if there := [path for path in found if (root / path).exists()]:
         raise ReproError(f"{there[0]} is already there", f"`repro paper check {key}` says what is missing.")

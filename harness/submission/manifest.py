@@ -10,6 +10,7 @@ import msgspec
 
 from harness.sandbox.inside.limits import CEILING, Limits
 from repro.errors import ReproError, unknown
+from repro.paper import KEY
 from repro.record.record import print_schema
 
 ManifestLine = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -47,7 +48,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     schema: Literal[1]
-    paper: Annotated[str, msgspec.Meta(pattern="^[a-z]+[12][0-9]{3}[a-z]?$")]
+    paper: Annotated[str, msgspec.Meta(pattern=f"^{KEY}$")]
     name: SubmissionName
     summary: ManifestLine
     authors: Annotated[tuple[ManifestLine, ...], msgspec.Meta(min_length=1)]

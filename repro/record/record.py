@@ -22,14 +22,14 @@ from repro.criterion.verdict import Evidence, Outcome, RecordedOutcome, Verdict
 from repro.errors import ReproError
 from repro.machine.environment import Machine, Software, Source
 from repro.machine.telemetry import Usage
-from repro.paper import Paper, Reported
+from repro.paper import KEY, Paper, Reported
 
 SCHEMA = 1
 LARGEST = 32 << 20  # bytes of a record file
 EXHIBITS = 8  # of one record
 UNSEALED = "sha256:" + "0" * 64
 
-Key = Annotated[str, msgspec.Meta(pattern="^[a-z]+[12][0-9]{3}[a-z]?$")]
+Key = Annotated[str, msgspec.Meta(pattern=f"^{KEY}$")]
 Hash = Annotated[str, msgspec.Meta(pattern="^(sha256:)?[0-9a-f]{64}$")]
 Id = Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]
 Time = Annotated[

@@ -259,7 +259,7 @@ def test_linear_classifier_fails_on_the_spiral(run: Run):
 @claim(
     "network-learns-the-spiral",
     all_of(at_least(NET, minus=2.0), matches(NET_LOSS, within=0.01)),
-    seeds=5,
+    seeds=9,
     evidence="original",
     controls=["without_units"],
 )

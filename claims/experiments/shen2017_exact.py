@@ -62,15 +62,20 @@ def tosses(names: Complexity, setting: Setting) -> Measurements:
         chances = oracle.known(12, condition, times, prefix=True, width=width)[1]
         seen = np.array([np.bincount(row, minlength=2 << width) for row in states[:3]])[:, 1:] / runs
         error = np.sqrt(chances * (1 - chances) / runs)[:, 1:]
-        gap = np.abs(seen - chances[:, 1:])
-        off.append(np.where(error > 0, gap / np.where(error > 0, error, 1), np.where(gap > 0, np.inf, 0)).ravel())
+        off.append((np.abs(seen - chances[:, 1:]) / np.maximum(error, 1e-9)).ravel())
+        alike = float((chances[2] ** 2).sum() + (1 - chances[2].sum()) ** 2)  # chance that two machines print the same
+        gap = abs(np.mean(states[2][::2] == states[2][1::2]) - alike)
+        off.append([gap / np.sqrt(2 * alike * (1 - alike) / runs)])
     return {"off": cases(np.concatenate(off), 0, "standard errors"), "changed": cases(changed, 0, "outputs")}
 
 
-def _stages(rng: np.random.Generator, dyadic: bool) -> NDArray[np.float64]:
-    """A semimeasure [6, S] that rises in leaps, as powers of two, or to values that are none; some of those are 0."""
-    if dyadic:
-        return 2.0 ** -np.array(_lengths(rng, int(rng.integers(25)))) * 2.0 ** np.arange(-5, 1)[:, None]
+def _stages(rng: np.random.Generator, kind: int) -> NDArray[Any]:
+    """A semimeasure [T, S] that rises through powers of two, just above them with one string left out, or at random."""
+    if kind < 2:
+        last = 2.0 ** -np.array(_lengths(rng, int(rng.integers(1, 25))))
+        left_out = np.where(last >= 2.0**-9, last, 1).argmin()
+        last = np.where(np.arange(len(last)) == left_out, 0, 1.001 * last) if kind else last
+        return 2.0 ** np.arange(-5, 1).repeat(2)[:, None] * last
     last = rng.dirichlet(np.full(40, 0.3)) * (rng.random(40) < 0.9)
     return last * np.vstack([np.sort(rng.random((5, 40)) ** rng.integers(1, 30), axis=0), np.ones(40)])
 
@@ -84,14 +89,11 @@ def _lengths(rng: np.random.Generator, splits: int) -> list[int]:
 
 
 def coded(names: Complexity, setting: Setting) -> Measurements:
-    """Codes that are allocated while a semimeasure rises: the machine's, and ten that are drawn.
-
-    Of K, a shortest program of the machine, only what holds of every prefix machine is asked.
-    """
+    """Codes that are allocated while a semimeasure rises: the machine's, and twelve that are drawn."""
     rng, config = np.random.default_rng(setting.seed), replace(setting.config, longest=16)
     own, known = names.semimeasure(config, (2, 4, 6, 8, LAST)), names.complexities(config, (LAST,))[0]
     there, wrong, excess = own[-1] > 0, list[int](), list[Any]()
-    for stages in (own, *(_stages(rng, draw < 5) for draw in range(10))):
+    for stages in (own, *(_stages(rng, draw % 3) for draw in range(12))):
         asked = [tuple(request) for request in names.requests(stages)]
         first = [tuple(request) for request in names.requests(stages[:3])]
         words = names.allocate([length for _, length in asked])
@@ -175,10 +177,7 @@ def ingleton(names: Complexity, setting: Setting) -> Measurements:
 
 
 def frequencies(names: Complexity, setting: Setting) -> Measurements:
-    """Codes of all strings up to 11 bits, of drawn ones up to 2,000, and of these with two neighbours exchanged.
-
-    Bits beyond n h(k / n) + 4 log2(n + 1) + 4, and how many strings have the code of another one, or two codes.
-    """
+    """Codes of all strings up to 11 bits, and of drawn ones up to 2,000, also with two neighbours exchanged."""
     rng = np.random.default_rng(setting.seed)
     strings = {tuple(bits) for n in range(12) for bits in product((0, 1), repeat=n)}
     for n, p in product(rng.integers(100, 2000, 2), (0, 0.02, 0.4, 0.9, 1)):

@@ -1,8 +1,8 @@
 """Machine Super Intelligence: Legg 2008, doctoral thesis, University of Lugano.
 
-Implemented: the agents of Section 4.2 and the measure of Definition 4.1.3; the predictors and the diagonal sequence of
-Sections 5.2 and 5.3; temporal difference learning with and without a learning rate (Algorithms 1 to 3, Eqs. 6.8
-and 6.9); and what Legg & Veness (2011, arXiv:1109.5951) built on them, the algorithmic intelligence quotient (AIQ).
+Implemented: the agents of Section 4.2 and the measure of Definition 4.1.3; the predictor of Section 5.3 and the
+sequence that defeats it (Section 5.2); temporal differences with and without a learning rate (Algorithms 1 to 3, Eqs. 6.8
+and 6.9); and the algorithmic intelligence quotient (AIQ) of Legg & Veness (2011, arXiv:1109.5951v2).
 
 Shapes: S states, A actions, T steps, K times, B histories, k cycles of a history, P programs, L symbols of a program,
 M environments. Units: rewards and values have the environment's unit; AIQ's rewards lie between -100 and 100.
@@ -39,7 +39,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Method = Literal["td", "hl", "sarsa", "hls", "q", "hlq", "freq", "random"]
 AgentName = Literal["rand", "basic", "2back", "2forward"]
-PredictorName = Literal["zero", "periodic", "elimination"]
 INSTRUCTIONS = "<>+-,.[]#%"
 CELLS, READABLE, MOST_STEPS = 100_000, 24, 1000
 
@@ -112,41 +111,26 @@ def intelligence(values: Floats, complexities: Floats) -> float:
     return float((2.0**-complexities * values).sum())
 
 
-# Chapter 5: predictors
+# Chapter 5: prediction
 
 
-def predict(predictor: PredictorName, symbols: Ints, written: Ints, infinite: int, observed: Ints) -> int:
-    """The next symbol after those observed [n], by the predictor of Lemma 5.2.2, 5.2.3 or 5.3.2.
+def predict(symbols: Ints, written: Ints, infinite: int, observed: Ints) -> int:
+    """Lemma 5.3.2: the next symbol after those observed [n].
 
     Programs write symbols [P, L], each in a certain step [P, L], never where that is -1; `infinite` write for ever.
     """
     n = len(observed)
-    if predictor == "zero":
-        return 0
-    if predictor == "periodic":
-        return _continued(observed)
     produced = written[:, n] >= 0  # all run in parallel until so many have written n + 1 symbols
     produced &= written[:, n] <= np.sort(written[produced, n])[infinite - 1]
     consistent = produced & (symbols[:, :n] == observed).all(axis=1)
     return int(symbols[consistent.argmax(), n]) if consistent.any() else 0
 
 
-def _continued(observed: Ints) -> int:
-    """The first a symbols are free, the next b repeat; pairs (a, b) are tried in the order of their sum, then of a."""
-    n = len(observed)
-    for total in range(2, n + 1):
-        for a in range(1, total):
-            b = total - a
-            if (observed[a + b :] == observed[a : n - b]).all():
-                return int(observed[n - b])
-    return 0
-
-
-def hard_sequence(predictor: PredictorName, symbols: Ints, written: Ints, infinite: int, count: int) -> Ints:
+def hard_sequence(symbols: Ints, written: Ints, infinite: int, count: int) -> Ints:
     """Lemma 5.2.4: the sequence [count] of which the predictor gets every symbol wrong."""
     sequence = np.zeros(count, np.int64)
     for n in range(count):
-        sequence[n] = 1 - predict(predictor, symbols, written, infinite, sequence[:n])
+        sequence[n] = 1 - predict(symbols, written, infinite, sequence[:n])
     return sequence
 
 
@@ -297,7 +281,7 @@ def _live(code, jumps, symbols, sign, kind, rule, rng, out):
         s = output[1]
 
 
-def interact(config: Config, programs: Sequence[str], steps: int, *, symbols: int, sign: int, seed: int) -> Any:
+def interact(config: Config, programs: list[str], steps: int, symbols: int, sign: int, *, seed: int) -> Any:
     """Episodes [P, T, 4] of an agent in the environments that programs describe.
 
     Each cycle gives the action, the observation, the symbol of the reward and the steps that the program ran. An

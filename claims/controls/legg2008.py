@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-from claims.oracles import legg2008 as oracle
 from repro import reconfigure, sabotage
-
-Array = NDArray[np.float64]
 
 
 @numba.njit
-def _follow(path: Any, rewards: Any, times: Any, gamma: float, lam: float, out: Any) -> None:
+def _follow(path: Any, rewards: Any, times: Any, gamma: float, lam: float, out: Any) -> Any:
     v, n, e, k = np.zeros(out.shape[1]), np.ones(out.shape[1]), np.zeros(out.shape[1]), 0
     for t in range(len(rewards) + 1):
         if k < len(times) and times[k] == t:
@@ -30,62 +26,37 @@ def _follow(path: Any, rewards: Any, times: Any, gamma: float, lam: float, out: 
             v += e * (rewards[t] + gamma * v[then] - v[now]) / (n[then] - gamma * e[then])
             e *= gamma * lam
             n *= lam
+    return out
 
 
 def without_the_ratio(reference: Any) -> Any:
     """HL leaves out N(s') / N(s) of Eq. 6.9."""
 
-    def estimate(config: Any, states: Any, rewards: Any, times: Any, count: int) -> Array:
+    def estimate(config: Any, states: Any, rewards: Any, times: Any, count: int) -> Any:
         if config.method == "td":
             return reference.estimate(config, states, rewards, times, count)
-        out = np.zeros((len(times), count))
-        _follow(states, rewards, times, config.gamma, config.lam, out)
-        return out
+        return _follow(states, rewards, times, config.gamma, config.lam, np.zeros((len(times), count)))
 
     return sabotage(reference, estimate=estimate)
+
+
+def _hl_with(reference: Any, lam: float) -> Any:
+    return reconfigure(reference, lambda config: replace(config, lam=lam if config.method[0] == "h" else config.lam))
+
+
+def forgets(reference: Any) -> Any:
+    """HL discounts old evidence by .9 whatever lambda says."""
+    return _hl_with(reference, 0.9)
+
+
+def never_forgets(reference: Any) -> Any:
+    """HL discounts no old evidence whatever lambda says."""
+    return _hl_with(reference, 1.0)
 
 
 def fixed_rate(reference: Any) -> Any:
     """The learning rate does not decay."""
     return reconfigure(reference, lambda config: replace(config, decay=0.0))
-
-
-def forgets(reference: Any) -> Any:
-    """HL discounts old evidence by .9 whatever lambda says."""
-    return reconfigure(reference, lambda config: replace(config, lam=0.9 if config.method[0] == "h" else config.lam))
-
-
-def never_forgets(reference: Any) -> Any:
-    """HL discounts no old evidence whatever lambda says."""
-    return reconfigure(reference, lambda config: replace(config, lam=1.0 if config.method[0] == "h" else config.lam))
-
-
-def td_learns_nothing(reference: Any) -> Any:
-    """A learning rate is 1,000 times smaller than it should be."""
-
-    def estimate(config: Any, *path: Any) -> Array:
-        return reference.estimate(replace(config, alpha=config.alpha / 1000), *path)
-
-    return sabotage(reference, estimate=estimate)
-
-
-def explores_half_as_often(reference: Any) -> Any:
-    """Actions at random are taken half as often as epsilon says."""
-
-    def act(config: Any, *world: Any, seed: int) -> Any:
-        return reference.act(replace(config, epsilon=config.epsilon / 2), *world, seed=seed)
-
-    return sabotage(reference, act=act)
-
-
-def keeps_all_traces(reference: Any) -> Any:
-    """Watkins' Q without its cut: traces go on where the agent explores; here on-policy learning passes for it."""
-    on_policy = {"q": "sarsa", "hlq": "hls"}
-
-    def act(config: Any, *world: Any, seed: int) -> Any:
-        return reference.act(replace(config, method=on_policy.get(config.method, config.method)), *world, seed=seed)
-
-    return sabotage(reference, act=act)
 
 
 def slow_rate_for_hl(reference: Any) -> Any:
@@ -98,23 +69,44 @@ def slow_rate_for_hl(reference: Any) -> Any:
     return reconfigure(reference, other)
 
 
+def _given(reference: Any, name: str, change: Callable[..., tuple[Any, ...]]) -> Any:
+    """A function of the reference is called with arguments that `change` makes of its own."""
+    function = getattr(reference, name)
+    return sabotage(reference, **{name: lambda *given, **keywords: function(*change(*given), **keywords)})
+
+
+def td_learns_nothing(reference: Any) -> Any:
+    """A learning rate is 1,000 times smaller than it should be."""
+    return _given(reference, "estimate", lambda config, *path: (replace(config, alpha=config.alpha / 1000), *path))
+
+
+def explores_half_as_often(reference: Any) -> Any:
+    """Actions at random are taken half as often as epsilon says."""
+    return _given(reference, "act", lambda config, *world: (replace(config, epsilon=config.epsilon / 2), *world))
+
+
+def learns_on_policy(reference: Any) -> Any:
+    """Q and HLQ learn the value of the action that is taken next, and their traces are never cut."""
+    plain = {"q": "sarsa", "hlq": "hls"}
+    return _given(
+        reference,
+        "act",
+        lambda config, *world: (replace(config, method=plain.get(config.method, config.method)), *world),
+    )
+
+
 def raw_rewards(reference: Any) -> Any:
     """Tables hold rewards as they are, of which no two are alike."""
 
-    def policy(agent: Any, actions: Any, observations: Any, rewards: Array, choices: int) -> Array:
-        raw = rewards * 2.0 ** -np.arange(1, rewards.shape[1] + 1)
-        return reference.policy(agent, actions, observations, raw, choices)
+    def change(agent: str, actions: Any, observations: Any, rewards: Any, choices: int) -> tuple[Any, ...]:
+        return agent, actions, observations, rewards * 2.0 ** -np.arange(1, rewards.shape[1] + 1), choices
 
-    return sabotage(reference, policy=policy)
+    return _given(reference, "policy", change)
 
 
 def shortsighted(reference: Any) -> Any:
     """pi^2forward looks no further than the next reward."""
-
-    def policy(agent: str, *history: Any) -> Array:
-        return reference.policy("2back" if agent == "2forward" else agent, *history)
-
-    return sabotage(reference, policy=policy)
+    return _given(reference, "policy", lambda agent, *rest: ("2back" if agent == "2forward" else agent, *rest))
 
 
 def unweighted(reference: Any) -> Any:
@@ -125,58 +117,40 @@ def unweighted(reference: Any) -> Any:
 def waits_for_every_program(reference: Any) -> Any:
     """The predictor waits for all programs that ever write a symbol there, though it cannot know them."""
 
-    def predict(predictor: Any, symbols: Any, written: Any, infinite: int, observed: Any) -> int:
-        return reference.predict(predictor, symbols, written, int((written[:, len(observed)] >= 0).sum()), observed)
+    def change(symbols: Any, written: Any, infinite: int, observed: Any) -> tuple[Any, ...]:
+        return symbols, written, int((written[:, len(observed)] >= 0).sum()), observed
 
-    return sabotage(reference, predict=predict)
+    return _given(reference, "predict", change)
 
 
 def agrees(reference: Any) -> Any:
     """The sequence that should be hard is what the predictor says."""
-    return sabotage(reference, hard_sequence=lambda *args: 1 - reference.hard_sequence(*args))
+    return sabotage(reference, hard_sequence=lambda *machine: 1 - reference.hard_sequence(*machine))
 
 
-class _Blank(oracle.Machine):
-    def cycle(self, action: int) -> tuple[int, int, int]:
-        self.tape.clear()
-        return super().cycle(action)
-
-
-def clears_the_tape(reference: Any) -> Any:
-    """Programs find a blank work tape in each cycle."""
-
-    def interact(config: Any, programs: Sequence[str], steps: int, *, symbols: int, sign: int, seed: int) -> Any:
-        found = reference.interact(config, programs, steps, symbols=symbols, sign=sign, seed=seed)
-        for program, episode in zip(programs, found, strict=True):
-            machine = _Blank(program, symbols)
-            if "%" not in program:
-                episode[:, 1:] = [machine.cycle(int(action)) for action in episode[:, 0]]
-        return found
-
-    return sabotage(reference, interact=interact)
+def observation_first(reference: Any) -> Any:
+    """What a program writes first is the observation, and then the reward."""
+    function = reference.interact
+    return sabotage(reference, interact=lambda *given, seed: function(*given, seed=seed)[..., [0, 2, 1, 3]])
 
 
 def sees_no_sign(reference: Any) -> Any:
     """Agents see rewards as they are, also where their signs should be flipped."""
-
-    def interact(config: Any, *programs: Any, sign: int, **keywords: Any) -> Any:
-        return reference.interact(config, *programs, sign=1, **keywords)
-
-    return sabotage(reference, interact=interact)
+    return _given(reference, "interact", lambda *given: (*given[:-1], 1))
 
 
-def _any_episode(config: Any, programs: Any, steps: int, *, symbols: int, sign: int, seed: int) -> Array:
-    return np.random.default_rng(seed).integers(0, symbols, (len(programs), steps, 4))
-
-
-def _any_actions(config: Any, moves: Any, payoffs: Any, start: int, steps: int, *, seed: int) -> tuple[Any, Array]:
+def _any_actions(config: Any, moves: Any, payoffs: Any, start: int, steps: int, *, seed: int) -> Any:
     return np.random.default_rng(seed).integers(0, moves.shape[1], steps), np.zeros(moves.shape)
+
+
+def _any_episodes(config: Any, programs: Any, steps: int, symbols: int, sign: int, *, seed: int) -> Any:
+    return np.random.default_rng(seed).integers(0, symbols, (len(programs), steps, 4))
 
 
 NULLS = {
     "estimate": lambda config, states, rewards, times, count: np.zeros((len(times), count)),
     "act": _any_actions,
-    "interact": _any_episode,
+    "interact": _any_episodes,
 }
 
 PLANTED = {  # the ratio of visits turned round

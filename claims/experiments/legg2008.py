@@ -5,8 +5,8 @@ The suite owns the worlds: it draws paths, computes true values exactly, and fin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -27,11 +27,11 @@ class RateFree(Implementation, Protocol):
     Watkins' traces are kept after an action as good as the greedy one.
     """
 
-    def policy(self, agent: Any, actions: Ints, observations: Ints, rewards: Array, choices: int) -> Array:
-        """Section 4.2: probabilities [B, A] of the next action after histories [B, k] of k cycles.
+    def policy(self, agent: str, actions: Ints, observations: Ints, rewards: Array, choices: int) -> Array:
+        """Section 4.2: probabilities [B, A] of the next action after histories [B, k]; best ones share .9.
 
         Tables hold rewards of cycle k in units of 2**-k, 0 for what was never tried. "2forward" adds half the mean,
-        over what followed an action, of the best reward then expected. Best actions are equally probable.
+        over what followed an action, of the best reward then expected.
         """
         ...
 
@@ -39,15 +39,15 @@ class RateFree(Implementation, Protocol):
         """Definition 4.1.3, for environments with such values and complexities, both [M]."""
         ...
 
-    def predict(self, predictor: Any, symbols: Ints, written: Ints, infinite: int, observed: Ints) -> int:
-        """The next symbol after [n]: by "zero", "periodic" (else 0) or "elimination" (Lemma 5.3.2; else 0).
+    def predict(self, symbols: Ints, written: Ints, infinite: int, observed: Ints) -> int:
+        """Lemma 5.3.2: the next symbol after [n]; 0 if no program fits.
 
         Programs, in the order that breaks ties, write symbols [P, L] in steps [P, L], never where that is -1;
         `infinite` of them write for ever. All that have written enough by the decisive step count.
         """
         ...
 
-    def hard_sequence(self, predictor: Any, symbols: Ints, written: Ints, infinite: int, count: int) -> Ints:
+    def hard_sequence(self, symbols: Ints, written: Ints, infinite: int, count: int) -> Ints:
         """Lemma 5.2.4: `count` symbols, each not what the predictor says."""
         ...
 
@@ -56,23 +56,20 @@ class RateFree(Implementation, Protocol):
         ...
 
     def act(self, config: Any, moves: Ints, payoffs: Array, start: int, steps: int, *, seed: int) -> tuple[Ints, Array]:
-        """Actions [T] of "sarsa", "hls", "q" or "hlq" in a world of next states and rewards [S, A].
+        """Actions [T] of "sarsa", "hls", "q" or "hlq" in a world of next states and rewards [S, A], and values [S, A].
 
-        An action is chosen before the step before it is learnt from. The values [S, A] beside them are those after
-        all steps but the last, whose next action is not known.
+        An action is chosen before the step before it is learnt from. Values are those after all steps but the last.
         """
         ...
 
-    def interact(
-        self, config: Any, programs: Sequence[str], steps: int, *, symbols: int, sign: int, seed: int
-    ) -> NDArray[Any]:
+    def interact(self, config: Any, programs: list[str], steps: int, symbols: int, sign: int, *, seed: int) -> Ints:
         """Episodes [P, T, 4] of "random", "freq", "q" or "hlq": action, observation, symbol of the reward, steps run.
 
         Programs are of AIQ's BF: a ring of 100,000 cells at the middle symbol, kept from cycle to cycle; "," reads the
         last 24 actions, newest first, then middle symbols; "." writes the reward, then the observation, which end a
-        cycle, as "#" and 1,000 steps do (after which the episode's rest is not looked at); loops end at the middle
-        symbol; "%" writes a random one. Unwritten outputs stand; the first are middle symbols. Agents see `sign`
-        times 100 for the largest symbol, 0 for the middle. "freq" divides sums of rewards by tries + 1.
+        cycle, as "#" and 1,000 steps do (what comes after these is not looked at); loops end at the middle symbol; "%"
+        writes a random one. Outputs stand until written, middle symbols at first. Agents see `sign` times 100 for the
+        largest symbol, 0 for the middle, from which observations start. "freq" divides sums of rewards by tries + 1.
         """
         ...
 
@@ -110,22 +107,19 @@ def walked(chances: Array, steps: int, rng: np.random.Generator) -> Ints:
     return np.ascontiguousarray(path.T)
 
 
-# Errors of value estimates
-
-
 @dataclass(frozen=True, kw_only=True)
 class ValueErrors(Experiment):
     """Root mean squared errors over states of value estimates, averaged over runs, along the steps.
 
     Attributes:
         world: the process: of 21 or 51 states, random, or of 21 states with a reward that changes (Section 6.6).
-        learners: by name, (lambda, alpha, decay) of some TD(lambda), of which the best counts.
+        learners: some TD(lambda), of which the best counts: a name, lambdas, alphas, and the decay.
         lams: lambda of each HL(lambda), the first of which is also "hl".
     """
 
     world: Literal["21", "51", "random", "changing"]
     steps: int
-    learners: tuple[tuple[str, tuple[tuple[float, float, float], ...]], ...]
+    learners: tuple[tuple[str, tuple[float, ...], tuple[float, ...], float], ...]
     lams: tuple[float, ...] = (1.0,)
     runs: int = 10
     points: int = 100
@@ -137,41 +131,35 @@ class ValueErrors(Experiment):
 
         def errors(method: str, lam: float, alpha: float, decay: float) -> Array:
             config = replace(setting.config, method=method, lam=lam, alpha=alpha, decay=decay)
-            found = [
-                learner.estimate(config, path, rewards, times, values.shape[1]) for path, rewards, values in worlds
-            ]
-            return np.mean([_rms(v - world[2]) for v, world in zip(found, worlds, strict=True)], axis=0)
+            return np.mean([_rms(learner.estimate(config, *path, times, v.shape[1]) - v) for path, v in worlds], axis=0)
 
         found = {f"hl_{lam:g}": [errors("hl", lam, 1.0, 0.0)] for lam in self.lams}
-        found["hl"] = found[f"hl_{self.lams[0]:g}"]
-        found["zero"] = [np.mean([_rms(np.zeros((len(times), 1)) - world[2]) for world in worlds], axis=0)]
-        for name, settings in self.learners:
-            found[name] = [np.nan_to_num(errors("td", *one), nan=np.inf, posinf=np.inf) for one in settings]
-        measured = {}
+        found |= {"hl": found[f"hl_{self.lams[0]:g}"], "zero": [np.mean([_rms(v) for _, v in worlds], axis=0)]}
+        for name, lams, alphas, decay in self.learners:
+            tried = [errors("td", lam, alpha, decay) for lam, alpha in product(lams, alphas)]
+            found[name] = [np.nan_to_num(one, nan=np.inf, posinf=np.inf) for one in tried]
+        measured, late = {}, times > 0.9 * self.steps
         for name, curves in found.items():
             best = min(curves, key=lambda one: one.mean())
             measured[f"{name}_error"] = curve(times, best, unit="1", x_unit="steps")
             measured[f"{name}_mean"] = scalar(best.mean(), "1", better="lower")
-            measured[f"{name}_last"] = scalar(
-                min(one[times > 0.9 * self.steps].mean() for one in curves), "1", better="lower"
-            )
+            measured[f"{name}_last"] = scalar(min(one[late].mean() for one in curves), "1", better="lower")
         return measured
 
-    def _worlds(self, rng: np.random.Generator, gamma: float, times: Ints) -> list[tuple[Ints, Array, Array]]:
-        """Of each run a path, its rewards, and the true values [K, S] at some times."""
+    def _worlds(self, rng: np.random.Generator, gamma: float, times: Ints) -> list[tuple[tuple[Ints, Array], Array]]:
+        """Of each run a path with its rewards, and the true values [K, S] at some times."""
         size = 51 if self.world == "51" else 21
         own = [random_process(rng) if self.world == "random" else chain(size) for _ in range(self.runs)]
         paths, worlds = walked(np.array([chances for chances, _ in own]), self.steps, rng), []
         for path, (chances, rewards) in zip(paths, own, strict=True):
-            other = chain(21, last=0.5)[1] if self.world == "changing" else rewards
-            both = [true_values(chances, each, gamma) for each in (rewards, other)]
-            earned = np.stack([each[path[:-1], path[1:]] for each in (rewards, other)])
-            steps = np.arange(self.steps)
-            worlds.append(
-                (path, earned[steps // 5000 % 2, steps], np.array(both)[np.maximum(times - 1, 0) // 5000 % 2])
-            )
+            both = [rewards, chain(21, last=0.5)[1] if self.world == "changing" else rewards]
+            values = np.array([true_values(chances, each, gamma) for each in both])
+            earned = np.array([each[path[:-1], path[1:]] for each in both])
+            steps, before = np.arange(self.steps), np.maximum(times - 1, 0)
+            worlds.append(((path, earned[steps // 5000 % 2, steps]), values[before // 5000 % 2]))
         return worlds
 
 
 def _rms(off: Array) -> Array:
-    return np.sqrt(np.square(off).mean(-1))
+    with np.errstate(over="ignore", invalid="ignore"):  # of what diverges
+        return np.sqrt(np.square(off).mean(-1))

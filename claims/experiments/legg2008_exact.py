@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from claims.experiments.legg2008 import AGENTS, Array, RateFree
-from claims.experiments.legg2008_agents import GRID, choices, chosen_by, in_errors, random_program, replays, rewarded
+from claims.experiments.legg2008_agents import (
+    GRID,
+    all_errors,
+    choices,
+    chosen_by,
+    in_errors,
+    random_program,
+    replays,
+    rewarded,
+)
 from claims.oracles import legg2008 as oracle
 from repro import Measurements, Setting, cases
 
@@ -26,55 +35,50 @@ UNITS = 2.0 ** -np.arange(1, CYCLES + 1)
 # Chapter 6
 
 
+def _drawn(rng: np.random.Generator, config: Any, method: str, epsilon: float = 0.0) -> Any:
+    """A config of a method with settings at random."""
+    hl, decay = method[0] == "h", float(rng.choice([0, 1 / 3, 0.5, 1]))
+    lam = float(rng.choice([1.0, rng.uniform(0.9, 1)] if hl else [0.0, 1.0, rng.uniform(0.3, 1)]))
+    rate = {"alpha": rng.uniform(0.1, 0.7), "decay": decay, "epsilon": epsilon}
+    return replace(config, method=method, gamma=rng.uniform(0.4, 0.99), lam=lam, **rate)
+
+
 def values_of_states(learner: RateFree, setting: Setting) -> Measurements:
     """Values after 0, 1, 2, ... steps of random paths: of HL against Eq. 6.7, of TD against Algorithm 1.
 
     The last path is the longest, of up to 5,000 steps.
     """
-    rng, found, expected = np.random.default_rng(setting.seed), list[Array](), list[Array]()
+    rng, found, expected = np.random.default_rng(setting.seed), [], []
     for count, method, most in [*product((1, 2, 5, 21), ("hl", "td") * 3, (300,)), (21, "hl", 5000)]:
         steps = int(rng.integers(most // 5, most))
         path, rewards = rng.integers(0, count, steps + 1), rng.normal(size=steps)
         times = np.unique([0, 1, 2, 3, *rng.integers(4, steps, 5), steps])
-        lam = rng.choice([1.0, rng.uniform(0.9, 1)] if method == "hl" else [0.0, 1.0, rng.uniform(0.3, 1)])
-        rate = {"alpha": rng.uniform(0.05, 0.9), "decay": float(rng.choice([0, 1 / 3, 0.5, 1]))}
-        config = replace(setting.config, method=method, gamma=rng.uniform(0.3, 0.99), lam=float(lam), **rate)
+        config, rule = _drawn(rng, setting.config, method), {"hl": oracle.batch, "td": oracle.temporal_difference}
         found += list(np.asarray(learner.estimate(config, path, rewards, times, count)))
-        rule = oracle.batch if method == "hl" else oracle.temporal_difference
-        expected += [rule(config, path[: t + 1], rewards[:t], count) for t in times]
+        expected += [rule[method](config, path[: t + 1], rewards[:t], count) for t in times]
     return {"values": cases(np.concatenate(found), np.concatenate(expected), "1")}
 
 
 def control(learner: RateFree, setting: Setting) -> Measurements:
     """Algorithms 2 and 3, and both with a learning rate, in random worlds and the gridworld, replayed step by step."""
-    rng, found, expected, errors = np.random.default_rng(setting.seed), list[Array](), list[Array](), list[float]()
-    for method, (states, actions) in product(("sarsa", "hls", "q", "hlq"), ((1, 3), (6, 3), (9, 4), (70, 4))):
-        moves, payoffs = rng.integers(0, states, (states, actions)), rng.normal(size=(states, actions))
-        world, steps = (moves, payoffs, int(rng.integers(states))), 400
+    rng, found, expected, counted = np.random.default_rng(setting.seed), [], [], []
+    for method, (states, many) in product(("sarsa", "hls", "q", "hlq"), ((1, 3), (6, 3), (9, 4), (70, 4))):
+        world = rng.integers(0, states, (states, many)), rng.normal(size=(states, many)), int(rng.integers(states))
         if states == 1:  # whatever is tried looks worse at once
-            world = moves, rng.uniform(-1.2, -0.8, (1, 3)), 0
-        if states == 70:
-            world, steps = GRID, 1500
-        lam = rng.choice([0.0, rng.uniform(0.5, 1)] if method in ("sarsa", "q") else [1.0, rng.uniform(0.8, 1)])
-        rate = {
-            "alpha": rng.uniform(0.1, 0.7),
-            "decay": float(rng.choice([0, 1 / 3])),
-            "epsilon": rng.uniform(0.05, 0.3),
-        }
-        config = replace(setting.config, method=method, gamma=rng.uniform(0.6, 0.99), lam=float(lam), **rate)
+            world = world[0], rng.uniform(-1.2, -0.8, (1, 3)), 0
+        steps, world = (1500, GRID) if states == 70 else (400, world)
+        config = _drawn(rng, setting.config, method, epsilon=0.0 if states == 9 else rng.uniform(0.1, 0.3))
         taken, values = (np.asarray(one) for one in learner.act(config, *world, steps, seed=setting.seed))
         seen, rewards = rewarded(*world, taken)
         found.append(values.ravel())
         expected.append(oracle.replayed(config, seen, taken, rewards, world[0].shape)[-1].ravel())
-        errors += choices(chosen_by(config, seen, taken, rewards, world[0].shape), taken, config.epsilon)
+        counted.append(choices(chosen_by(config, seen, taken, rewards, world[0].shape), taken, config.epsilon))
     first, still = [], (np.zeros((2, 5), int), np.zeros((2, 5)), 1)
     for seed in range(300 * setting.seed, 300 * (setting.seed + 1)):
         first.append(learner.act(replace(setting.config, method="hlq", epsilon=0.0), *still, 1, seed=seed)[0][0])
-    errors += choices(np.zeros((300, 5)), np.array(first), 0.0)
-    return {
-        "values": cases(np.concatenate(found), np.concatenate(expected), "1"),
-        "choices": cases(errors, 0, "standard errors"),
-    }
+    counted.append(choices(np.zeros((300, 5)), np.array(first), 0.0))
+    values = cases(np.concatenate(found), np.concatenate(expected), "1")
+    return {"values": values, "choices": cases(all_errors(counted), 0, "standard errors")}
 
 
 # Section 4.2
@@ -82,7 +86,7 @@ def control(learner: RateFree, setting: Setting) -> Measurements:
 
 def policies(learner: RateFree, setting: Setting) -> Measurements:
     """Probabilities of the next action after random histories of 0 to 40 cycles, against the agents' definitions."""
-    rng, found, expected = np.random.default_rng(setting.seed), list[Array](), list[Array]()
+    rng, found, expected = np.random.default_rng(setting.seed), [], []
     for agent, cycles, percepts, actions in product(AGENTS, (0, 1, 2, 3, 5, 12, 40), (1, 2), (2, 3)):
         rewards = rng.choice([0, 1 / 16, 1], (12, cycles)) * UNITS[:cycles]
         history = rng.integers(0, actions, (12, cycles)), rng.integers(0, percepts, (12, cycles)), rewards
@@ -142,17 +146,13 @@ def worths(learner: RateFree, setting: Setting) -> Measurements:
 def habits(learner: RateFree, setting: Setting) -> Measurements:
     """After 400 random cycles: chances to alternate in mu^alt, and to climb from the bottom in mu^slide."""
     actions = np.random.default_rng(setting.seed).integers(0, 2, (24, CYCLES))
-    none, rewards = np.zeros_like(actions), slide(actions)
-    alternates = [
-        np.asarray(learner.policy(agent, actions, none, alternating(actions), 2))[range(24), 1 - actions[:, -1]]
-        for agent in ("2back", "2forward")
-    ]
-    bottom = rewards[:, -1] > 0
-    rests, climbs = (
-        np.asarray(learner.policy(agent, actions, none, rewards, 2))[bottom, 1] for agent in ("2back", "2forward")
-    )
+    none, alt, up = np.zeros_like(actions), alternating(actions), slide(actions)
+    back, ahead = (np.asarray(learner.policy(one, actions, none, alt, 2)) for one in AGENTS[2:])
+    other, bottom = 1 - actions[:, -1], up[:, -1] > 0
+    rests, climbs = (np.asarray(learner.policy(one, actions, none, up, 2))[bottom, 1] for one in AGENTS[2:])
+    alternates = np.concatenate([back[range(24), other], ahead[range(24), other]])
     return {
-        "alternates": cases(np.concatenate(alternates), 0.95, "probability"),
+        "alternates": cases(alternates, 0.95, "probability"),
         "rests": cases(rests, 0.05, "probability"),
         "climbs": cases(climbs, 0.95, "probability"),
     }
@@ -176,27 +176,21 @@ def _machine(rng: np.random.Generator, programs: int, length: int) -> tuple[NDAr
 
 
 def predictions(learner: RateFree, setting: Setting) -> Measurements:
-    """What predictors say of what programs write, of periodic strings and of others, and what they cannot predict."""
-    rng, wrong, late, hard, own = np.random.default_rng(setting.seed), [], [], [], []
+    """What is predicted of what programs compute and of other sequences, and which sequence each predictor fails on."""
+    rng, found, expected, late, hard, own = np.random.default_rng(setting.seed), [], [], [], [], []
     for programs in (1, 2, 5, 12, 12, 30):
         machine = _machine(rng, programs, 48)
-        symbols, written, _ = machine
-        lasting = np.flatnonzero(written[:, -1] >= 0)
-        for sequence in [symbols[rng.choice(lasting)], rng.integers(0, 2, 48), np.resize(rng.integers(0, 2, 5), 48)]:
-            sequence = np.where(np.arange(48) < rng.integers(0, 8), rng.integers(0, 2, 48), sequence)
-            for n in (0, 1, 2, *rng.integers(3, 48, 6)):
-                said = [learner.predict(name, *machine, sequence[:n]) for name in ("zero", "periodic", "elimination")]
-                true = [0, oracle.periodic(sequence[:n].tolist()), oracle.elimination(*machine, sequence[:n].tolist())]
-                wrong.append(np.abs(np.subtract(said, true)).sum())
-        for p in lasting:
-            missed = [learner.predict("elimination", *machine, symbols[p, :n]) != symbols[p, n] for n in range(29, 48)]
-            late.append(sum(missed))
-        for name in ("zero", "periodic", "elimination"):
-            sequence = np.asarray(learner.hard_sequence(name, *machine, 40))
-            hard += [sequence[n] == learner.predict(name, *machine, sequence[:n]) for n in range(40)]
-            own += [np.array_equal(symbols[p, :40], sequence) for p in lasting if name == "elimination"]
+        lasting = machine[0][machine[1][:, -1] >= 0]
+        for sequence in (*lasting[:4], rng.integers(0, 2, 48), rng.integers(0, 2, 48)):
+            for n in (0, 1, 2, *rng.integers(3, 48, 8)):
+                found.append(learner.predict(*machine, sequence[:n]))
+                expected.append(oracle.elimination(*machine, sequence[:n].tolist()))
+        late += [learner.predict(*machine, one[:n]) != one[n] for one in lasting for n in range(29, 48)]
+        sequence = np.asarray(learner.hard_sequence(*machine, 40))
+        hard += [sequence[n] == learner.predict(*machine, sequence[:n]) for n in range(40)]
+        own += [np.array_equal(one[:40], sequence) for one in lasting]
     return {
-        "wrong": cases(wrong, 0, "symbols"),
+        "symbols": cases(found, expected, "symbol"),
         "late": cases(late, 0, "errors"),
         "hard": cases(hard, 0, "symbols predicted"),
         "computed": cases(own, 0, "programs"),
@@ -208,35 +202,29 @@ def predictions(learner: RateFree, setting: Setting) -> Measurements:
 
 def episodes(learner: RateFree, setting: Setting) -> Measurements:
     """Episodes of AIQ: each cycle by another interpreter, and what agents choose by what they have learnt."""
-    rng, wrong, errors = np.random.default_rng(setting.seed), list[int](), list[float]()
+    rng, wrong, errors, counted = np.random.default_rng(setting.seed), [], [], []
     for symbols in (3, 5, 5, 7):
         config = replace(setting.config, method="random")
         programs = [program for program in (random_program(rng) for _ in range(150)) if "%" not in program]
         programs += ["," * 26 + ".#", "+[.-]#", "<.>+.#", ">" * 40 + "[>]<+.,.#"]
-        found = np.asarray(learner.interact(config, programs, 40, symbols=symbols, sign=1, seed=setting.seed))
+        found = np.asarray(learner.interact(config, programs, 40, symbols, 1, seed=setting.seed))
         wrong += [replays(program, episode, symbols) for program, episode in zip(programs, found, strict=True)]
-        lucky = np.asarray(learner.interact(config, ["%.%.#"] * 10, 60, symbols=symbols, sign=1, seed=setting.seed))
-        for drawn in (lucky[..., 0], lucky[..., 1], lucky[..., 2]):
-            errors += [in_errors(drawn.ravel() == s, np.full(600, 1 / symbols)) for s in range(symbols)]
-        errors += [
-            in_errors(lucky[:, 1:, k].ravel() == lucky[:, :-1, k].ravel(), np.full(590, 1 / symbols)) for k in (0, 1, 2)
-        ]
+        lucky, even = (
+            np.asarray(learner.interact(config, ["%.%.#"] * 10, 60, symbols, 1, seed=setting.seed)),
+            1 / symbols,
+        )
+        for drawn in (lucky[..., 0], lucky[..., 1], lucky[..., 2]):  # actions, observations, rewards
+            errors += [in_errors(drawn.ravel() == s, np.full(600, even)) for s in range(symbols)]
+            errors.append(in_errors((drawn[:, 1:] == drawn[:, :-1]).ravel(), np.full(590, even)))
     for method, sign in product(("freq", "q", "hlq"), (1, -1)):
-        rate = {
-            "alpha": rng.uniform(0.2, 0.6),
-            "decay": float(rng.choice([0, 1 / 3])),
-            "epsilon": rng.uniform(0.05, 0.2),
-        }
-        config = replace(setting.config, method=method, gamma=rng.uniform(0.5, 0.9), lam=rng.uniform(0.5, 0.99), **rate)
+        config = _drawn(rng, setting.config, method, epsilon=rng.uniform(0.05, 0.2))
         programs = [",.,.#", ",-.,.#", ",.+.#", ",,.,.#", "%.,.#", "%,.%.#", ",>,[<+>-]<.,.#"]
-        found = np.asarray(learner.interact(config, programs, 300, symbols=5, sign=sign, seed=setting.seed))
-        for actions, observations, payoffs in found[..., :3].astype(int).transpose(0, 2, 1):
-            rewards, states = sign * 50.0 * (payoffs - 2), np.array([2, *observations])
-            values = chosen_by(config, states, actions, rewards, (5, 5))
-            if method == "freq":
-                tries = np.eye(5)[actions]
-                values = (np.cumsum(tries * rewards[:, None], 0) - tries * rewards[:, None]) / (
-                    np.cumsum(tries, 0) - tries + 1
-                )
-            errors += choices(values, actions, config.epsilon)
-    return {"cycles": cases(wrong, 0, "wrong cycles"), "choices": cases(errors, 0, "standard errors")}
+        found = np.asarray(learner.interact(config, programs, 300, 5, sign, seed=setting.seed)).astype(int)
+        for actions, observations, payoffs in found[..., :3].transpose(0, 2, 1):
+            rewards, states, tries = sign * 50.0 * (payoffs - 2), np.array([2, *observations]), np.eye(5)[actions]
+            sums = [each.cumsum(0) - each for each in (tries * rewards[:, None], tries)]
+            means = sums[0] / (sums[1] + 1)
+            values = means if method == "freq" else chosen_by(config, states, actions, rewards, (5, 5))
+            counted.append(choices(values, actions, config.epsilon))
+    choice = cases(errors + all_errors(counted), 0, "standard errors")
+    return {"cycles": cases(wrong, 0, "wrong cycles"), "choices": choice}

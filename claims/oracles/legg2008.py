@@ -56,17 +56,6 @@ def choice(agent: str, actions: Ints, observations: Ints, rewards: Array, choice
 # Chapter 5
 
 
-def periodic(observed: Sequence[int]) -> int:
-    """Lemma 5.2.3: pairs (a, b) in the order (1,1), (1,2), (2,1), ...: a symbols come first, then b repeat."""
-    n = len(observed)
-    pairs = [(a, b) for a in range(1, n) for b in range(1, n - a + 1)]
-    for first, repeated in sorted(pairs, key=lambda pair: (sum(pair), pair[0])):
-        x, y = list(observed[:first]), list(observed[first : first + repeated])
-        if (x + y * n)[:n] == list(observed):
-            return (x + y * (n + 1))[n]
-    return 0
-
-
 def elimination(symbols: Ints, written: Ints, infinite: int, observed: Sequence[int]) -> int:
     """Lemma 5.3.2: all programs run step by step until enough of them have written one symbol more than was seen."""
     n, clock, done = len(observed), 0, list[int]()

@@ -1,27 +1,21 @@
 """Machine Super Intelligence: Legg 2008, doctoral thesis, University of Lugano.
 
-Implemented: the agents of Section 4.2 and the measure of Definition 4.1.3; the predictor of Section 5.3 and the
-sequence that defeats it (Section 5.2); temporal differences with and without a learning rate (Algorithms 1 to 3, Eqs. 6.8
-and 6.9); and the algorithmic intelligence quotient (AIQ) of Legg & Veness (2011, arXiv:1109.5951v2).
+Implemented: the agents of Section 4.2; temporal differences with and without a
+learning rate (Algorithms 1 to 3, Eqs. 6.8 and 6.9); and the algorithmic intelligence quotient (AIQ) of Legg & Veness
+(2011, arXiv:1109.5951v2). Not: the theorems of Chapters 3 and 5.
 
-Shapes: S states, A actions, T steps, K times, B histories, k cycles of a history, P programs, L symbols of a program,
-M environments. Units: rewards and values have the environment's unit; AIQ's rewards lie between -100 and 100.
+Shapes: S states, A actions, T steps, K times, B histories, k cycles of a history, P programs.
+Units: rewards and values have the environment's unit; AIQ's rewards lie between -100 and 100.
 
 Deviations, where the thesis is silent:
   1. The counters of HL start at N = 1 and E = 0, as in Algorithms 2 and 3. From N = 0, as below Eq. 6.7, the rate of
      Eq. 6.9 is 0 / 0 at a first visit. With N = 1 the rule still equals Eq. 6.7, with one visit more in N.
-  2. The learning rate of step t, counted from 1, is alpha / t**decay. All values start at 0.
-  3. The greedy action is drawn among equally good ones. Where the chosen action is as good as the greedy one, Watkins'
-     Q keeps its traces, as Sutton & Barto (1998) have it.
-  4. The tables of Section 4.2 hold the reward of cycle k in units of 2**-k: of rewards as they are no two are alike,
-     and what is conditioned on them never comes again. Of actions never tried in a context 0 is expected; equally good
-     actions are equally probable.
-  5. What pi^2forward expects of the cycle after next is the mean over the observations and rewards that followed so
-     far, in the same unit, so it counts half.
-  6. A machine is given as a table: the symbols of all programs and the steps in which they are written. Programs stand
-     in the order in which ties are broken. "Some fixed symbol" is 0.
-  7. AIQ's machine is described by its authors' code only: 10 instructions, a work tape that is kept from cycle to
-     cycle (here a ring), the last 24 actions to read, and an output that stands until it is written anew.
+  2. The learning rate of step t, counted from 1, is alpha / t**decay. All values start at 0. Greedy actions are drawn
+     among equally good ones; after an action as good as the greedy one Watkins' Q keeps its traces.
+  3. The tables of Section 4.2 hold the reward of cycle k in units of 2**-k: of rewards as they are no two are alike,
+     and what is conditioned on them never comes again. Of actions never tried in a context 0 is expected. What
+     pi^2forward expects of the cycle after next is a mean over what followed so far, and counts half.
+  4. AIQ's machine is described by its authors' code only. Its work tape is a ring here.
 """
 
 from __future__ import annotations
@@ -38,7 +32,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Method = Literal["td", "hl", "sarsa", "hls", "q", "hlq", "freq", "random"]
-AgentName = Literal["rand", "basic", "2back", "2forward"]
+Table = dict[tuple[Any, int], list[tuple[int, float]]]  # by context and action, observations and rewards that followed
 INSTRUCTIONS = "<>+-,.[]#%"
 CELLS, READABLE, MOST_STEPS = 100_000, 24, 1000
 
@@ -57,32 +51,28 @@ class Config:
 
 CONFIGS = {
     "hl": Config(),  # Section 6.3
-    "td": Config(method="td", lam=0.7, alpha=0.07),
     "hl-long": Config(gamma=0.99),  # Section 6.4
-    "sarsa": Config(method="sarsa", gamma=0.99, lam=0.0, alpha=0.1, epsilon=0.01),  # Section 6.7; settings are ours
-    "hls": Config(method="hls", gamma=0.99, lam=0.995, epsilon=0.003),
-    "q": Config(method="q", gamma=0.99, lam=0.0, alpha=0.5, epsilon=0.01),
+    "hls": Config(method="hls", gamma=0.99, lam=0.995, epsilon=0.003),  # Section 6.7; lambda and epsilon are ours
     "hlq": Config(method="hlq", gamma=0.99, lam=0.995, epsilon=0.01),
 }
 
 
-# Section 4: agents and their universal intelligence
+# Section 4.2: agents
 
 
-def policy(agent: AgentName, actions: Ints, observations: Ints, rewards: Floats, choices: int) -> Floats:
+def policy(agent: str, actions: Ints, observations: Ints, rewards: Floats, choices: int) -> Floats:
     """Probabilities [B, A] of the next action after histories of k cycles, each array [B, k]."""
     return np.array([_policy(agent, h, choices) for h in zip(actions, observations, rewards, strict=True)])
 
 
-def _policy(agent: AgentName, history: tuple[Any, Any, Any], choices: int) -> Floats:
-    uniform = np.full(choices, 1 / choices)
+def _policy(agent: str, history: tuple[Any, Any, Any], choices: int) -> Floats:
     if agent == "rand":
-        return uniform
-    units = 2.0 ** np.arange(1, len(history[2]) + 1)
-    cycles = list(zip(*(part.tolist() for part in (history[0], history[1], history[2] * units)), strict=True))
-    table: defaultdict[tuple[Any, int], list[tuple[int, float]]] = defaultdict(list)  # (context, action): what followed
+        return np.full(choices, 1 / choices)
+    rewards = history[2] * 2.0 ** np.arange(1, len(history[2]) + 1)
+    cycles = list(zip(history[0].tolist(), history[1].tolist(), rewards.tolist(), strict=True))
+    table: Table = defaultdict(list)
     for k, (action, observation, reward) in enumerate(cycles):
-        table[_context(agent, cycles[:k]), action].append((observation, reward))
+        table[_context(agent, cycles[max(0, k - 2) : k]), action].append((observation, reward))
     context = _context(agent, cycles)
     expected = np.array([_expected(table, context, action) for action in range(choices)])
     if agent == "2forward":
@@ -92,46 +82,18 @@ def _policy(agent: AgentName, history: tuple[Any, Any, Any], choices: int) -> Fl
             best = [max(_expected(table, later, other) for other in range(choices)) for later in after]
             expected[action] += sum(best) / len(best) / 2 if best else 0.0  # of the next cycle: half the unit
     greedy = expected == expected.max()
-    return 0.9 * greedy / greedy.sum() + 0.1 * uniform
+    return 0.9 * greedy / greedy.sum() + 0.1 / choices
 
 
-def _context(agent: AgentName, cycles: Sequence[tuple[int, int, float]]) -> tuple[Any, ...]:
+def _context(agent: str, cycles: Sequence[tuple[int, int, float]]) -> tuple[Any, ...]:
     """What a table is conditioned on: the last observation, or the last two actions, observations and rewards."""
     return tuple(cycle[1] for cycle in cycles[-1:]) if agent == "basic" else tuple(cycles[-2:])
 
 
-def _expected(table: dict[tuple[Any, int], list[tuple[int, float]]], context: Any, action: int) -> float:
+def _expected(table: Table, context: Any, action: int) -> float:
     """The mean reward that followed an action in a context; 0 of one never tried."""
-    followed = table.get((context, action), [])
-    return sum(reward for _, reward in followed) / len(followed) if followed else 0.0
-
-
-def intelligence(values: Floats, complexities: Floats) -> float:
-    """Definition 4.1.3: the sum of values [M], each by 2 to the power of minus its environment's complexity [M]."""
-    return float((2.0**-complexities * values).sum())
-
-
-# Chapter 5: prediction
-
-
-def predict(symbols: Ints, written: Ints, infinite: int, observed: Ints) -> int:
-    """Lemma 5.3.2: the next symbol after those observed [n].
-
-    Programs write symbols [P, L], each in a certain step [P, L], never where that is -1; `infinite` write for ever.
-    """
-    n = len(observed)
-    produced = written[:, n] >= 0  # all run in parallel until so many have written n + 1 symbols
-    produced &= written[:, n] <= np.sort(written[produced, n])[infinite - 1]
-    consistent = produced & (symbols[:, :n] == observed).all(axis=1)
-    return int(symbols[consistent.argmax(), n]) if consistent.any() else 0
-
-
-def hard_sequence(symbols: Ints, written: Ints, infinite: int, count: int) -> Ints:
-    """Lemma 5.2.4: the sequence [count] of which the predictor gets every symbol wrong."""
-    sequence = np.zeros(count, np.int64)
-    for n in range(count):
-        sequence[n] = 1 - predict(symbols, written, infinite, sequence[:n])
-    return sequence
+    rewards = [reward for _, reward in table.get((context, action), [])]
+    return sum(rewards) / len(rewards) if rewards else 0.0
 
 
 # Chapter 6: temporal differences

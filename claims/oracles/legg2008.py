@@ -1,38 +1,31 @@
 """Machine Super Intelligence (Legg 2008), typed from its definitions, and AIQ's machine from the words of its authors.
 
-Shapes: S states, A actions, T steps, k cycles of a history, P programs, L symbols of a program.
+Shapes: S states, A actions, T steps, k cycles of a history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[Any]
 MOST_STEPS = 1000  # of a program in a cycle
 
 
 # Section 4.2: what agents expect, by going through the whole history for each question
 
 
-def followed(agent: str, history: Sequence[tuple[int, int, float]], context: Any, action: int) -> list[Any]:
+def situation(agent: str, history: list[Any]) -> list[Any]:
+    """What an agent's table goes by: the last observation, or the last two cycles."""
+    return [history[-1][1]] if agent == "basic" and history else history[-2:] if agent != "basic" else []
+
+
+def followed(agent: str, history: list[Any], context: Any, action: int) -> list[Any]:
     """The cycles (action, observation, reward) in which an action was taken in a context."""
     return [c for k, c in enumerate(history) if c[0] == action and situation(agent, history[:k]) == context]
-
-
-def situation(agent: str, history: Sequence[tuple[int, int, float]]) -> list[Any]:
-    """What an agent's table goes by."""
-    return [history[-1][1]] if agent == "basic" and history else list(history[-2:]) if agent != "basic" else []
-
-
-def reward_expected(agent: str, history: Sequence[tuple[int, int, float]], context: Any, action: int) -> float:
-    """Mean reward of an action in a context, in units of its cycle; 0 where there was none."""
-    rewards = [reward for _, _, reward in followed(agent, history, context, action)]
-    return float(np.mean(rewards)) if rewards else 0.0
 
 
 def choice(agent: str, actions: Ints, observations: Ints, rewards: Array, choices: int) -> Array:
@@ -41,29 +34,18 @@ def choice(agent: str, actions: Ints, observations: Ints, rewards: Array, choice
         return np.ones(choices) / choices
     cycles = zip(actions.tolist(), observations.tolist(), rewards.tolist(), strict=True)
     history = [(a, o, r * 2 ** (k + 1)) for k, (a, o, r) in enumerate(cycles)]
+
+    def mean(context: Any, action: int) -> float:
+        return float(np.mean([reward for _, _, reward in followed(agent, history, context, action)] or [0]))
+
     context, worth = situation(agent, history), []
     for action in range(choices):
-        worth.append(reward_expected(agent, history, context, action))
-        cycles = followed(agent, history, context, action)
-        if agent == "2forward" and cycles:
-            nexts = [situation(agent, [*history, cycle]) for cycle in cycles]
-            best = [max(reward_expected(agent, history, later, a) for a in range(choices)) for later in nexts]
-            worth[-1] += 0.5 * float(np.mean(best))
+        worth.append(mean(context, action))
+        nexts = [situation(agent, [*history, cycle]) for cycle in followed(agent, history, context, action)]
+        if agent == "2forward" and nexts:
+            worth[-1] += 0.5 * float(np.mean([max(mean(later, a) for a in range(choices)) for later in nexts]))
     good = [w == max(worth) for w in worth]
     return np.array([0.9 * g / sum(good) + 0.1 / choices for g in good])
-
-
-# Chapter 5
-
-
-def elimination(symbols: Ints, written: Ints, infinite: int, observed: Sequence[int]) -> int:
-    """Lemma 5.3.2: all programs run step by step until enough of them have written one symbol more than was seen."""
-    n, clock, done = len(observed), 0, list[int]()
-    while len(done) < infinite:
-        clock = min(int(w) for w in written[:, n] if w > clock) if clock else int(written[written[:, n] >= 0, n].min())
-        done = [p for p in range(len(written)) if 0 <= written[p, n] <= clock]
-    fitting = [p for p in done if list(symbols[p, :n]) == list(observed)]
-    return int(symbols[fitting[0], n]) if fitting else 0
 
 
 # Chapter 6
@@ -145,7 +127,7 @@ class Machine:
             if letter in "<>":
                 self.at = (self.at + (1 if letter == ">" else -1)) % 100_000
             elif letter in "+-":
-                self.tape[self.at] = (here + (1 if letter == "+" else -1)) % self.symbols
+                self.tape[self.at] = (here + int(letter + "1")) % self.symbols
             elif letter == ".":
                 self.output[self.wrote] = here
                 self.wrote += 1

@@ -28,7 +28,8 @@ PAPER = Paper(
         "10,000 steps), and a best lambda near .9995 for rewards that change (ours is near .998, and TD does best with "
         "more than the printed rate). We do not know why the thesis's processes seem to teach faster. That Sarsa was "
         "not got above 5.0 reports the author's tuning: with lambda 0, alpha .1 and epsilon .01 we get 5.7, as with "
-        "HLS. The conclusion's 'in every setting' is true of the end of runs; the text itself names slower phases.\n\n"
+        "HLS; from lambda .9 on it is below 5. The conclusion's 'in every setting' is true of the end of runs; the text "
+        "itself names slower phases.\n\n"
         "Typographical: Section 4.2 sets the reward of mu^alt to 2^k where its definition has 2^-k."
     ),
 )
@@ -38,7 +39,6 @@ CONTRACT = Contract(protocol=RateFree, preset="hl", timed="small-chain")
 SHEET = "Table in Conf Paper Settings.ods of Legg & Veness's code (2011), 1,000 cycles"
 READ = {"hlq": 49.1, "q": 44.3, "q0": 41.8, "freq": 40.2}
 SCORES = {name: Reported(score, "AIQ", f"{SHEET}, {name}") for name, score in READ.items()}
-CEILING = Reported(5.0, "reward", "Section 6.7, final discounted reward that Sarsa was not got above")
 AGENTS = (
     ("hlq", "hlq", 0.7, 0.95, 0.0, 0.04),
     ("q", "q", 0.6, 0.5, 0.5, 0.04),
@@ -52,20 +52,19 @@ SMALL = ValueErrors(
     world="21", steps=10_000, learners=(*PRINTED, ("tuned", (0.3, 0.7, 0.9), RATES, 0.0)), lams=(1.0, 0.98)
 )
 FALLING = (
-    ("inverse", (0.7, 0.95), (10.0, 100.0), 1.0),
-    ("root", (0.7, 0.9), (2.0, 4.0, 8.0), 1 / 2),
-    ("cube", (0.7, 0.9), (1.0, 2.0, 3.0), 1 / 3),
+    ("inverse", (0.95,), (10.0, 100.0), 1.0),
+    ("root", (0.7, 0.9), (4.0, 8.0), 1 / 2),
+    ("cube", (0.7, 0.9), (2.0, 3.0), 1 / 3),
 )
 LARGE = ValueErrors(
-    world="51", steps=40_000, runs=8, points=50, learners=(("fixed", (0.7, 0.9), (0.05, 0.1, 0.2), 0.0), *FALLING)
+    world="51", steps=40_000, runs=8, points=50, learners=(("fixed", (0.7, 0.9), (0.1, 0.2), 0.0), *FALLING)
 )
 RANDOM = ValueErrors(
     world="random", steps=5_000, learners=(("fixed", LAMBDAS, (0.2,), 0.0), ("cube", LAMBDAS, (1.5,), 1 / 3))
 )
 RATED = (("printed", (0.8,), (0.05,), 0.0), ("tuned", (0.8, 0.9), (0.1, 0.2), 0.0))
 CHANGING = ValueErrors(world="changing", steps=20_000, runs=20, learners=RATED, lams=(1.0, 0.9995, 0.998, 0.99))
-FREE, RULED = (("hlq", "hlq", 0.995, 1.0, 0.01), ("hls", "hls", 0.995, 1.0, 0.003)), ("q", "q", 0.0, 0.5, 0.01)
-WINDY = Gridworld(learners=(*FREE, RULED, ("sarsa", "sarsa", 0.9, 0.1, 0.01)))
+WINDY = Gridworld(learners=(("hlq", "hlq", 0.995, 1.0, 0.01), ("q", "q", 0.0, 0.5, 0.01)))
 
 
 # Mechanism
@@ -167,22 +166,17 @@ def test_changing_rewards(run: Run):
     return tuple((arm[f"{a}_mean"], arm[f"{b}_mean"]) for a, b in [*pairs, ("tuned", "zero")])
 
 
-@claim(
-    "gridworld",
-    all_of(higher(times=0.9), at_least(CEILING), higher(), at_least(4.0)),
-    seeds=8,
-    controls=["slow_rate_for_hl"],
-)
+@claim("gridworld", all_of(higher(times=0.9), at_least(4.0)), seeds=8, controls=["slow_rate_for_hl"])
 def test_gridworld(run: Run):
-    """Figure 6.8: without a rate HLQ is as good as tuned Q (within a tenth), and HLS better than Sarsa(.9) and 5.0."""
+    """Figure 6.8: in the windy gridworld HLQ, without a rate, reaches what Q does with a tuned one (within a tenth)."""
     arm = run(WINDY, "hlq")
-    return (arm["hlq"], arm["q"]), arm["hls"], (arm["hls"], arm["sarsa"]), arm["sarsa"]
+    return (arm["hlq"], arm["q"]), arm["q"]
 
 
 @claim("aiq-order", all_of(higher(by=10.0), higher(), higher()), seeds=8, controls=["sees_no_sign"])
 def test_aiq_order(run: Run):
     """Section 4.3: by random programs (Legg & Veness 2011) HLQ is above Q, Q above Freq, and Freq above Random."""
-    arm = run(AIQ(agents=AGENTS[:4], programs=200), "hlq")
+    arm = run(AIQ(agents=AGENTS[:4], programs=160), "hlq")
     return tuple((arm[better], arm[worse]) for better, worse in (("freq", "random"), ("q", "freq"), ("hlq", "q")))
 
 

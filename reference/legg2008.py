@@ -62,14 +62,14 @@ CONFIGS = {
 
 def policy(agent: str, actions: Ints, observations: Ints, rewards: Floats, choices: int) -> Floats:
     """Probabilities [B, A] of the next action after histories of k cycles, each array [B, k]."""
-    return np.array([_policy(agent, h, choices) for h in zip(actions, observations, rewards, strict=True)])
+    return np.array([_policy(agent, actions[b], observations[b], rewards[b], choices) for b in range(len(actions))])
 
 
-def _policy(agent: str, history: tuple[Any, Any, Any], choices: int) -> Floats:
+def _policy(agent: str, actions: Ints, observations: Ints, rewards: Floats, choices: int) -> Floats:
     if agent == "rand":
         return np.full(choices, 1 / choices)
-    rewards = history[2] * 2.0 ** np.arange(1, len(history[2]) + 1)
-    cycles = list(zip(history[0].tolist(), history[1].tolist(), rewards.tolist(), strict=True))
+    scaled = rewards * 2.0 ** np.arange(1, len(rewards) + 1)
+    cycles = [(int(actions[k]), int(observations[k]), float(scaled[k])) for k in range(len(scaled))]
     table: Table = defaultdict(list)
     for k, (action, observation, reward) in enumerate(cycles):
         table[_context(agent, cycles[max(0, k - 2) : k]), action].append((observation, reward))
@@ -99,7 +99,7 @@ def _expected(table: Table, context: Any, action: int) -> float:
 # Chapter 6: temporal differences
 
 
-def _kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def _njit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile; keep the machine code on disk where there is a folder to keep it in."""
     try:
         return numba.njit(cache=True)(function)
@@ -107,7 +107,7 @@ def _kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(function)
 
 
-@_kernel
+@_njit
 def _update(v, n, e, now, then, delta, t, rule, hl, cut):
     """Eq. 6.2, or Eqs. 6.8 and 6.9, from entry `now` to entry `then` in step t; `cut` ends all traces afterwards."""
     gamma, lam, alpha, decay, _ = rule
@@ -121,7 +121,7 @@ def _update(v, n, e, now, then, delta, t, rule, hl, cut):
         n[s] *= lam
 
 
-@_kernel
+@_njit
 def _follow(path, rewards, times, rule, hl, out):
     v, n, e = np.zeros(out.shape[1]), np.ones(out.shape[1]), np.zeros(out.shape[1])
     k = 0
@@ -145,7 +145,7 @@ def estimate(config: Config, states: Ints, rewards: Floats, times: Ints, count: 
     return out
 
 
-@_kernel
+@_njit
 def _choose(values, epsilon, rng):
     """An action at random with chance epsilon, else one of the best."""
     if rng.random() < epsilon:
@@ -159,7 +159,7 @@ def _choose(values, epsilon, rng):
     return chosen
 
 
-@_kernel
+@_njit
 def _learn(v, n, e, now, there, many, reward, t, rule, hl, off, rng):
     """Choose among the actions whose entries begin at `there`, then learn from the step to it."""
     values = v[there : there + many]
@@ -170,7 +170,7 @@ def _learn(v, n, e, now, there, many, reward, t, rule, hl, off, rng):
     return chosen
 
 
-@_kernel
+@_njit
 def _act(moves, payoffs, start, rule, hl, off, rng, actions, v):
     many = moves.shape[1]
     n, e = np.ones(len(v)), np.zeros(len(v))
@@ -192,7 +192,7 @@ def act(config: Config, moves: Ints, payoffs: Floats, start: int, steps: int, *,
 # Legg & Veness (2011): AIQ
 
 
-@_kernel
+@_njit
 def _cycle(code, jumps, symbols, tape, place, history, output, rng):
     """Run a program until its end, a full output or too many steps; returns the work tape's place and the steps."""
     steps, at, read, wrote, middle = 0, 0, 0, 0, (symbols - 1) // 2
@@ -219,7 +219,7 @@ def _cycle(code, jumps, symbols, tape, place, history, output, rng):
     return place, steps
 
 
-@_kernel
+@_njit
 def _live(code, jumps, symbols, sign, kind, rule, rng, out):
     middle, half, place = (symbols - 1) // 2, (symbols - 1) / 2, 0
     tape, history, output = np.full(CELLS, middle, np.int8), np.full(READABLE, middle), np.full(2, middle)

@@ -83,10 +83,10 @@ def control(learner: RateFree, setting: Setting) -> Measurements:
 
 
 def policies(learner: RateFree, setting: Setting) -> Measurements:
-    """Probabilities of the next action after random histories of 0 to 40 cycles, against the agents' definitions."""
+    """Probabilities of the next action after random histories of 0 to 90 cycles, against the agents' definitions."""
     rng, found, expected = np.random.default_rng(setting.seed), [], []
-    for agent, cycles, percepts, actions in product(AGENTS, (0, 1, 2, 3, 5, 12, 40), (1, 2), (2, 3)):
-        rewards = rng.choice([0, 1 / 16, 1], (12, cycles)) * UNITS[:cycles]
+    for agent, cycles, percepts, actions in product(AGENTS, (0, 1, 2, 3, 5, 12, 90), (1, 2), (2, 3)):
+        rewards = rng.choice([0, 0.3, 1], (12, cycles)) * UNITS[:cycles]
         history = rng.integers(0, actions, (12, cycles)), rng.integers(0, percepts, (12, cycles)), rewards
         found.append(np.ravel(learner.policy(agent, *history, actions)))
         expected += [oracle.choice(agent, *one, actions) for one in zip(*history, strict=True)]

@@ -28,8 +28,8 @@ PAPER = Paper(
         "10,000 steps), and a best lambda near .9995 for rewards that change (ours is near .998, and TD does best with "
         "more than the printed rate). We do not know why the thesis's processes seem to teach faster. That Sarsa was "
         "not got above 5.0 reports the author's tuning: with lambda 0, alpha .1 and epsilon .01 we get 5.7, as with "
-        "HLS; from lambda .9 on it is below 5. The conclusion's 'in every setting' is true of the end of runs; the text "
-        "itself names slower phases.\n\n"
+        "HLS; from lambda .9 on it is below 5. The conclusion's 'in every setting' is true of the end of runs; it "
+        "names slower phases itself.\n\n"
         "Typographical: Section 4.2 sets the reward of mu^alt to 2^k where its definition has 2^-k."
     ),
 )

@@ -196,19 +196,23 @@ def act(config: Config, moves: Ints, payoffs: Floats, start: int, steps: int, *,
 def _cycle(code, jumps, symbols, tape, place, history, output, rng):
     """Run a program until its end, a full output or too many steps; returns the work tape's place and the steps."""
     steps, at, read, wrote, middle = 0, 0, 0, 0, (symbols - 1) // 2
-    while steps < MOST_STEPS and wrote < len(output):
+    while steps < MOST_STEPS:
         steps += 1
         instruction = code[at]
         if instruction < 2:
-            place = (place + 2 * instruction - 1) % CELLS
+            place += 2 * instruction - 1
+            place += CELLS * ((place < 0) - (place == CELLS))
         elif instruction < 4:
-            tape[place] = (tape[place] + 5 - 2 * instruction) % symbols
+            symbol = tape[place] + 5 - 2 * instruction
+            tape[place] = symbol + symbols * ((symbol < 0) - (symbol == symbols))
         elif instruction == 4:
             tape[place] = history[read] if read < READABLE else middle
             read += 1
         elif instruction == 5:
             output[wrote] = tape[place]
             wrote += 1
+            if wrote == len(output):
+                break
         elif (instruction == 6 and tape[place] == middle) or (instruction == 7 and tape[place] != middle):
             at = jumps[at]
         elif instruction == 8:

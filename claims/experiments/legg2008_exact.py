@@ -1,0 +1,179 @@
+"""Exact checks of legg2008: answers against definitions, on inputs drawn by the trial's seed.
+
+Where an implementation draws at random, counts are compared with what is expected, in standard errors: claims allow
+six.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from claims.experiments.legg2008 import (
+    AGENTS,
+    GRID,
+    Array,
+    Ints,
+    RateFree,
+    all_errors,
+    choices,
+    chosen_by,
+    in_errors,
+    random_program,
+    replays,
+    rewarded,
+)
+from claims.oracles import legg2008 as oracle
+from repro import Measurements, Setting, cases
+
+DEPTH = 10  # cycles of which all histories are gone through
+CYCLES = 400
+UNITS = 2.0 ** -np.arange(1, CYCLES + 1)
+
+
+# Chapter 6
+
+
+def _drawn(rng: np.random.Generator, config: Any, method: str, epsilon: float = 0.0) -> Any:
+    """A config of a method with settings at random."""
+    hl, decay = method[0] == "h", float(rng.choice([0, 1 / 3, 0.5, 1]))
+    lam = float(rng.choice([1.0, rng.uniform(0.9, 1)] if hl else [0.0, 1.0, rng.uniform(0.3, 1)]))
+    rate = {"alpha": rng.uniform(0.1, 0.7), "decay": decay, "epsilon": epsilon}
+    return replace(config, method=method, gamma=rng.uniform(0.4, 0.99), lam=lam, **rate)
+
+
+def values_of_states(learner: RateFree, setting: Setting) -> Measurements:
+    """Values after 0, 1, 2, ... steps of random paths: of HL against Eq. 6.7, of TD against Algorithm 1.
+
+    The last path is the longest, of up to 5,000 steps.
+    """
+    rng, found, expected = np.random.default_rng(setting.seed), [], []
+    for count, method, most in [*product((1, 2, 5, 21), ("hl", "td") * 3, (300,)), (21, "hl", 5000)]:
+        steps = int(rng.integers(most // 5, most))
+        path, rewards = rng.integers(0, count, steps + 1), rng.normal(size=steps)
+        times = np.unique([0, 1, 2, 3, *rng.integers(4, steps, 5), steps])
+        config, rule = _drawn(rng, setting.config, method), {"hl": oracle.batch, "td": oracle.temporal_difference}
+        found += list(np.asarray(learner.estimate(config, path, rewards, times, count)))
+        expected += [rule[method](config, path[: t + 1], rewards[:t], count) for t in times]
+    return {"values": cases(np.concatenate(found), np.concatenate(expected), "1")}
+
+
+def control(learner: RateFree, setting: Setting) -> Measurements:
+    """Algorithms 2 and 3, and both with a learning rate, in random worlds and the gridworld, replayed step by step."""
+    rng, found, expected, counted = np.random.default_rng(setting.seed), [], [], []
+    for method, (states, many) in product(("sarsa", "hls", "q", "hlq"), ((1, 3), (6, 3), (9, 4), (70, 4))):
+        world = rng.integers(0, states, (states, many)), rng.normal(size=(states, many)), int(rng.integers(states))
+        if states == 1:  # whatever is tried looks worse at once
+            world = world[0], rng.uniform(-1.2, -0.8, (1, 3)), 0
+        steps, world = (1500, GRID) if states == 70 else (400, world)
+        config = _drawn(rng, setting.config, method, epsilon=0.0 if states == 9 else rng.uniform(0.1, 0.3))
+        taken, values = (np.asarray(one) for one in learner.act(config, *world, steps, seed=setting.seed))
+        seen, rewards = rewarded(*world, taken)
+        found.append(values.ravel())
+        expected.append(oracle.replayed(config, seen, taken, rewards, world[0].shape)[-1].ravel())
+        counted.append(choices(chosen_by(config, seen, taken, rewards, world[0].shape), taken, config.epsilon))
+    values = cases(np.concatenate(found), np.concatenate(expected), "1")
+    return {"values": values, "choices": cases(all_errors(counted), 0, "standard errors")}
+
+
+# Section 4.2
+
+
+def policies(learner: RateFree, setting: Setting) -> Measurements:
+    """Probabilities of the next action after random histories of 0 to 90 cycles, against the agents' definitions."""
+    rng, found, expected = np.random.default_rng(setting.seed), [], []
+    for agent, cycles, percepts, actions in product(AGENTS, (0, 1, 2, 3, 5, 12, 90), (1, 2), (2, 3)):
+        rewards = rng.choice([0, 0.3, 1], (12, cycles)) * UNITS[:cycles]
+        history = rng.integers(0, actions, (12, cycles)), rng.integers(0, percepts, (12, cycles)), rewards
+        found.append(np.ravel(learner.policy(agent, *history, actions)))
+        expected += [oracle.choice(agent, *one, actions) for one in zip(*history, strict=True)]
+    return {"chances": cases(np.concatenate(found), np.concatenate(expected), "probability")}
+
+
+def pays_up(actions: Ints) -> Array:
+    """Rewards [B, k] of an environment that pays for action 0."""
+    return (actions == 0) * UNITS[: actions.shape[1]]
+
+
+def alternating(actions: Ints) -> Array:
+    """Rewards [B, k] of mu^alt, which pays for an action that is not the one before."""
+    return (np.diff(actions, axis=1, prepend=actions[:, :1]) != 0) * UNITS[: actions.shape[1]]
+
+
+def slide(actions: Ints) -> Array:
+    """Figure 4.1: rewards [B, k] of mu^slide, where action 1 climbs, and whatever comes next slides down."""
+    rewards, top = np.zeros(actions.shape), np.zeros(len(actions), bool)
+    for k in range(actions.shape[1]):
+        rewards[:, k] = np.where(top, 1, (actions[:, k] == 0) / 16) * UNITS[k]
+        top = ~top & (actions[:, k] == 1)
+    return rewards
+
+
+ENVIRONMENTS = {"up": pays_up, "alt": alternating, "slide": slide}
+
+
+def _worth(learner: RateFree, agent: str, environment: Any) -> float:
+    """The expected reward of the first cycles, by all histories."""
+    chance, actions = np.ones(1), np.zeros((1, 0), int)
+    for _ in range(DEPTH):
+        then = np.asarray(learner.policy(agent, actions, np.zeros_like(actions), environment(actions), 2))
+        chance = (chance[:, None] * then).ravel()
+        actions = np.column_stack([np.repeat(actions, 2, 0), np.tile([0, 1], len(actions))])
+    return float(chance @ environment(actions).sum(1))
+
+
+def worths(learner: RateFree, setting: Setting) -> Measurements:
+    """What agents earn in ten cycles of three environments, exactly."""
+    earned = {(agent, name): _worth(learner, agent, run) for agent in AGENTS for name, run in ENVIRONMENTS.items()}
+    better = [("rand", "basic", "up"), ("basic", "2back", "alt"), ("2back", "2forward", "slide")]
+    gains = [earned[b, where] - earned[a, where] for a, b, where in better]
+    return {"gains": cases(gains, 2.0**-DEPTH, "reward"), "most": cases([*earned.values()], 1, "reward")}
+
+
+def habits(learner: RateFree, setting: Setting) -> Measurements:
+    """After 400 random cycles: chances to alternate in mu^alt, and to climb from the bottom in mu^slide."""
+    actions = np.random.default_rng(setting.seed).integers(0, 2, (24, CYCLES))
+    none, alt, up = np.zeros_like(actions), alternating(actions), slide(actions)
+    back, ahead = (np.asarray(learner.policy(one, actions, none, alt, 2)) for one in AGENTS[2:])
+    other, bottom = 1 - actions[:, -1], up[:, -1] > 0
+    rests, climbs = (np.asarray(learner.policy(one, actions, none, up, 2))[bottom, 1] for one in AGENTS[2:])
+    alternates = np.concatenate([back[range(24), other], ahead[range(24), other]])
+    return {
+        "alternates": cases(alternates, 0.95, "probability"),
+        "rests": cases(rests, 0.05, "probability"),
+        "climbs": cases(climbs, 0.95, "probability"),
+    }
+
+
+# AIQ
+
+
+def episodes(learner: RateFree, setting: Setting) -> Measurements:
+    """Episodes of AIQ: each cycle by another interpreter, and what agents choose by what they have learnt."""
+    rng, wrong, errors, counted = np.random.default_rng(setting.seed), [], [], []
+    for symbols in (3, 5, 5, 7):
+        config = replace(setting.config, method="random")
+        programs = [program for program in (random_program(rng) for _ in range(150)) if "%" not in program]
+        programs += ["," * 26 + ".#", "+[.-]#", "<.>+.#", ">" * 40 + "[>]<+.,.#"]
+        found = np.asarray(learner.interact(config, programs, 40, symbols, 1, seed=setting.seed))
+        wrong += [replays(program, episode, symbols) for program, episode in zip(programs, found, strict=True)]
+        chance = np.full(600, 1 / symbols)
+        lucky = np.asarray(learner.interact(config, ["%.%.#"] * 10, 60, symbols, 1, seed=setting.seed))
+        for drawn in (lucky[..., 0], lucky[..., 1], lucky[..., 2]):  # actions, observations, rewards
+            errors += [in_errors(drawn.ravel() == s, chance) for s in range(symbols)]
+            errors.append(in_errors((drawn[:, 1:] == drawn[:, :-1]).ravel(), chance[10:]))
+    for method, sign in product(("freq", "q", "hlq"), (1, -1)):
+        config = _drawn(rng, setting.config, method, epsilon=rng.uniform(0.05, 0.2))
+        programs = [",.,.#", ",-.,.#", ",.+.#", ",,.,.#", "%.,.#", "%,.%.#", ",>,[<+>-]<.,.#"]
+        found = np.asarray(learner.interact(config, programs, 300, 5, sign, seed=setting.seed)).astype(int)
+        for actions, observations, payoffs in found[..., :3].transpose(0, 2, 1):
+            rewards, states, tries = sign * 50.0 * (payoffs - 2), np.array([2, *observations]), np.eye(5)[actions]
+            sums = [each.cumsum(0) - each for each in (tries * rewards[:, None], tries)]
+            means = sums[0] / (sums[1] + 1)
+            values = means if method == "freq" else chosen_by(config, states, actions, rewards, (5, 5))
+            counted.append(choices(values, actions, config.epsilon))
+    choice = cases(errors + all_errors(counted), 0, "standard errors")
+    return {"cycles": cases(wrong, 0, "wrong cycles"), "choices": choice}

@@ -1,0 +1,150 @@
+"""Codes for chains and for normal distributions against the oracle, on drawn sequences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from claims.experiments.grunwald2004 import Array, DescriptionLengths, chains, drawn, lengths_by
+from claims.oracles import grunwald2004 as oracle
+from repro import Measurements, Setting, cases
+
+CHAINS = ("ml", "two-part", "eq-2.9", "plug-in")
+SIZES = (
+    *((0, 1, 0.5), (0, 30, 1.0), (1, 2, 0.5), (1, 40, 0.2), (2, 25, 1.5)),
+    *((3, 60, 0.5), (4, 5, 1.0), (5, 300, 0.7), (9, 400, 0.5), (12, 60, 1.0)),
+)
+"""Order, outcomes, and lambda."""
+
+
+def sources(codes: DescriptionLengths, setting: Setting) -> Measurements:
+    """Outcomes of drawn chains: how often a 1 follows each state, in standard errors, and how they start."""
+    rng, off, starts = np.random.default_rng(setting.seed), [], []
+    for order, step in ((0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (1, 3)):
+        thetas = rng.uniform(0.1, 0.9, 2**order)
+        start = tuple(rng.integers(0, 2, order).tolist())
+        config = replace(setting.config, order=order, thetas=tuple(thetas.tolist()), start=start)
+        places = range(0, 20_000 * step, step)
+        outcomes = np.asarray(codes.simulate(config, places, seed=int(rng.integers(2**31)))).tolist()
+        if step > 1:  # of every third outcome, the chances are those of three steps
+            thetas = np.linalg.matrix_power(np.stack([1 - thetas, thetas], 1), step)[:, 1]
+        found = oracle.visits(outcomes, order)
+        for theta, state in zip(thetas, product((0, 1), repeat=order), strict=True):
+            after = found.get(state, [99])
+            off.append((sum(after) - len(after) * theta) / np.sqrt(len(after) * theta * (1 - theta)))
+        starts += [float(outcomes[0] == start[0])] if step > 1 else [float(tuple(outcomes[:order]) == start)]
+    return {"frequencies": cases(off, 0, "standard errors"), "starts": cases(starts, 1, "1")}
+
+
+def chain_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
+    """Lengths of drawn sequences by every code for chains; the last, by the likeliest of an order that remembers all.
+
+    Parameters are the bits of Eq. 2.8 beyond those of the data, against log of how many chains are to be told apart.
+    """
+    rng, found, wanted, last, parameters, apart = np.random.default_rng(setting.seed), [], [], [], [], []
+    for order, n, virtual in SIZES:
+        config = replace(setting.config, order=order, virtual=virtual)
+        outcomes = rng.integers(0, 2, (4, n)) if order != 5 else drawn(chains(3, 4, rng), n, rng)
+        right = [oracle.chain(x, order, virtual) for x in outcomes.tolist()]
+        for code in CHAINS + ("eq-2.8",) * (order > 0):
+            lengths = lengths_by(codes, config, outcomes, code)
+            found += lengths.tolist()
+            wanted += [one[code] for one in right]
+            if code == "eq-2.8":
+                parameters.append(lengths[0] - right[0]["ml"])
+                apart.append(2**order * np.log2(n + 1))
+        last += lengths_by(codes, replace(config, order=min(n, 12) - 1), outcomes[:, :12], "ml").tolist()
+    return {
+        "lengths": cases(found, wanted, "bit"),
+        "last": cases(last, 0, "bit"),
+        "parameters": cases(parameters, apart, "bit"),
+    }
+
+
+def plug_in_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
+    """Plug-in codes against Bayes' mixtures, as codes of all sequences, and with nothing added to what was seen."""
+    rng, found, wanted, totals = np.random.default_rng(setting.seed), [], [], []
+    for order, (virtual, prior) in product((0, 1, 3), ((1.0, "uniform"), (0.5, "jeffreys"))):
+        config = replace(setting.config, order=order, virtual=virtual)
+        outcomes = rng.integers(0, 2, (6, 30)) & rng.integers(0, 2, (6, 1))
+        found += lengths_by(codes, config, outcomes, "plug-in").tolist()
+        wanted += [oracle.mixture(x, order, prior) for x in outcomes.tolist()]
+        other = replace(config, virtual=float(rng.uniform(0.1, 3)))
+        totals.append((2.0 ** -lengths_by(codes, other, oracle.sequences(9), "plug-in")).sum())
+    hopeless = np.concatenate([np.tile([0, 0, 1], (6, 1)), rng.integers(0, 2, (6, 20))], 1)
+    never = lengths_by(codes, replace(setting.config, order=0, virtual=0.0), hopeless, "plug-in")
+    return {
+        "mixtures": cases(found, wanted, "bit"),
+        "totals": cases(totals, 1, "1"),
+        "infinite": cases(never, np.inf, "bit"),
+    }
+
+
+def against_nml(codes: DescriptionLengths, setting: Setting) -> Measurements:
+    """The plug-in code with half an outcome of each kind against NML, inside and at the edge."""
+    rng, gaps, n = np.random.default_rng(setting.seed), {}, 10_000
+    for length in (100, n):
+        rows = [rng.permutation(np.arange(length) < share * length) for share in (0.1, 0.3, 0.5, 0.8, 0.9)]
+        outcomes = np.array([*rows, np.zeros(length), np.ones(length)], dtype=np.int64)
+        plug_in, nml = (lengths_by(codes, setting.config, outcomes, code) for code in ("plug-in", "nml"))
+        gaps[length] = plug_in - nml
+    return {
+        "inside": cases(gaps[n][:5], 0, "bit"),
+        "nearer": cases(np.abs(gaps[n][:5]), np.abs(gaps[100][:5]), "bit"),
+        "edge": cases(gaps[n][5:], 0.5, "bit"),
+    }
+
+
+def _with_means(n: int, means: Array, sigma: float, rng: np.random.Generator) -> Array:
+    """A sequence of n numbers for each mean, which it has exactly."""
+    values = rng.normal(0, sigma, (len(means), n))
+    return values - values.mean(1, keepdims=True) + means[:, None]
+
+
+def normal_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
+    """Lengths of drawn numbers by the codes for normal distributions, and the integral of what NML gives to pairs."""
+    rng, found, wanted, stated, right, integrals = np.random.default_rng(setting.seed), [], [], [], [], []
+    for n in (1, 2, 3, 50):
+        sigma, bound = float(rng.uniform(0.2, 4)), float(rng.uniform(0.3, 20))
+        config = replace(setting.config, sigma=sigma, bound=bound)
+        outcomes = _with_means(n, bound * np.array([0.5, -0.97, 1.03, -3, rng.normal()]), sigma, rng)
+        for code in ("ml", "nml"):
+            found += lengths_by(codes, config, outcomes, code).tolist()
+            wanted += [oracle.normal(x, sigma, bound)[code] for x in outcomes.tolist()]
+        stated.append(codes.complexity(config, n))
+        right.append(np.log2(2 * bound * np.sqrt(n) / (np.sqrt(2 * np.pi) * sigma)))
+        middles, halves = bound * (np.arange(20) - 9.5) / 10, sigma * np.linspace(-8, 8, 161)
+        pairs = np.stack(np.broadcast_arrays(middles[:, None] + halves, middles[:, None] - halves), 2).reshape(-1, 2)
+        density = 2.0 ** -lengths_by(codes, config, pairs, "nml")
+        integrals.append(2 * density.sum() * (bound / 10) * (sigma / 10))
+    return {
+        "lengths": cases(found, wanted, "bit"),
+        "complexities": cases(stated, right, "bit"),
+        "integrals": cases(integrals, 1, "1"),
+    }
+
+
+def meta_code(codes: DescriptionLengths, setting: Setting) -> Measurements:
+    """Regret of the two-part code over bounds on the mean, for means from 0.001 to a million.
+
+    It is compared with the bound that Eq. 2.35 prints for |mean| > 1, and for |mean| > 2 with the same with 5 for 4.
+    """
+    rng, found, wanted, bounds, sizes = np.random.default_rng(setting.seed), [], [], [], []
+    for n in (1, 7, 40):
+        config = replace(setting.config, sigma=float(rng.uniform(0.2, 4)))
+        means = np.array([0.0, *10 ** rng.uniform(-3, 6, 60), *10 ** rng.uniform(0.001, 1, 60)]) * rng.choice([-1, 1])
+        outcomes = _with_means(n, means, config.sigma, rng)
+        meta, ml = (lengths_by(codes, config, outcomes, code) for code in ("meta", "ml"))
+        right = [oracle.normal(x, config.sigma, 1.0) for x in outcomes.tolist()]
+        found += (meta - ml).tolist()
+        wanted += [one["meta"] - one["ml"] for one in right]
+        bounds += [oracle.printed_bound(mean, n, config.sigma) if abs(mean) > 1 else np.nan for mean in means]
+        sizes += np.abs(means).tolist()
+    regret, bound, size = np.array(found), np.array(bounds), np.array(sizes)
+    return {
+        "regret": cases(regret, wanted, "bit"),
+        "printed": cases(regret[size > 1], bound[size > 1], "bit"),
+        "far": cases(regret[size > 2], bound[size > 2] + 1, "bit"),
+    }

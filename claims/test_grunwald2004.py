@@ -16,7 +16,6 @@ from repro import (
     at_most,
     claim,
     equals,
-    higher,
     holds,
     lower,
     matches,
@@ -33,16 +32,16 @@ PAPER = Paper(
     url="https://arxiv.org/abs/math/0406077",
     story=(
         "To learn is to compress: of several models, choose the one with which model and data together take the fewest "
-        "bits. In its refined form, which many met here, a model's complexity is the logarithm of a sum over all data of "
-        "the probability that its best fit gives them. The tutorial reports no experiments, so nearly everything here is "
-        "exact: words are built, and lengths of all short sequences compared.\n\n"
+        "bits. In its refined form, which many met here, a model's complexity is the logarithm of a sum over all data "
+        "of the probability that its best fit gives them. The tutorial reports no experiments, so nearly everything "
+        "here is exact: words are built, and lengths of all short sequences compared.\n\n"
         "Its running example, the order of a Markov chain, is measured as well. Likelihood takes the highest order on "
         "offer; two-part, asymptotic and plug-in codes find order 3 from a thousand outcomes. On the bits of English "
         "text, of which no order is true, the order that is picked grows with the length of the text.\n\n"
         "Where people go wrong: plug-in codes that predict an outcome from counts that include it, natural logarithms, "
         "a price for k parameters where a chain has 2^k. The plug-in code with half an outcome of each kind is called "
-        "indistinguishable from the optimal one; inside it is, as Section 2.6.2 demands, and at the edge costs half a "
-        "bit.\n\n"
+        "indistinguishable from the optimal one; so it is inside, as Section 2.6.2 demands, but half a bit longer at "
+        "the edge.\n\n"
         "Three formulas do not follow from what stands beside them: the constant of Example 2.17 is 3 bits low, Eq. "
         "2.8 has k for 2^k, and the bound of Eq. 2.35 fails for means just above 1, 2 and 4. As corrected they are "
         "claims here and hold. We read the arXiv version; the book may differ. Typographical: the sum in Example 2.2 "
@@ -57,8 +56,7 @@ CONTRACT = Contract(protocol=choice.DescriptionLengths, preset="chain")
 LEAST = Reported(0.15, "bit/outcome", "Section 2.5.1, Example 2.10, -log 0.9")
 CONSTANT = Reported(-2.674251935, "bit", "Section 2.6.2, Example 2.17, COMP_n - (1/2) log n")
 
-LENGTHS = holds(1e-8)
-"""Lengths of sequences of up to 400 outcomes; double precision leaves 1e-12."""
+LENGTHS = holds(1e-8)  # of at most 400 outcomes, where double precision leaves 1e-12
 
 
 # Mechanism: exact. First codes word by word, then lengths of all short sequences, then complexities.
@@ -92,7 +90,7 @@ def test_most_strings_incompressible(run: Run):
 @claim(
     "codes-for-nine-coins",
     all_of(LENGTHS, holds(1e-9, relation="at_most"), holds(1e-9), equals(LEAST, within=0.005)),
-    controls=["three_bits_for_nine", "prior_ignored"],
+    controls=["three_bits_for_nine"],
 )
 def test_codes_for_nine_coins(run: Run):
     """Section 2.5, Eqs. 2.11 to 2.14: the two-part code has a regret of log 9; Bayes' code is never longer."""
@@ -124,13 +122,13 @@ def test_complexity_of_all_coins(run: Run):
 
 @claim(
     "complexity-of-few-coins",
-    all_of(holds(1e-7), holds(1e-7, relation="at_least"), holds(1e-7, relation="at_most"), holds(0.001)),
+    all_of(holds(1e-7), holds(1e-7, relation="at_least"), holds(0.001)),
     controls=["largest_of_sums"],
 )
 def test_complexity_of_few_coins(run: Run):
     """Section 2.6.2, Example 2.16: the complexity of M distributions rises to log M as they can be told apart."""
     arm = run(codes.finite_complexity, "nine-coins")
-    return arm["complexity"], arm["steps"], arm["over log M"], arm["last"]
+    return arm["complexity"], arm["steps"], arm["last"]
 
 
 @claim("chains", all_of(holds(6.0), holds()), controls=["places_ignored"])
@@ -140,11 +138,7 @@ def test_chains(run: Run):
     return arm["frequencies"], arm["starts"]
 
 
-@claim(
-    "codes-for-chains",
-    all_of(LENGTHS, holds(1e-9)),
-    controls=["parameters_counted_as_k", "shuffled"],
-)
+@claim("codes-for-chains", all_of(LENGTHS, holds(1e-9)), controls=["parameters_counted_as_k", "shuffled"])
 def test_codes_for_chains(run: Run):
     """Section 2.4.2, Eqs. 2.8 and 2.9: lengths by chains of any order; of order n - 1, the likeliest has no cost."""
     arm = run(models.chain_codes, "chain")
@@ -159,7 +153,7 @@ def test_codes_for_chains(run: Run):
 def test_plug_in_is_bayes(run: Run):
     """Section 2.6.4, Example 2.19: plug-in codes with 1 and 1/2 added are Bayes'; with 0, 0 0 1 is infinitely long."""
     arm = run(models.plug_in_codes, "chain")
-    return arm["mixtures"], arm["totals"], arm["infinite"]
+    return arm["mixtures"], arm["totals"], arm["nothing added"]
 
 
 @claim(
@@ -173,22 +167,14 @@ def test_plug_in_nears_nml(run: Run):
     return arm["inside"], arm["nearer"], arm["edge"]
 
 
-@claim(
-    "normal-complexity",
-    all_of(LENGTHS, holds(1e-9), holds(1e-9)),
-    controls=["without_root_n", "nats"],
-)
+@claim("normal-complexity", all_of(LENGTHS, holds(1e-9), holds(1e-9)), controls=["without_root_n", "nats"])
 def test_normal_complexity(run: Run):
     """Section 2.7.2, Eq. 2.33: with means up to K, COMP_n is log K + (1/2) log(n / 2 pi) - log sigma + 1."""
     arm = run(models.normal_codes, "normal")
     return arm["lengths"], arm["complexities"], arm["integrals"]
 
 
-@claim(
-    "meta-code",
-    all_of(LENGTHS, holds(relation="at_most")),
-    controls=["bound_not_rounded"],
-)
+@claim("meta-code", all_of(LENGTHS, holds(relation="at_most")), controls=["bound_not_rounded"])
 def test_meta_code(run: Run):
     """Eq. 2.35, as corrected: regret with an encoded bound on the mean; a constant of 5 bounds it for |mean| > 2."""
     arm = run(models.meta_code, "normal")
@@ -217,12 +203,7 @@ def test_parameters_of_eq_2_8(run: Run):
     return run(models.chain_codes, "chain")["parameters"]
 
 
-@claim(
-    "bound-of-eq-2-35",
-    holds(relation="at_most"),
-    controls=["bound_not_rounded"],
-    expected=refuted(**findings.META),
-)
+@claim("bound-of-eq-2-35", holds(relation="at_most"), controls=["bound_not_rounded"], expected=refuted(**findings.META))
 def test_bound_of_eq_2_35(run: Run):
     """Eq. 2.35, second inequality, with K at least |mean|, as M_K demands: it bounds the regret for |mean| > 1."""
     return run(models.meta_code, "normal")["printed"]
@@ -242,7 +223,7 @@ def test_bound_of_eq_2_35(run: Run):
 def test_order_is_found(run: Run, row: str):
     """Section 2.4.2 and Eq. 2.30: of orders 0 to 10, the true one, 3, takes the fewest bits nine times in ten."""
     arm = run(choice.OrderChoice(), "chain", code=row)
-    return arm["right"], (arm["at the true order"], arm["at 0"]), (arm["at the true order"], arm["at the highest"])
+    return arm["right"], (arm["at 3"], arm["at 0"]), (arm["at 3"], arm["at the highest"])
 
 
 @claim(
@@ -254,14 +235,14 @@ def test_order_is_found(run: Run, row: str):
 def test_likelihood_overfits(run: Run):
     """Section 2.3, Example 2.7: the likeliest chain has the highest order on offer, though the true one says most."""
     arm = run(choice.OrderChoice(), "chain", code="ml")
-    return arm["length"], arm["highest"], (arm["at the true order"], arm["at 0"])
+    return arm["length"], arm["highest"], (arm["at 3"], arm["at 0"])
 
 
 @claim(
     "regret-grows-by-half-a-bit",
     rows={f"order {k}": all_of(matches(2**k / 2, within=2**k / 20), at_most(0.95)) for k in range(4)},
     seeds=5,
-    controls=["hindsight_for_all", "never_learns"],
+    controls=["hindsight_for_all"],
 )
 def test_regret_grows_by_half_a_bit(run: Run, row: str):
     """Eq. 2.30: each parameter costs the plug-in code half a bit for each doubling of n, within a tenth."""
@@ -271,12 +252,12 @@ def test_regret_grows_by_half_a_bit(run: Run, row: str):
 
 @claim(
     "order-grows-with-the-text",
-    all_of(higher(by=3.0), lower(by=2.0), at_least(0.95), at_most(0.8)),
+    all_of(lower(by=3.0), lower(by=2.0), at_least(0.95), at_most(0.8)),
     seeds=5,
     controls=["shuffled", "hindsight_for_all"],
 )
 def test_order_grows_with_the_text(run: Run):
-    """Section 2.4.2: on bits of English the order grows from 500 to 32,000 outcomes; likelihood takes the highest."""
+    """Sections 2.3 to 2.6: on the bits of our text the order that is picked grows; likelihood takes the highest."""
     arm = run(choice.OrderOfText(), "chain", data="characters")
     last = arm["last order"]
-    return (last, arm["first order"]), (last, arm["highest order"]), arm["overfitted"], arm["length"]
+    return (arm["first order"], last), (last, arm["highest order"]), arm["overfitted"], arm["length"]

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -80,7 +80,7 @@ def codewords(probabilities: Sequence[float]) -> list[str]:
     words, value, before = [""] * len(lengths), 0, 0
     for length, place in sorted((length, place) for place, length in enumerate(lengths)):
         value <<= length - before
-        words[place] = _binary(value, length)
+        words[place] = f"{value:0{length}b}"[:length]  # none, where length is 0
         value, before = value + 1, length
     return words
 
@@ -88,11 +88,7 @@ def codewords(probabilities: Sequence[float]) -> list[str]:
 def integer_codeword(number: int) -> str:
     """Example 2.4: m zeros and a one, where m is log k rounded up, then k by the uniform code for 1 to 2**m."""
     m = (number - 1).bit_length()
-    return "0" * m + "1" + _binary(number - 1, m)
-
-
-def _binary(value: int, digits: int) -> str:
-    return f"{value:0{digits}b}" if digits else ""
+    return "0" * m + "1" + f"{number - 1:0{m}b}"[:m]
 
 
 # Section 2.3: chains
@@ -100,9 +96,8 @@ def _binary(value: int, digits: int) -> str:
 
 def simulate(config: Config, times: Sequence[int], *, seed: int) -> Outcomes:
     """Outcomes [T] of the chain at the given places, the first of the starting state at place 0."""
-    last = max(times, default=-1)
     outcomes, state = list(config.start), int("0" + "".join(map(str, config.start)), 2)
-    for draw in np.random.default_rng(seed).random(last + 1).tolist()[len(outcomes) :]:
+    for draw in np.random.default_rng(seed).random(max(times) + 1).tolist()[len(outcomes) :]:
         outcomes.append(int(draw < config.thetas[state]))
         state = (2 * state + outcomes[-1]) % 2**config.order
     return np.array(outcomes, dtype=np.int64)[list(times)]
@@ -124,25 +119,20 @@ def code_lengths(config: Config, outcomes: NDArray[Any]) -> Floats:
     """Bits of each sequence [N], by the config's code: of outcomes 0 and 1 [N, n], or of real numbers if it is normal.
 
     Raises:
-        ValueError: for a code that the family does not have, as NML for chains of an order above 0.
+        ValueError: for a code that the family does not have; chains of an order above 0 have no NML.
     """
     return {"coins": _coins, "chains": _chains, "normal": _normal}[config.family](config, outcomes)
 
 
 def complexity(config: Config, n: int) -> float:
-    """COMP_n of a few coins, of all coins, or of normal distributions with means up to the bound (Eq. 2.17)."""
+    """COMP_n of a few coins, of all coins (Eq. 2.17), or of normal distributions with means up to K (Eq. 2.33)."""
     if config.family == "normal":
-        return math.log2(config.bound) + _of_means(config, n)
+        return math.log2(config.bound) + 0.5 * math.log2(n / (2 * math.pi)) - math.log2(config.sigma) + 1
     ones = np.arange(n + 1)
     alike = (gammaln(n + 1) - gammaln(ones + 1) - gammaln(n - ones + 1)) / LN2  # sequences with equally many ones
-    few = config.family == "coins"
-    best = _of_coins(config, ones, n - ones).min(axis=1) if few else _in_hindsight(ones, n - ones)
+    coins = config.family == "coins"
+    best = _of_coins(config, ones, n - ones).min(axis=1) if coins else _in_hindsight(ones, n - ones)
     return float(np.logaddexp2.reduce(alike - best))
-
-
-def _of_means(config: Config, n: int) -> float:
-    """COMP_n of normal distributions with means up to 1, from Eq. 2.33; up to K it is larger by log K."""
-    return 0.5 * math.log2(n / (2 * math.pi)) - math.log2(config.sigma) + 1
 
 
 def _of_coins(config: Config, ones: NDArray[Any], zeros: NDArray[Any]) -> Floats:
@@ -210,8 +200,8 @@ def _predicted(virtual: float, states: Outcomes, outcomes: Outcomes) -> Floats:
     ones, seen = ones - np.take_along_axis(ones, first, axis=1), index - first
     right = np.where(outcomes == 1, ones, seen - ones) + virtual
     known = seen + 2 * virtual
-    with np.errstate(divide="ignore"):
-        return -np.log2(np.where(known > 0, right / np.where(known > 0, known, 1), 0.5)).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return -np.log2(np.where(known > 0, right / known, 0.5)).sum(axis=1)
 
 
 def _normal(config: Config, outcomes: Floats) -> Floats:
@@ -226,5 +216,5 @@ def _normal(config: Config, outcomes: Floats) -> Floats:
     if config.code == "meta":  # Eq. 2.34: log K is encoded as an integer, and the smallest that will do is the cheapest
         with np.errstate(divide="ignore"):
             log_k = np.maximum(1, np.ceil(np.log2(np.abs(means))))
-        return best + log_k + _of_means(config, n) + 2 * np.log2(log_k) + 1
+        return best + log_k + complexity(replace(config, bound=1.0), n) + 2 * np.log2(log_k) + 1
     raise ValueError(f"there is no code {config.code} for normal distributions")

@@ -10,7 +10,7 @@ import pytest
 
 from reference import grunwald2004 as mdl
 
-COIN, CHAIN, NORMAL = (mdl.CONFIGS[name] for name in ("coin", "chain", "normal"))
+COIN, CHAIN, NORMAL, COINS = (mdl.CONFIGS[name] for name in ("coin", "chain", "normal", "nine-coins"))
 
 
 def test_words_of_examples():
@@ -55,9 +55,8 @@ def test_chains_begin_as_they_are_to_and_repeat():
     assert (mdl.simulate(CHAIN, range(50), seed=1) != mdl.simulate(CHAIN, range(50), seed=2)).any()
 
 
-@pytest.mark.parametrize("name", ["chain", "nine-coins", "normal"])
-def test_codes_of_another_family_are_refused(name):
+def test_codes_of_another_family_are_refused():
     """NML of chains that remember something, and codes that a family does not have."""
-    config = mdl.CONFIGS[name] if name == "chain" else replace(mdl.CONFIGS[name], code="plug-in")
-    with pytest.raises(ValueError, match="there is no code"):
-        mdl.code_lengths(replace(config, code="nml") if name == "chain" else config, np.zeros((1, 3), dtype=np.int64))
+    for config in (replace(CHAIN, code="nml"), replace(NORMAL, code="bayes"), replace(COINS, code="meta")):
+        with pytest.raises(ValueError, match="there is no code"):
+            mdl.code_lengths(config, np.zeros((1, 3), dtype=np.int64))

@@ -50,11 +50,6 @@ def three_bits_for_nine(reference: Any) -> Any:
     return _longer(reference, "two-part", lambda config, n: -(math.log2(len(config.thetas)) % 1))
 
 
-def prior_ignored(reference: Any) -> Any:
-    """All coins have the same weight, whatever the config says."""
-    return reconfigure(reference, lambda config: replace(config, prior=()))
-
-
 def nats(reference: Any) -> Any:
     """Complexities are in nats."""
     return sabotage(reference, complexity=lambda config, n: reference.complexity(config, n) * math.log(2))
@@ -126,11 +121,6 @@ def shuffled(reference: Any) -> Any:
         return reference.code_lengths(config, x[:, np.random.default_rng(0).permutation(x.shape[1])])
 
     return sabotage(reference, code_lengths=code_lengths)
-
-
-def never_learns(reference: Any) -> Any:
-    """The plug-in code predicts 1/2 for ever, whatever it sees."""
-    return _coded(reference, "plug-in", lambda config, x: np.full(len(x), float(x.shape[1])))
 
 
 def a_bit_an_outcome(config: Any, outcomes: Array) -> Array:

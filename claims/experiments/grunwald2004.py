@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from repro import Experiment, Measurements, Setting, curve, scalar
 from repro.task import Simulator
 
-Array = NDArray[np.float64]
-Outcomes = NDArray[np.int64]
+Array = NDArray[Any]
 ORDER = 3  # of the chains that are drawn
 LETTER = 7  # bits of a character
 
@@ -27,8 +26,8 @@ class DescriptionLengths(Simulator, Protocol):
       "nml" (2.18);
     - "chains", of `order` k: "ml", the likeliest chain's length of what follows its starting state; "two-part", 2 log k
       + 1 bits for k (3 if it is 0), k for the starting state, log(n + 1) for each of 2**k parameters, and "ml";
-      "plug-in" (2.28 to 2.31, lambda is `virtual`), after k bits for the starting state; "nml" of order 0; "eq-2.8" as
-      printed, for k >= 1; "eq-2.9" with 2**k for k and no constant;
+      "plug-in" (2.28 to 2.31, lambda is `virtual`, 0 / 0 is 1/2), after k bits for that state; "nml" of order 0;
+      "eq-2.8" as printed, for k >= 1; "eq-2.9" with 2**k for k and no constant;
     - "normal", of deviation `sigma`: "ml"; "nml" for |mean| up to K, which is `bound`, and infinite beyond; "meta"
       (2.34), with K = 2, 4, 8, ... at least |mean|.
 
@@ -44,7 +43,7 @@ class DescriptionLengths(Simulator, Protocol):
         """The word of a positive integer (Example 2.4)."""
         ...
 
-    def code_lengths(self, config: Any, outcomes: NDArray[Any]) -> Array:
+    def code_lengths(self, config: Any, outcomes: Array) -> Array:
         """Bits of each sequence [N]: of outcomes 0 and 1, or of real numbers for normal distributions, [N, n]."""
         ...
 
@@ -53,7 +52,7 @@ class DescriptionLengths(Simulator, Protocol):
         ...
 
 
-def lengths_by(codes: DescriptionLengths, config: Any, outcomes: NDArray[Any], code: str) -> Array:
+def lengths_by(codes: DescriptionLengths, config: Any, outcomes: Array, code: str) -> Array:
     """Bits of each sequence [N] by a code."""
     return np.asarray(codes.code_lengths(replace(config, code=code), outcomes), dtype=float)
 
@@ -67,7 +66,7 @@ def chains(order: int, rows: int, rng: np.random.Generator) -> Array:
     return np.where(np.concatenate([flipped, 1 - flipped], 1), 1 - low, low)  # the earliest outcome turns it round
 
 
-def drawn(thetas: Array, n: int, rng: np.random.Generator) -> Outcomes:
+def drawn(thetas: Array, n: int, rng: np.random.Generator) -> Array:
     """A sequence of each chain, [rows, n], which starts with fair tosses."""
     rows, states = thetas.shape
     found, uniform, state = np.zeros((n, rows), np.int64), rng.random((n, rows)), np.zeros(rows, np.int64)
@@ -77,7 +76,7 @@ def drawn(thetas: Array, n: int, rng: np.random.Generator) -> Outcomes:
     return found.T.copy()
 
 
-def by_order(codes: DescriptionLengths, config: Any, outcomes: Outcomes, highest: int) -> Array:
+def by_order(codes: DescriptionLengths, config: Any, outcomes: Array, highest: int) -> Array:
     """Bits of each sequence by chains of each order, [highest + 1, N]."""
     return np.array([lengths_by(codes, replace(config, order=k), outcomes, config.code) for k in range(highest + 1)])
 
@@ -100,9 +99,10 @@ class OrderChoice(Experiment):
             "right": scalar((picked == ORDER).mean(), "1", better="higher"),
             "highest": scalar((picked == self.highest).mean(), "1"),
             "length": curve(range(self.highest + 1), mean, unit="bit/outcome", x_unit="order", better="lower"),
-            "at 0": scalar(mean[0], "bit/outcome"),
-            "at the true order": scalar(mean[ORDER], "bit/outcome"),
-            "at the highest": scalar(mean[-1], "bit/outcome"),
+            **{
+                name: scalar(mean[k], "bit/outcome")
+                for name, k in (("at 0", 0), ("at 3", ORDER), ("at the highest", -1))
+            },
         }
 
 
@@ -130,10 +130,7 @@ class RegretGrowth(Experiment):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderOfText(Experiment):
-    """Which order is picked for the bits of a text, of which more and more is read. Each seed begins elsewhere.
-
-    A character is the number of its token in binary digits, the highest first.
-    """
+    """Which order is picked for more and more of a text's bits, the binary digits of tokens. Seeds begin elsewhere."""
 
     lengths: tuple[int, ...] = (500, 2000, 8000, 32_000)
     highest: int = 20

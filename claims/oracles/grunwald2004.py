@@ -1,7 +1,4 @@
-"""Codes of the tutorial from their definitions: sequences are listed, probabilities multiplied out, in float64.
-
-Shapes: n outcomes of a sequence, M parameters. Logarithms are to base 2, lengths in bits.
-"""
+"""Codes of the tutorial from their definitions: probabilities are multiplied out, lengths are in bits."""
 
 from __future__ import annotations
 
@@ -78,11 +75,8 @@ def chain(x: Outcomes, k: int, virtual: float) -> dict[str, float]:
     """Lengths of one sequence by codes for chains of order k (Eqs. 2.8, 2.9, 2.31); a starting state takes k bits."""
     n, after = len(x), visits(x, k)
     ml = sum(bits(coin([x_i], sum(seen) / len(seen))) for seen in after.values() for x_i in seen)
-    plug_in = sum(
-        bits(coin([outcome], (sum(seen[:i]) + virtual) / (i + 2 * virtual)))
-        for seen in after.values()
-        for i, outcome in enumerate(seen)
-    )
+    past = [(seen[:i], seen[i]) for seen in after.values() for i in range(len(seen))]
+    plug_in = sum(bits(coin([x_i], (sum(before) + virtual) / (len(before) + 2 * virtual))) for before, x_i in past)
     order = 2 * log2(k) + 1 if k else 3.0
     return {
         "ml": ml,
@@ -94,17 +88,14 @@ def chain(x: Outcomes, k: int, virtual: float) -> dict[str, float]:
 
 
 def mixture(x: Outcomes, k: int, prior: str) -> float:
-    """Eq. 2.22: Bayes' length under the uniform or under Jeffreys' prior, the product of integrals over each state.
-
-    With theta = sin(phi)**2 Jeffreys' prior is uniform in phi, and a sum over enough angles is the integral itself.
-    """
+    """Eq. 2.22: Bayes' length under the uniform or Jeffreys' prior, uniform in phi with theta = sin(phi)**2."""
     total = float(k)
     for seen in visits(x, k).values():
         ones, zeros = sum(seen), len(seen) - sum(seen)
         if prior == "uniform":
             found = float(Fraction(factorial(ones) * factorial(zeros), factorial(ones + zeros + 1)))
         else:
-            angles = (np.arange(2 * len(seen) + 2) + 0.5) * pi / (2 * len(seen) + 2)
+            angles = (np.arange(2 * len(seen) + 2) + 0.5) * pi / (2 * len(seen) + 2)  # enough for the integral itself
             found = float((np.sin(angles) ** (2 * ones) * np.cos(angles) ** (2 * zeros)).mean())
         total += bits(found)
     return total

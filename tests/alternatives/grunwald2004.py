@@ -6,17 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, inf, lgamma, log, log2, pi
+from math import ceil, inf, log, log2, pi
 from typing import Any
 
 import numpy as np
 from scipy import stats
+from scipy.special import betaln
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """A model and a code."""
-
     family: str = "chains"
     code: str = "plug-in"
     thetas: tuple[float, ...] = ()
@@ -36,12 +35,10 @@ CONFIGS = {"nine-coins": NINE, "coin": Config(), "chain": CHAIN, "normal": Confi
 def codewords(probabilities: Sequence[float]) -> list[str]:
     """Shannon's: the first digits of the sum of all larger probabilities."""
     words, total = [""] * len(probabilities), Fraction(0)
-    for place in sorted(range(len(words)), key=lambda place: -probabilities[place]):
-        p, bits = Fraction(probabilities[place]), 0
-        while p * 2**bits < 1:
-            bits += 1
+    for p, place in sorted(((p, place) for place, p in enumerate(probabilities)), reverse=True):
+        bits = next(bits for bits in range(1100) if Fraction(p) * 2**bits >= 1)
         words[place] = format(int(total * 2**bits), f"0{bits}b") if bits else ""
-        total += p
+        total += Fraction(p)
     return words
 
 
@@ -83,27 +80,21 @@ def _coins(config: Config, x: list[int]) -> float:
 
 
 def _chains(config: Config, x: list[int]) -> float:
-    k, n, state, counts = config.order, len(x), 0, Counter[int]()
+    k, n, a, state, counts = config.order, len(x), config.virtual, 0, Counter[int]()
     for i, outcome in enumerate(x):
         state = state % 2**k * 2 + outcome
         counts[state] += i >= k
     pairs = [(counts[2 * s], counts[2 * s + 1]) for s in {state // 2 for state in counts}]
-    if config.code == "plug-in":
-        return k + sum(_beta(config.virtual, zeros, ones) for zeros, ones in pairs)
+    if config.code == "plug-in" and not a:
+        return k + (inf if any(zeros and ones for zeros, ones in pairs) else len(pairs))
+    if config.code == "plug-in":  # integrals under the prior Beta(virtual, virtual)
+        return k + sum(betaln(a, a) - betaln(zeros + a, ones + a) for zeros, ones in pairs) / log(2)
     best = sum(c * log2((zeros + ones) / c) for zeros, ones in pairs for c in (zeros, ones) if c)
     if config.code == "two-part":
         return best + k + (1 + log2(k**2) if k else 3) + 2**k * log2(n + 1)
     if config.code == "eq-2.8":
         return best + 1 + log2(k**2) + k * log2(n + 1)
     return best + 2 ** (k - 1) * log2(n) * (config.code == "eq-2.9")
-
-
-def _beta(a: float, zeros: int, ones: int) -> float:
-    """-log of the integral of theta**ones (1 - theta)**zeros under the prior Beta(a, a)."""
-    if not a:
-        return inf if zeros and ones else 1.0
-    nats = lgamma(2 * a) - 2 * lgamma(a) + lgamma(zeros + a) + lgamma(ones + a) - lgamma(zeros + ones + 2 * a)
-    return -nats / log(2)
 
 
 def _normal(config: Config, x: list[float]) -> float:

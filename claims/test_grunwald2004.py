@@ -56,7 +56,7 @@ CONTRACT = Contract(protocol=choice.DescriptionLengths, preset="chain")
 LEAST = Reported(0.15, "bit/outcome", "Section 2.5.1, Example 2.10, -log 0.9")
 CONSTANT = Reported(-2.674251935, "bit", "Section 2.6.2, Example 2.17, COMP_n - (1/2) log n")
 
-LENGTHS = holds(1e-8)  # of at most 400 outcomes, where double precision leaves 1e-12
+LENGTHS = holds(1e-8)  # of at most 1000 outcomes, where double precision leaves 1e-12
 
 
 # Mechanism: exact. First codes word by word, then lengths of all short sequences, then complexities.
@@ -135,7 +135,7 @@ def test_complexity_of_few_coins(run: Run):
 def test_chains(run: Run):
     """Section 2.3, Example 2.7: a chain of order k has 2**k chances of a 1, by the last k outcomes, and a start."""
     arm = run(models.sources, "chain")
-    return arm["frequencies"], arm["starts"]
+    return arm["frequencies"], arm["paths"]
 
 
 @claim("codes-for-chains", all_of(LENGTHS, holds(1e-9)), controls=["parameters_counted_as_k", "shuffled"])
@@ -209,7 +209,7 @@ def test_bound_of_eq_2_35(run: Run):
     return run(models.meta_code, "normal")["printed"]
 
 
-# Direction: chains of order 3, a thousand outcomes each, and the bits of a text.
+# Direction
 
 
 @claim(

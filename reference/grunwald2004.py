@@ -116,11 +116,7 @@ def _states(outcomes: Outcomes, order: int) -> Outcomes:
 
 
 def code_lengths(config: Config, outcomes: NDArray[Any]) -> Floats:
-    """Bits of each sequence [N], by the config's code: of outcomes 0 and 1 [N, n], or of real numbers if it is normal.
-
-    Raises:
-        ValueError: for a code that the family does not have; chains of an order above 0 have no NML.
-    """
+    """Bits of each sequence [N] of [N, n], by the config's code. ValueError for a code that the family does not have."""
     return {"coins": _coins, "chains": _chains, "normal": _normal}[config.family](config, outcomes)
 
 

@@ -53,8 +53,9 @@ class DescriptionLengths(Simulator, Protocol):
 
 
 def lengths_by(codes: DescriptionLengths, config: Any, outcomes: Array, code: str) -> Array:
-    """Bits of each sequence [N] by a code."""
-    return np.asarray(codes.code_lengths(replace(config, code=code), outcomes), dtype=float)
+    """Bits of each sequence [N] by a code, which is asked twice, for one half of them each."""
+    halves, own = np.array_split(outcomes, min(2, len(outcomes))), replace(config, code=code)
+    return np.concatenate([np.asarray(codes.code_lengths(own, half), dtype=float) for half in halves])
 
 
 def chains(order: int, rows: int, rng: np.random.Generator) -> Array:

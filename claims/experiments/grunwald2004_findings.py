@@ -33,10 +33,7 @@ PARAMETERS: dict[str, Any] = {
         "using k' log(n + 1) bits. [k' = 2^k]",
         "Section 2.4.2, Eq. 2.8": "L(k, θ^(k)) + L(D | k, θ^(k)) = 2 log k + 1 + k log(n + 1) - log P(D | k, θ^(k))",
     },
-    "settings": (
-        "binary Markov chains of order k = 1, 2, ..., each of 2^k counts between 0 and n",
-        "the same, orders 1 to 12, n from 2 to 400",
-    ),
+    "settings": ("binary Markov chains of order k = 1, 2, ..., of n outcomes", "the same, k to 20, n from 2 to 1000"),
     "calculation": [
         ("order 3, n = 10: vectors of 8 counts between 0 and 10", "vectors = 11**(2**3)"),
         ("bits that it takes to tell them apart", "log2(vectors)", "bit"),
@@ -59,7 +56,7 @@ META: dict[str, Any] = {
     ),
     "calculation": [
         ("log |μ̂| for |μ̂| = 2.1", "l = log2(2.1)", "bit"),
-        ("K must be 4, so m = log K is", "m = ceil(l)"),
+        ("K must be 4, so log K is", "m = ceil(l)"),
         ("the left side, without ½ log(n/2π) - log sigma, which both have", "left = m + 1 + 2 * log2(m) + 1", "bit"),
         ("the right side, without the same", "right = l + 2 * log2(l) + 4", "bit"),
         ("left less right, which should not be positive", "left - right", "bit"),

@@ -12,26 +12,31 @@ from claims.oracles import grunwald2004 as oracle
 from repro import Measurements, Setting, cases
 
 CHAINS = ("ml", "two-part", "eq-2.9", "plug-in")
-SIZES = ((0, 1), (0, 30), (1, 2), (1, 40), (2, 25), (3, 60), (4, 5), (5, 300), (9, 400), (12, 60))  # order, outcomes
+SIZES = ((0, 1), (0, 30), (1, 2), (1, 40), (2, 25), (3, 1000), (4, 5), (9, 400), (10, 1000), (20, 500))  # k, n
 
 
 def sources(codes: DescriptionLengths, setting: Setting) -> Measurements:
-    """Outcomes of drawn chains: how often a 1 follows each state, in standard errors, and how they start."""
-    rng, off, starts = np.random.default_rng(setting.seed), [], []
+    """How often a 1 follows each state of chains and two seeds agree, in standard errors; paths of sure chains."""
+    rng, off, sure, n = np.random.default_rng(setting.seed), [], [], 20_000
     for order, step in ((0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (1, 3)):
-        thetas = rng.uniform(0.1, 0.9, 2**order)
-        start = tuple(rng.integers(0, 2, order).tolist())
-        config = replace(setting.config, order=order, thetas=tuple(thetas.tolist()), start=start)
-        places = range(0, 20_000 * step, step)
-        outcomes = np.asarray(codes.simulate(config, places, seed=int(rng.integers(2**31)))).tolist()
-        if step > 1:  # of every third outcome, the chances are those of three steps
-            thetas = np.linalg.matrix_power(np.stack([1 - thetas, thetas], 1), step)[:, 1]
-        found = oracle.visits(outcomes, order)
-        for theta, state in zip(thetas, product((0, 1), repeat=order), strict=True):
-            after = found.get(state, [99])
-            off.append((sum(after) - len(after) * theta) / np.sqrt(len(after) * theta * (1 - theta)))
-        starts += [float(outcomes[0] == start[0])] if step > 1 else [float(tuple(outcomes[:order]) == start)]
-    return {"frequencies": cases(off, 0, "standard errors"), "starts": cases(starts, 1, "1")}
+        thetas, fixed, path = (
+            rng.uniform(0.1, 0.9, 2**order),
+            rng.random(2**order).round(),
+            [*rng.integers(0, 2, order)],
+        )
+        config = replace(setting.config, order=order, thetas=tuple(thetas.tolist()), start=tuple(map(int, path)))
+        places, seeds = range(0, n * step, step), rng.integers(2**31, size=2).tolist()
+        one, two = (np.asarray(codes.simulate(config, places, seed=seed)) for seed in seeds)
+        table = np.linalg.matrix_power(np.stack([1 - thetas, thetas], 1), step)[:, 1] if step > 1 else thetas
+        found, states = oracle.visits(one.tolist(), order), [*product((0, 1), repeat=order)]
+        pairs = [(found.get(state, [99]), chance) for state, chance in zip(states, table, strict=True)]
+        pairs += [((one == two).tolist(), thetas[0] ** 2 + (1 - thetas[0]) ** 2)] * (not order)
+        off += [(sum(after) - len(after) * p) / np.sqrt(len(after) * p * (1 - p)) for after, p in pairs]
+        while len(path) < 30:
+            path.append(int(fixed[states.index(tuple(path[len(path) - order :]))]))
+        config = replace(config, thetas=tuple(fixed.tolist()))
+        sure.append(np.mean(np.asarray(codes.simulate(config, range(30), seed=0)) == path))
+    return {"frequencies": cases(off, 0, "standard errors"), "paths": cases(sure, 1, "1")}
 
 
 def chain_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
@@ -40,7 +45,7 @@ def chain_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
     for order, n in SIZES:
         virtual = float(rng.uniform(0.2, 2))
         config = replace(setting.config, order=order, virtual=virtual)
-        outcomes = rng.integers(0, 2, (4, n)) if order != 5 else drawn(chains(3, 4, rng), n, rng)
+        outcomes = drawn(chains(3, 4, rng), n, rng)
         right = [oracle.chain(x, order, virtual) for x in outcomes.tolist()]
         for code in CHAINS + ("eq-2.8",) * (order > 0):
             lengths = lengths_by(codes, config, outcomes, code)
@@ -125,8 +130,10 @@ def meta_code(codes: DescriptionLengths, setting: Setting) -> Measurements:
     """Regret with an encoded bound on the mean; what Eq. 2.35 prints for |mean| > 1; for |mean| > 2, with 5 for 4."""
     rng, found, wanted, bounds, sizes = np.random.default_rng(setting.seed), [], [], [], []
     for n in (1, 7, 40):
-        config = replace(setting.config, sigma=float(rng.uniform(0.2, 4)))
-        means = np.array([0.0, *10 ** rng.uniform(-3, 6, 60), *10 ** rng.uniform(0.001, 1, 60)]) * rng.choice([-1, 1])
+        config = replace(setting.config, sigma=float(rng.uniform(0.2, 4)), bound=float(rng.uniform(0.3, 20)))
+        means = np.array([0.0, *10 ** rng.uniform(-3, 6, 60), *10 ** rng.uniform(0.001, 1, 60)]) * rng.choice(
+            [-1, 1], 121
+        )
         outcomes = _with_means(n, means, config.sigma, rng)
         meta, ml = (lengths_by(codes, config, outcomes, code) for code in ("meta", "ml"))
         right = [oracle.normal(x, config.sigma, 1.0) for x in outcomes.tolist()]

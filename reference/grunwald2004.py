@@ -65,7 +65,7 @@ class Config:
 
 CONFIGS = {
     "nine-coins": Config(family="coins", thetas=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
-    "coin": Config(code="nml", thetas=(0.2,)),
+    "coin": Config(code="nml"),
     "chain": Config(order=2, thetas=(0.1, 0.8, 0.7, 0.3), start=(0, 1)),
     "normal": Config(family="normal", code="nml"),
 }
@@ -116,7 +116,7 @@ def _states(outcomes: Outcomes, order: int) -> Outcomes:
 
 
 def code_lengths(config: Config, outcomes: NDArray[Any]) -> Floats:
-    """Bits of each sequence [N] of [N, n], by the config's code. ValueError for a code that the family does not have."""
+    """Bits of each sequence [N] of [N, n] by the config's code; ValueError for a code that the family does not have."""
     return {"coins": _coins, "chains": _chains, "normal": _normal}[config.family](config, outcomes)
 
 

@@ -20,9 +20,8 @@ CONSTANT: dict[str, Any] = {
         ("the integral of the root of 1 / (θ(1-θ)) from 0 to 1", "pi = 3.141592653589793"),
         ("with Eq. 2.21, the constant", "0.5 * log2(1 / (2 * pi)) + log2(pi)", "bit"),
         ("with π / 8, of the root of θ(1-θ), what is printed", "0.5 * log2(1 / (2 * pi)) + log2(pi / 8)", "bit"),
-        ("check for n = 1: both outcomes get probability 1 in hindsight, so COMP_1 is", "log2(1 + 1)", "bit"),
-        ("what is printed, for n = 1", "0.5 * log2(1) - 2.674251935", "bit"),
-        ("what is printed, for n = 40, where COMP_n is at least 1 as well", "0.5 * log2(40) - 2.674251935", "bit"),
+        ("COMP_1: both outcomes get probability 1 in hindsight; COMP_n is no lower", "log2(1 + 1)", "bit"),
+        ("what is printed, for n = 40", "0.5 * log2(40) - 2.674251935", "bit"),
     ],
 }
 PARAMETERS: dict[str, Any] = {

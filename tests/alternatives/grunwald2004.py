@@ -28,8 +28,7 @@ class Config:
 
 
 NINE = Config(family="coins", thetas=tuple(tenths / 10 for tenths in range(1, 10)))
-CHAIN = Config(order=1, thetas=(0.3, 0.6), start=(1,))
-CONFIGS = {"nine-coins": NINE, "coin": Config(), "chain": CHAIN, "normal": Config(family="normal")}
+CONFIGS = {"nine-coins": NINE, "coin": Config(), "chain": Config(thetas=(0.3,)), "normal": Config(family="normal")}
 
 
 def codewords(probabilities: Sequence[float]) -> list[str]:

@@ -253,7 +253,7 @@ def test_regret_grows_by_half_a_bit(run: Run, row: str):
 @claim(
     "order-grows-with-the-text",
     all_of(lower(by=3.0), lower(by=2.0), at_least(0.95), at_most(0.8)),
-    seeds=5,
+    seeds=12,  # of five, a quarter of draws were inconclusive
     controls=["shuffled", "hindsight_for_all"],
 )
 def test_order_grows_with_the_text(run: Run):

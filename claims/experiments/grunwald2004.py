@@ -137,20 +137,18 @@ class OrderOfText(Experiment):
     highest: int = 20
 
     def __call__(self, codes: DescriptionLengths, setting: Setting) -> Measurements:
-        """The order picked at each length, how often nothing is likelier than the highest, and bits at the end."""
+        """The order picked at each length, whether in the end nothing is likelier than the highest, and bits."""
         tokens, characters = setting.dataset.train.tokens, -(-self.lengths[-1] // LETTER)
         start = np.random.default_rng(setting.seed).integers(len(tokens) - characters)
         bits = (tokens[start : start + characters, None] >> np.arange(LETTER)[::-1] & 1).reshape(1, -1)
-        own, likely = (
-            np.array([by_order(codes, config, bits[:, :n], self.highest)[:, 0] for n in self.lengths])
-            for config in (setting.config, replace(setting.config, code="ml"))
-        )
+        own = np.array([by_order(codes, setting.config, bits[:, :n], self.highest)[:, 0] for n in self.lengths])
+        likely = by_order(codes, replace(setting.config, code="ml"), bits[:, : self.lengths[-1]], self.highest)
         orders = own.argmin(1)
         return {
             "order": curve(self.lengths, orders, unit="1", x_unit="outcomes"),
             "first order": scalar(orders[0], "1"),
             "last order": scalar(orders[-1], "1"),
             "highest order": scalar(self.highest, "1"),
-            "overfitted": scalar((likely[:, -1] <= likely.min(1)).mean(), "1"),
+            "overfitted": scalar(float(likely[-1, 0] <= likely.min()), "1"),
             "length": scalar(own[-1].min() / self.lengths[-1], "bit/outcome", better="lower"),
         }

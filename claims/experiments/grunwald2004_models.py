@@ -11,6 +11,7 @@ from claims.experiments.grunwald2004 import Array, DescriptionLengths, chains, d
 from claims.oracles import grunwald2004 as oracle
 from repro import Measurements, Setting, cases
 
+NO_WORD = 1e9  # bits that stand for infinitely many, which are not kept
 CHAINS = ("ml", "two-part", "eq-2.9", "plug-in")
 SIZES = ((0, 1), (0, 30), (1, 2), (1, 40), (2, 25), (3, 1000), (4, 5), (9, 400), (10, 1000), (20, 500))  # k, n
 
@@ -78,7 +79,7 @@ def plug_in_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
     return {
         "mixtures": cases(found, wanted, "bit"),
         "totals": cases(totals, 1, "1"),
-        "nothing added": cases([*never, *once], [np.inf] * 6 + [1.0] * 2, "bit"),
+        "nothing added": cases(2.0 ** -np.array([*never, *once]), [0.0] * 6 + [0.5] * 2, "1"),
     }
 
 
@@ -111,8 +112,8 @@ def normal_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
         config = replace(setting.config, sigma=sigma, bound=bound)
         outcomes = _with_means(n, bound * np.array([0.5, -0.97, 1.03, -3, rng.normal()]), sigma, rng)
         for code in ("ml", "nml"):
-            found += lengths_by(codes, config, outcomes, code).tolist()
-            wanted += [oracle.normal(x, sigma, bound)[code] for x in outcomes.tolist()]
+            found += np.minimum(lengths_by(codes, config, outcomes, code), NO_WORD).tolist()
+            wanted += [min(oracle.normal(x, sigma, bound)[code], NO_WORD) for x in outcomes.tolist()]
         stated.append(codes.complexity(config, n))
         right.append(np.log2(2 * bound * np.sqrt(n) / (np.sqrt(2 * np.pi) * sigma)))
         middles, halves = bound * (np.arange(20) - 9.5) / 10, sigma * np.linspace(-8, 8, 161)

@@ -1,0 +1,362 @@
+"""Neural Message Passing for Quantum Chemistry -- Gilmer, Schoenholz, Riley, Vinyals & Dahl, 2017.
+
+Paper       arXiv:1704.01212v2 (ICML 2017)
+Implements  Section 2 (eqs. 1 to 4), Section 5 (message functions, virtual edges and master node, set2set, towers),
+            Section 6 (three representations of edges), Section 7 (training), Appendix 10.1 (eqs. 6 to 8), and the row
+            "Average" of the tables.
+Shapes      N graphs, B of them in a batch, n or m nodes of the largest, F features of a node, D targets, d hidden
+            units in k towers of q = d / k, w ways (in, out), C channels of an edge, H units inside networks, g of the
+            master node. Links of a graph's pairs are [5]: a distance, then a one-hot bond type.
+Units       distances as the bins have them (taken for Angstrom), targets as given, the loss of standardized targets.
+
+Deviations
+  1. The neural networks (of edges and pairs, i and j of eq. 4, g of eq. 5, after set2set) have one hidden layer of
+     rectifiers; the paper gives no shapes.
+  2. The master node starts from zeros, reads the sum of a matrix times the states, and takes no part in the readout;
+     nodes add a matrix times its state to their messages. The paper has no equations for it.
+  3. Set2set's LSTM reads its whole last output q* and keeps its state, as later code does.
+  4. Weights start normal, with variance 1 / inputs, and biases at zero; the paper does not say how.
+  5. The values that the random search found are not printed. Presets take values within its ranges.
+  6. There is no early stopping: the last weights count. An ensemble is not trained.
+  7. A virtual edge under raw distances is marked by one more channel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from repro.task import Device, Graphs, Pairs
+
+LABELS = {"bonds": 4, "bins": 14, "distances": 5}  # Section 6
+ACCURATE = 1.0  # error ratio of chemical accuracy
+CHUNK = 256  # graphs that are predicted at once
+
+Arrays = dict[str, NDArray[Any]]
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One network and its training. Defaults are enn-s2s of Table 2."""
+
+    message: Literal["matrix", "edge network", "pair"] = "edge network"
+    inputs: Literal["bonds", "bins", "distances"] = "distances"
+    virtual: bool = False  # an edge type for pairs that are not connected
+    master: int = 0  # units of the master node; 0: there is none
+    towers: int = 1
+    readout: Literal["gated", "set2set"] = "set2set"
+    hidden: int = 73
+    width: int = 64  # of hidden layers inside networks
+    steps: int = 6  # T, 3 to 8
+    set2set_steps: int = 6  # M, 1 to 12
+    batch: int = 20
+    updates: int = 3_000_000
+    lr: float = 2e-4  # 1e-5 to 5e-4
+    decay_from: float = 0.1  # share of the training after which the rate falls, 0.1 to 0.9
+    decay_to: float = 0.01  # F, 0.01 to 1
+    precision: Literal["float32", "float64"] = "float32"
+
+
+_SPARSE = Config(message="matrix", inputs="bonds", readout="gated")
+CONFIGS = {
+    "enn-s2s": Config(),
+    "pair-s2s": Config(message="pair"),
+    "gg-nn": Config(message="matrix", inputs="bins", readout="gated"),
+    "gg-nn-s2s": Config(message="matrix", inputs="bins", hidden=200),
+    "towers8": Config(message="matrix", inputs="bins", hidden=200, towers=8),
+    "sparse": _SPARSE,
+    "sparse-virtual": Config(message="matrix", inputs="bonds", readout="gated", virtual=True),
+    "sparse-master": Config(message="matrix", inputs="bonds", readout="gated", master=100),
+    "sparse-s2s": Config(message="matrix", inputs="bonds"),
+}
+
+
+def shapes(config: Config, features: int, targets: int) -> dict[str, tuple[int, ...]]:
+    """All weights by name.
+
+    Raises:
+        ValueError: for a network that cannot be: features that do not fit, towers that do not divide, matrices of
+            edges that have no types.
+    """
+    d, k, H, g, M = config.hidden, config.towers, config.width, config.master, config.readout
+    q, C = d // k, LABELS[config.inputs] + config.virtual
+    if features > d or d % k or (config.message == "matrix" and config.inputs == "distances"):
+        raise ValueError(f"no network has {features} features, {d} units, {k} towers, {config.message} messages")
+
+    def network(name: str, into: int, out: int, *lead: int) -> dict[str, tuple[int, ...]]:
+        parts = {"W0": (H, into), "b0": (H,), "W1": (out, H), "b1": (out,)}
+        return {f"{name}.{part}": (*lead, *shape) for part, shape in parts.items()}
+
+    found = {"message.A": (2, k, C, q, q)} if config.message == "matrix" else {}
+    if config.message == "edge network":
+        found |= network("message", C, q * q, 2, k)
+    elif config.message == "pair":
+        found |= network("message", 2 * q + C, q, 2, k)
+    found |= {"update.W": (k, 3, q, 2 * q), "update.U": (k, 3, q, q), "update.b": (k, 3, q)}
+    if k > 1:
+        found |= {"mix.W0": (d, d), "mix.b0": (d,), "mix.W1": (d, d), "mix.b1": (d,)}
+    if g:
+        found |= {"master.read": (k, 2, q, g), "master.write": (g, d)}
+        found |= {"master.W": (3, g, g), "master.U": (3, g, g), "master.b": (3, g)}
+    if M == "gated":
+        return found | network("i", 2 * d, targets) | network("j", d, targets)
+    found |= {"project.W": (d, d + features), "lstm.W": (4, d, 2 * d), "lstm.U": (4, d, d), "lstm.b": (4, d)}
+    return found | network("out", 2 * d, targets)
+
+
+class Batch(NamedTuple):
+    """Graphs side by side, padded to the largest."""
+
+    x_BnF: Tensor
+    real_Bn: Tensor  # which are nodes
+    e_BnmC: Tensor  # zeros where no edge is
+    joined_Bnm: Tensor
+
+    def of(self, rows_B: Any) -> Batch:
+        """Some of the graphs."""
+        return Batch(*(part[rows_B] for part in self))
+
+
+def edge_vectors(config: Config, links_E5: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """What edges carry [E, C without virtual], and which pairs are edges [E] (Section 6)."""
+    bonds_E4, bonded_E = links_E5[:, 1:], links_E5[:, 1:].any(1)
+    if config.inputs == "bonds":
+        return bonds_E4, bonded_E
+    everywhere_E = np.ones(len(links_E5), bool)
+    if config.inputs == "distances":
+        return links_E5, everywhere_E
+    bin_E = np.searchsorted(np.linspace(2, 6, 9), links_E5[:, 0], side="right")
+    return np.concatenate([bonds_E4, np.eye(10)[bin_E] * ~bonded_E[:, None]], 1), everywhere_E
+
+
+def pack(config: Config, graphs: Graphs, device: Device) -> Batch:
+    """Graphs of pairs as tensors; a pair is an edge both ways."""
+    count, n = len(graphs.nodes_of), int(graphs.nodes_of.max(initial=1))
+    real_Nn = np.arange(n) < graphs.nodes_of[:, None]
+    x_NnF = np.zeros((count, n, graphs.nodes.shape[1]))
+    x_NnF[real_Nn] = graphs.nodes
+    vectors_EC, edge_E = edge_vectors(config, graphs.links.astype(np.float64))
+    of_E = np.repeat(np.arange(count), graphs.edges_of)[edge_E]
+    v_E, w_E = graphs.edges[edge_E].T
+    e_NnmC = np.zeros((count, n, n, LABELS[config.inputs] + config.virtual), np.float32)
+    joined_Nnm = np.zeros((count, n, n), bool)
+    for here_E, there_E in ((v_E, w_E), (w_E, v_E)):
+        e_NnmC[of_E, here_E, there_E, : vectors_EC.shape[1]] = vectors_EC[edge_E]
+        joined_Nnm[of_E, here_E, there_E] = True
+    if config.virtual:  # Section 5.2
+        other_Nnm = real_Nn[:, :, None] & real_Nn[:, None] & ~joined_Nnm & ~np.eye(n, dtype=bool)
+        e_NnmC[other_Nnm, -1] = 1
+        joined_Nnm |= other_Nnm
+    kind = getattr(torch, config.precision)
+    x_BnF, e_BnmC = (torch.from_numpy(part).to(device, kind) for part in (x_NnF, e_NnmC))
+    return Batch(x_BnF, torch.from_numpy(real_Nn).to(device), e_BnmC, torch.from_numpy(joined_Nnm).to(device))
+
+
+def network(weights: Weights, name: str, x: Tensor) -> Tensor:
+    """A neural network: W1 relu(W0 x + b0) + b1."""
+    inner = torch.addmm(weights[f"{name}.b0"], x.flatten(0, -2), weights[f"{name}.W0"].T).relu()
+    found = torch.addmm(weights[f"{name}.b1"], inner, weights[f"{name}.W1"].T)
+    return found.view(*x.shape[:-1], -1)
+
+
+def messages(weights: Weights, config: Config, batch: Batch) -> Any:
+    """What maps states h [B, n, k, q] to messages [B, n, k, w, q], summed over neighbours (eq. 1, Section 5.1)."""
+    joined_Bnm1 = batch.joined_Bnm[..., None].to(batch.e_BnmC.dtype)
+    if config.message == "pair":
+        return pair_messages(weights, batch, joined_Bnm1)
+    if config.message == "matrix":
+        s_BnmwkC, A_wkCqp = batch.e_BnmC[:, :, :, None, None], weights["message.A"]
+    else:  # A(e) is a sum over hidden units, so these weigh matrices as one-hot types do
+        W0, b0, W1, b1 = (weights[f"message.{part}"] for part in ("W0", "b0", "W1", "b1"))
+        inner_BnmwkH = (torch.einsum("bnmc,wkhc->bnmwkh", batch.e_BnmC, W0) + b0).relu()
+        s_BnmwkC = torch.cat((inner_BnmwkH, torch.ones_like(inner_BnmwkH[..., :1])), -1) * joined_Bnm1[..., None, None]
+        A_wkCqp = (
+            torch.cat((W1, b1[..., None]), -1).unflatten(2, (config.hidden // config.towers, -1)).permute(0, 1, 4, 2, 3)
+        )
+
+    def send(h_Bnkq: Tensor) -> Tensor:
+        summed_BnwkCp = torch.einsum("bnmwkc,bmkp->bnwkcp", s_BnmwkC, h_Bnkq)
+        return torch.einsum("bnwkcp,wkcqp->bnkwq", summed_BnwkCp.expand(-1, -1, 2, -1, -1, -1), A_wkCqp)
+
+    return send
+
+
+def pair_messages(weights: Weights, batch: Batch, joined_Bnm1: Tensor) -> Any:
+    """Messages f(h_w, h_v, e), the first layer of f taken apart."""
+    W0, b0, W1, b1 = (weights[f"message.{part}"] for part in ("W0", "b0", "W1", "b1"))
+    C = batch.e_BnmC.shape[-1]
+    from_wkHq, to_wkHq, edge_wkHC = W0.split([(W0.shape[-1] - C) // 2] * 2 + [C], -1)
+    fixed_BnmwkH = torch.einsum("bnmc,wkhc->bnmwkh", batch.e_BnmC, edge_wkHC) + b0
+
+    def send(h_Bnkq: Tensor) -> Tensor:
+        come_BmwkH = torch.einsum("bmkq,wkhq->bmwkh", h_Bnkq, from_wkHq)
+        to_BnwkH = torch.einsum("bnkq,wkhq->bnwkh", h_Bnkq, to_wkHq)
+        inner_BnmwkH = (fixed_BnmwkH + come_BmwkH[:, None] + to_BnwkH[:, :, None]).relu() * joined_Bnm1[..., None, None]
+        number_Bn111 = joined_Bnm1.sum(2)[..., None, None]
+        return torch.einsum("bnwkh,wkqh->bnkwq", inner_BnmwkH.sum(2), W1) + number_Bn111 * b1.transpose(0, 1)
+
+    return send
+
+
+def gru(m: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
+    """Cho et al. (2014), for m [..., k, p], h [..., k, q], W [k, 3, q, p], U [k, 3, q, q] and b [k, 3, q]."""
+    from_m = torch.einsum("...kp,kiqp->...kiq", m, W) + b
+    from_h = torch.einsum("...kp,kiqp->...kiq", h, U[:, :2])
+    z, r = (from_m[..., :2, :] + from_h).sigmoid().unbind(-2)
+    candidate = (from_m[..., 2, :] + torch.einsum("...kp,kqp->...kq", r * h, U[:, 2])).tanh()
+    return z * h + (1 - z) * candidate
+
+
+def propagate(weights: Weights, config: Config, batch: Batch) -> tuple[Tensor, Tensor]:
+    """h^0 and h^T [B, n, d] (eqs. 1, 2 and 5); weights are the same at each step."""
+    B, n, F = batch.x_BnF.shape
+    real_Bn1, send = batch.real_Bn[..., None], messages(weights, config, batch)
+    first_Bnd = h_Bnd = torch.nn.functional.pad(batch.x_BnF, (0, config.hidden - F))
+    own = [weights[f"update.{part}"] for part in "WUb"]
+    g_B1g = h_Bnd.new_zeros(B, 1, config.master)
+    for _ in range(config.steps):
+        h_Bnkq = h_Bnd.view(B, n, config.towers, -1)
+        m_Bnkwq = send(h_Bnkq)
+        if config.master:
+            m_Bnkwq = m_Bnkwq + torch.einsum("bog,kwqg->bokwq", g_B1g, weights["master.read"])
+            sum_B1d = (h_Bnd * real_Bn1).sum(1, keepdim=True)
+            master = [weights[f"master.{part}"][None] for part in "WUb"]
+            g_B1g = gru(sum_B1d @ weights["master.write"].T, g_B1g, *master)
+        h_Bnd = gru(m_Bnkwq.flatten(-2), h_Bnkq, *own).flatten(-2)
+        if config.towers > 1:
+            h_Bnd = network(weights, "mix", h_Bnd)
+    return first_Bnd, h_Bnd
+
+
+def set2set(weights: Weights, items_Bnd: Tensor, real_Bn: Tensor, steps: int) -> Tensor:
+    """q* [B, 2 d] after some steps of attention to a set (Vinyals et al., 2015)."""
+    W_zp, U_zp, b_z = (weights[f"lstm.{part}"].flatten(0, 1) for part in "WUb")
+    q_Bd = c_Bd = read_Bd = torch.zeros_like(items_Bnd[:, 0])
+    for _ in range(steps):
+        gates_Bz = torch.cat((q_Bd, read_Bd), 1) @ W_zp.T + q_Bd @ U_zp.T + b_z
+        i, f, candidate, o = gates_Bz.chunk(4, 1)
+        c_Bd = f.sigmoid() * c_Bd + i.sigmoid() * candidate.tanh()
+        q_Bd = o.sigmoid() * c_Bd.tanh()
+        scores_Bn = (items_Bnd * q_Bd[:, None]).sum(-1).masked_fill(~real_Bn, -torch.inf)
+        read_Bd = (scores_Bn.softmax(1)[..., None] * items_Bnd).sum(1)
+    return torch.cat((q_Bd, read_Bd), 1)
+
+
+def forward(weights: Weights, config: Config, batch: Batch) -> Tensor:
+    """Standardized targets [B, D] (eq. 3)."""
+    first_Bnd, last_Bnd = propagate(weights, config, batch)
+    if config.readout == "set2set":
+        items_Bnd = torch.cat((last_Bnd, batch.x_BnF), -1) @ weights["project.W"].T
+        return network(weights, "out", set2set(weights, items_Bnd, batch.real_Bn, config.set2set_steps))
+    gates_BnD = network(weights, "i", torch.cat((last_Bnd, first_Bnd), -1)).sigmoid()
+    return (gates_BnD * network(weights, "j", last_Bnd) * batch.real_Bn[..., None]).sum(1)  # eq. 4
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """A trained network: its weights, with the mean and the deviation of its training targets."""
+
+    config: Config
+    weights: Weights
+    device: Device
+
+    @torch.no_grad()
+    def predict(self, graphs: Graphs) -> NDArray[Any]:
+        """Numbers [N, D]."""
+        packed = pack(self.config, graphs, self.device)
+        starts = range(0, len(graphs.nodes_of), CHUNK)
+        parts = [forward(self.weights, self.config, packed.of(slice(at, at + CHUNK))) for at in starts]
+        return (torch.cat(parts) * self.weights["std"] + self.weights["mean"]).cpu().numpy()
+
+
+def rate(config: Config, update: int) -> float:
+    """The learning rate of an update: it is constant, then falls in a line towards decay_to (Section 7)."""
+    begin = config.decay_from * config.updates
+    fallen = max(0.0, update - begin) / max(1.0, config.updates - begin)
+    return config.lr * (1 - (1 - config.decay_to) * fallen)
+
+
+def initial(config: Config, features: int, targets: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Weights before training."""
+    found = {}
+    for name, shape in shapes(config, features, targets).items():
+        inputs = math.prod(shape[-2:]) if name == "message.W1" else shape[-1]
+        bias = name.rpartition(".")[2].startswith("b")
+        found[name] = torch.zeros(shape) if bias else torch.randn(shape, generator=generator) / inputs**0.5
+    return found
+
+
+def train(
+    config: Config, data: Pairs, *, seed: int, device: Device, eval_steps: Sequence[int] = ()
+) -> Iterator[tuple[int, Regressor]]:
+    """Minimise the mean squared error of standardized targets by Adam; yield regressors (Section 7)."""
+    generator, kind = torch.Generator().manual_seed(seed), getattr(torch, config.precision)
+    packed = pack(config, data.inputs, device)
+    y_ND = torch.from_numpy(np.array(data.outputs, np.float64)).to(device, kind)
+    mean_D, std_D = y_ND.mean(0), y_ND.std(0, correction=0)
+    std_D = torch.where(std_D > 0, std_D, 1.0)
+    y_ND = (y_ND - mean_D) / std_D
+    start = initial(config, packed.x_BnF.shape[-1], y_ND.shape[1], generator)
+    weights = {name: value.to(device, kind).requires_grad_() for name, value in start.items()}
+    regressor = Regressor(config, weights | {"mean": mean_D, "std": std_D}, device)
+    optimizer = torch.optim.Adam(weights.values(), lr=config.lr)
+    chosen = batches(len(y_ND), min(config.batch, len(y_ND)), generator)
+    for update in range(config.updates):
+        if update in eval_steps:
+            yield update, regressor
+        rows_B = next(chosen).to(device)
+        loss = (forward(weights, config, packed.of(rows_B)) - y_ND[rows_B]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.param_groups[0]["lr"] = rate(config, update)
+        optimizer.step()
+    yield config.updates, regressor
+
+
+def batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """For ever: rows of a batch; in a pass over the examples none comes twice, and what fills no batch is left out."""
+    while True:
+        yield from torch.randperm(count, generator=generator)[: count // size * size].split(size)
+
+
+def state(model: Regressor) -> Arrays:
+    """All that is learnt, by the contract's names."""
+    return {name: value.detach().cpu().numpy().copy() for name, value in model.weights.items()}
+
+
+def restore(config: Config, state: Arrays, *, device: Device) -> Regressor:
+    """The regressor whose state that is."""
+    kind = getattr(torch, config.precision)
+    return Regressor(config, {name: torch.tensor(value).to(device, kind) for name, value in state.items()}, device)
+
+
+def graph_convolution(adjacency: NDArray[Any], states: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Kipf & Welling's layer by messages L_vw h_w [n, D] and updates relu(W^T m) (eq. 8)."""
+    looped = adjacency + np.eye(len(adjacency))
+    degree = looped.sum(1)
+    found = []
+    for v in range(len(states)):
+        message = sum(looped[v, w] * (degree[v] * degree[w]) ** -0.5 * states[w] for w in np.flatnonzero(looped[v]))
+        found.append(np.maximum(weights.T @ message, 0))
+    return np.stack(found)
+
+
+def spectral_convolution(adjacency: NDArray[Any], states: NDArray[Any], filters: NDArray[Any]) -> NDArray[Any]:
+    """The layer of Bruna et al. by messages L~_vw h_w, filters being [inputs, outputs, n] (Appendix 10.1)."""
+    degree = adjacency.sum(1)
+    vectors = np.linalg.eigh(np.eye(len(degree)) - adjacency / np.sqrt(np.outer(degree, degree)))[1]
+    rank_four = np.einsum("vk,ijk,wk->vwij", vectors, filters, vectors)
+    return np.stack([np.maximum(sum(L.T @ h for L, h in zip(own, states, strict=True)), 0) for own in rank_four])
+
+
+def summary(ratios: NDArray[Any]) -> tuple[float, int]:
+    """The row "Average" of a model's error ratios by target, and how many of them are within chemical accuracy."""
+    return float(np.mean(ratios)), int(np.sum(np.asarray(ratios) < ACCURATE))

@@ -2,11 +2,10 @@
 
 Paper       arXiv:1704.01212v2 (ICML 2017)
 Implements  Section 2 (eqs. 1 to 4), Section 5 (message functions, virtual edges and master node, set2set, towers),
-            Section 6 (three representations of edges), Section 7 (training), Appendix 10.1 (eqs. 6 to 8), and the row
-            "Average" of the tables.
-Shapes      N graphs, B of them in a batch, n or m nodes of the largest, F features of a node, D targets, d hidden
-            units in k towers of q = d / k, w ways (in, out), C channels of an edge, H units inside networks, g of the
-            master node. Links of a graph's pairs are [5]: a distance, then a one-hot bond type.
+            Section 6 (representations of edges), Section 7 (training), Appendix 10.1, and the last row of the tables.
+Shapes      B graphs of a batch, n or m nodes of the largest, F features of a node, D targets, d hidden units in k
+            towers of q (or p) = d / k, w ways (in, out), C channels of an edge, H units inside networks, g of the
+            master node, E pairs. A pair's links are [5]: a distance, then a one-hot bond type.
 Units       distances as the bins have them (taken for Angstrom), targets as given, the loss of standardized targets.
 
 Deviations
@@ -16,16 +15,16 @@ Deviations
      nodes add a matrix times its state to their messages. The paper has no equations for it.
   3. Set2set's LSTM reads its whole last output q* and keeps its state, as later code does.
   4. Weights start normal, with variance 1 / inputs, and biases at zero; the paper does not say how.
-  5. The values that the random search found are not printed. Presets take values within its ranges.
+  5. What the random search found is not printed: presets have values within its ranges.
   6. There is no early stopping: the last weights count. An ensemble is not trained.
-  7. A virtual edge under raw distances is marked by one more channel.
+  7. A virtual edge beside raw distances is marked by one more channel.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -39,7 +38,6 @@ LABELS = {"bonds": 4, "bins": 14, "distances": 5}  # Section 6
 ACCURATE = 1.0  # error ratio of chemical accuracy
 CHUNK = 256  # graphs that are predicted at once
 
-Arrays = dict[str, NDArray[Any]]
 Weights = Mapping[str, Tensor]
 
 
@@ -69,13 +67,13 @@ _SPARSE = Config(message="matrix", inputs="bonds", readout="gated")
 CONFIGS = {
     "enn-s2s": Config(),
     "pair-s2s": Config(message="pair"),
-    "gg-nn": Config(message="matrix", inputs="bins", readout="gated"),
+    "gg-nn": replace(_SPARSE, inputs="bins"),
     "gg-nn-s2s": Config(message="matrix", inputs="bins", hidden=200),
     "towers8": Config(message="matrix", inputs="bins", hidden=200, towers=8),
     "sparse": _SPARSE,
-    "sparse-virtual": Config(message="matrix", inputs="bonds", readout="gated", virtual=True),
-    "sparse-master": Config(message="matrix", inputs="bonds", readout="gated", master=100),
-    "sparse-s2s": Config(message="matrix", inputs="bonds"),
+    "sparse-virtual": replace(_SPARSE, virtual=True),
+    "sparse-master": replace(_SPARSE, master=100),
+    "sparse-s2s": replace(_SPARSE, readout="set2set"),
 }
 
 
@@ -83,10 +81,9 @@ def shapes(config: Config, features: int, targets: int) -> dict[str, tuple[int, 
     """All weights by name.
 
     Raises:
-        ValueError: for a network that cannot be: features that do not fit, towers that do not divide, matrices of
-            edges that have no types.
+        ValueError: if features do not fit, towers do not divide, or matrices are asked for edges without types.
     """
-    d, k, H, g, M = config.hidden, config.towers, config.width, config.master, config.readout
+    d, k, H, g = config.hidden, config.towers, config.width, config.master
     q, C = d // k, LABELS[config.inputs] + config.virtual
     if features > d or d % k or (config.message == "matrix" and config.inputs == "distances"):
         raise ValueError(f"no network has {features} features, {d} units, {k} towers, {config.message} messages")
@@ -106,7 +103,7 @@ def shapes(config: Config, features: int, targets: int) -> dict[str, tuple[int, 
     if g:
         found |= {"master.read": (k, 2, q, g), "master.write": (g, d)}
         found |= {"master.W": (3, g, g), "master.U": (3, g, g), "master.b": (3, g)}
-    if M == "gated":
+    if config.readout == "gated":
         return found | network("i", 2 * d, targets) | network("j", d, targets)
     found |= {"project.W": (d, d + features), "lstm.W": (4, d, 2 * d), "lstm.U": (4, d, d), "lstm.b": (4, d)}
     return found | network("out", 2 * d, targets)
@@ -277,6 +274,17 @@ class Regressor:
         return (torch.cat(parts) * self.weights["std"] + self.weights["mean"]).cpu().numpy()
 
 
+def scale(y_ND: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each target, [D]; 1 for one that does not vary."""
+    std_D = y_ND.std(0, correction=0)
+    return y_ND.mean(0), torch.where(std_D > 0, std_D, 1.0)
+
+
+def loss(errors_BD: Tensor) -> Tensor:
+    """The mean squared error of standardized targets."""
+    return errors_BD.square().mean()
+
+
 def rate(config: Config, update: int) -> float:
     """The learning rate of an update: it is constant, then falls in a line towards decay_to (Section 7)."""
     begin = config.decay_from * config.updates
@@ -301,8 +309,7 @@ def train(
     generator, kind = torch.Generator().manual_seed(seed), getattr(torch, config.precision)
     packed = pack(config, data.inputs, device)
     y_ND = torch.from_numpy(np.array(data.outputs, np.float64)).to(device, kind)
-    mean_D, std_D = y_ND.mean(0), y_ND.std(0, correction=0)
-    std_D = torch.where(std_D > 0, std_D, 1.0)
+    mean_D, std_D = scale(y_ND)
     y_ND = (y_ND - mean_D) / std_D
     start = initial(config, packed.x_BnF.shape[-1], y_ND.shape[1], generator)
     weights = {name: value.to(device, kind).requires_grad_() for name, value in start.items()}
@@ -313,9 +320,8 @@ def train(
         if update in eval_steps:
             yield update, regressor
         rows_B = next(chosen).to(device)
-        loss = (forward(weights, config, packed.of(rows_B)) - y_ND[rows_B]).square().mean()
         optimizer.zero_grad()
-        loss.backward()
+        loss(forward(weights, config, packed.of(rows_B)) - y_ND[rows_B]).backward()
         optimizer.param_groups[0]["lr"] = rate(config, update)
         optimizer.step()
     yield config.updates, regressor
@@ -327,12 +333,12 @@ def batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tenso
         yield from torch.randperm(count, generator=generator)[: count // size * size].split(size)
 
 
-def state(model: Regressor) -> Arrays:
+def state(model: Regressor) -> dict[str, NDArray[Any]]:
     """All that is learnt, by the contract's names."""
     return {name: value.detach().cpu().numpy().copy() for name, value in model.weights.items()}
 
 
-def restore(config: Config, state: Arrays, *, device: Device) -> Regressor:
+def restore(config: Config, state: Mapping[str, NDArray[Any]], *, device: Device) -> Regressor:
     """The regressor whose state that is."""
     kind = getattr(torch, config.precision)
     return Regressor(config, {name: torch.tensor(value).to(device, kind) for name, value in state.items()}, device)
@@ -344,7 +350,7 @@ def graph_convolution(adjacency: NDArray[Any], states: NDArray[Any], weights: ND
     degree = looped.sum(1)
     found = []
     for v in range(len(states)):
-        message = sum(looped[v, w] * (degree[v] * degree[w]) ** -0.5 * states[w] for w in np.flatnonzero(looped[v]))
+        message = sum(looped[v, w] * (degree[v] * degree[w]) ** -0.5 * states[w] for w in range(len(states)))
         found.append(np.maximum(weights.T @ message, 0))
     return np.stack(found)
 

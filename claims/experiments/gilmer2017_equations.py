@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations, pairwise, product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from claims.experiments.gilmer2017 import MessagePassing, MolecularPairs, graph_at, graphs_of
+from claims.experiments.gilmer2017 import Array, MessagePassing, MolecularPairs, graph_at, graphs_of, paths
 from claims.oracles import gilmer2017 as oracle
-from repro import Adam, Measurements, Setting, Weights, cases, distance, numerical_gradients
+from repro import Adam, Experiment, Measurements, Setting, Weights, cases, distance, numerical_gradients, scalar
 from repro.task import Graphs, Regressor
 
-Array = NDArray[np.float64]
 KINDS = (("matrix", "bonds"), ("matrix", "bins"), ("edge network", "bonds"), ("edge network", "bins"))
 KINDS += (("edge network", "distances"), ("pair", "bonds"), ("pair", "bins"), ("pair", "distances"))
 F, D = 3, 2  # features and targets
@@ -49,11 +47,10 @@ def variants(setting: Setting) -> Iterator[Any]:
 
 
 def drawn_network(
-    network: MessagePassing, setting: Setting, config: Any, rng: np.random.Generator, features: int = F
+    network: MessagePassing, setting: Setting, config: Any, rng: np.random.Generator
 ) -> tuple[Regressor, dict[str, Array]]:
     """A network with the implementation's own names and shapes of weights, and drawn values of these."""
-    graphs = graphs_of([oracle.Graph(np.ones((2, features)), np.array([[0, 1]]), np.array([[1.0, 1, 0, 0, 0]]))] * 2)
-    data = MolecularPairs(inputs=graphs, outputs=rng.normal(size=(2, D)))
+    data = MolecularPairs(inputs=paths(1, np.ones((2, F))), outputs=rng.normal(size=(4, D)))
     *_, (_, model) = network.train(replace(config, updates=0), data, seed=setting.seed, device=setting.device)
     weights = {name: rng.normal(size=np.shape(value)) * 0.7 for name, value in network.state(model).items()}
     weights["std"] = np.exp(weights["std"])
@@ -102,7 +99,7 @@ def multisets(network: MessagePassing, setting: Setting) -> Measurements:
     """Atoms without bonds: two kinds once and twice, and all atoms copied, for both readouts of Section 5.3."""
     rng, found = np.random.default_rng((setting.seed, 3)), {"told": [], "gated": [], "set2set": []}
     for readout in ("gated", "set2set") * 4:
-        config = replace(setting.config, readout=readout, hidden=4, width=5, towers=1)
+        config = replace(setting.config, readout=readout, hidden=4, width=12, towers=1)
         model, weights = drawn_network(network, setting, config, rng)
         a, b = np.float32(rng.normal(size=(2, F)))
         sets = ([a, a, b], [a, b, b], [a, b], [a, b, a, b])
@@ -131,18 +128,6 @@ def far_apart(network: MessagePassing, setting: Setting) -> Measurements:
         if name != "master" or steps > 1:  # in the first step the master reads, and only then do nodes read it
             found.setdefault(name, []).append(max(mixed))
     return {name: cases(gaps, 0 if name == "beyond" else 1e-9, "1") for name, gaps in found.items()}
-
-
-def paths(length: int, ends: Array) -> Graphs:
-    """Four paths of so many edges, whose ends have two sorts of features [2, F]: both alike, or not."""
-    steps = np.arange(length)
-    links = np.column_stack([np.full(length, 1.5), np.ones(length), np.zeros((length, 3))])
-    graphs = []
-    for first, last in product(ends, ends):
-        nodes = np.zeros((length + 1, ends.shape[1]))
-        nodes[0], nodes[-1] = first, last
-        graphs.append(oracle.Graph(nodes, np.stack([steps, steps + 1], 1), links))
-    return graphs_of(graphs)
 
 
 def tower_costs(network: MessagePassing, setting: Setting) -> Measurements:
@@ -211,8 +196,8 @@ def updates(network: MessagePassing, setting: Setting) -> Measurements:
         rule = Adam([config.lr])
         for before, after in pairwise(weights):
             error = partial(loss, config, graphs, (y - mean) / std, before, places)
-            own, wanted = ({name: w[name].flat[at] for name, at in places.items()} for w in (before, after))
-            far.append(distance(wanted, rule.step(own, numerical_gradients(error, own)), own))
+            own, found = ({name: w[name].flat[at] for name, at in places.items()} for w in (before, after))
+            far.append(distance(found, rule.step(own, numerical_gradients(error, own)), own))
         known = read_off(weights[-1] | {"mean": mean, "std": std}, config, graphs_of(graphs))
         given.append(np.abs(model.predict(graphs_of(graphs)) - known).max())
     return {"distance": cases(far, 0, "1"), "scale": cases(scale, 0, "1"), "given": cases(given, 0, "1")}
@@ -246,3 +231,28 @@ def passes(network: MessagePassing, setting: Setting) -> Measurements:
         "repeated": cases(most, 1, "times"),
         "orders": cases([len(set(chosen[::3])) + len(set(chosen[1::3]))], 3, "batches"),
     }
+
+
+@dataclass(frozen=True)
+class PrintedRecipe(Experiment):
+    """A preset against what the paper prints of such a model: Section 7, and Tables 2, 3, 8 and 9.
+
+    Measures:
+        other: fields with another value, or outside of the range of the search.
+        epochs: passes over the training molecules.
+    """
+
+    fields: str
+
+    def __call__(self, network: MessagePassing, setting: Setting) -> Measurements:
+        """Compare fields."""
+        config, (message, inputs, readout, *more) = setting.config, self.fields.split(", ")
+        fields = {"message": message, "inputs": inputs, "readout": readout, "batch": 20, "updates": 3_000_000}
+        fields |= {"virtual": "virtual edges" in more}
+        ranges = {"steps": (3, 8), "set2set_steps": (1, 12), "lr": (1e-5, 5e-4), "decay_from": (0.1, 0.9)}
+        other = [getattr(config, name) != value for name, value in fields.items()]
+        other += [not low <= getattr(config, name) <= high for name, (low, high) in ranges.items()]
+        other += [not 0.01 <= config.decay_to <= 1, (config.master > 0) != ("master node" in more)]
+        towers = config.towers == 8 and config.hidden == 200 if "towers" in more else config.towers == 1
+        epochs = config.updates * config.batch / (130_462 - 2 * 10_000)
+        return {"other": cases([*other, not towers], 0, "fields"), "epochs": scalar(epochs, "epochs")}

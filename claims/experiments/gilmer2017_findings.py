@@ -9,7 +9,6 @@ import numpy as np
 from claims.experiments.gilmer2017 import MessagePassing
 from repro import Measurements, Setting, cases, scalar
 
-TARGETS = "mu alpha HOMO LUMO gap R2 ZPVE U0 U H G Cv Omega".split()
 BASELINES = {  # Table 2
     "BAML": "4.34 3.01 2.20 2.76 3.28 3.25 3.31 1.21 1.22 1.22 1.20 1.64 0.27",
     "BOB": "4.23 2.98 2.20 2.74 3.41 0.80 3.40 1.43 1.44 1.44 1.42 1.83 0.35",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import combinations, pairwise, product
 from typing import Any
 
 import numpy as np
 
-from claims.experiments.gilmer2017 import Array, MessagePassing, MolecularPairs, graph_at, graphs_of, paths
+from claims.experiments import molecular_graphs as made
+from claims.experiments.gilmer2017 import MessagePassing
+from claims.experiments.molecular_graphs import Array, MolecularPairs, OneGraph, drawn_graph, graph_at, graphs_of
 from claims.oracles import gilmer2017 as oracle
-from repro import Adam, Experiment, Measurements, Setting, Weights, cases, distance, numerical_gradients, scalar
+from repro import Adam, Measurements, Setting, Weights, cases, distance, numerical_gradients
 from repro.task import Graphs, Regressor
 
 KINDS = (("matrix", "bonds"), ("matrix", "bins"), ("edge network", "bonds"), ("edge network", "bins"))
@@ -20,23 +22,8 @@ KINDS += (("edge network", "distances"), ("pair", "bonds"), ("pair", "bins"), ("
 F, D = 3, 2  # features and targets
 
 
-def drawn_graph(rng: np.random.Generator, n: int, joined: float = 0.8) -> oracle.Graph:
-    """A graph whose pairs are bonded or not, some of them as far apart as bins end, give or take a thousandth."""
-    pairs = np.array([rng.permutation(p) for p in combinations(range(n), 2) if rng.random() < joined], int)
-    m = len(pairs)
-    bounds = rng.integers(4, 13, m) / 2 + rng.choice([-1e-3, 1e-3], m)
-    lengths = np.where(rng.random(m) < 0.5, bounds, rng.uniform(0, 9, m))
-    bonds = np.eye(4)[rng.integers(0, 4, m)] * (rng.random(m) < 0.5)[:, None]
-    nodes = rng.normal(size=(n, F)).astype(np.float32).astype(float)
-    links = np.column_stack([lengths, bonds]).astype(np.float32).astype(float)
-    return oracle.Graph(nodes, pairs[rng.permutation(m)].reshape(-1, 2), links)
-
-
 def variants(setting: Setting) -> Iterator[Any]:
-    """Configs of all kinds of messages and inputs, with and without virtual edges and a master node.
-
-    Towers, readouts and sizes are drawn.
-    """
+    """Configs of all kinds of messages and inputs, with and without virtual elements; the rest is drawn."""
     rng = np.random.default_rng(setting.seed)
     for (kind, inputs), virtual, master in product(KINDS, (False, True), (0, 3)):
         towers, readout = int(rng.integers(1, 4)), str(rng.choice(["gated", "set2set"]))
@@ -50,7 +37,7 @@ def drawn_network(
     network: MessagePassing, setting: Setting, config: Any, rng: np.random.Generator
 ) -> tuple[Regressor, dict[str, Array]]:
     """A network with the implementation's own names and shapes of weights, and drawn values of these."""
-    data = MolecularPairs(inputs=paths(1, np.ones((2, F))), outputs=rng.normal(size=(4, D)))
+    data = MolecularPairs(inputs=made.paths(1, np.ones((2, F))), outputs=rng.normal(size=(4, D)))
     *_, (_, model) = network.train(replace(config, updates=0), data, seed=setting.seed, device=setting.device)
     weights = {name: rng.normal(size=np.shape(value)) * 0.7 for name, value in network.state(model).items()}
     weights["std"] = np.exp(weights["std"])
@@ -70,16 +57,10 @@ def forward(network: MessagePassing, setting: Setting) -> Measurements:
     for config in variants(setting):
         model, weights = drawn_network(network, setting, config, rng)
         sizes = [1, 2, *rng.integers(2, 9, 3)]
-        graphs = graphs_of([drawn_graph(rng, int(n), rng.choice([0.0, 0.6, 1.0])) for n in rng.permutation(sizes)])
+        graphs = graphs_of([drawn_graph(rng, F, int(n), rng.choice([0, 0.6, 1])) for n in rng.permutation(sizes)])
         wanted = read_off(weights, config, graphs)
         gaps.append(np.abs(model.predict(graphs) - wanted).max() / np.abs(wanted).max())
     return {"apart": cases(gaps, 0, "1")}
-
-
-def turned(rng: np.random.Generator, graph: oracle.Graph) -> oracle.Graph:
-    """The same graph: nodes renumbered, pairs in another order and the other way round."""
-    order, pairs = rng.permutation(len(graph.nodes)), rng.permutation(len(graph.pairs))
-    return oracle.Graph(graph.nodes[order], np.argsort(order)[graph.pairs[pairs]][:, ::-1], graph.links[pairs])
 
 
 def invariances(network: MessagePassing, setting: Setting) -> Measurements:
@@ -87,9 +68,9 @@ def invariances(network: MessagePassing, setting: Setting) -> Measurements:
     rng, moved, company = np.random.default_rng((setting.seed, 2)), [], []
     for config in variants(setting):
         model, weights = drawn_network(network, setting, config, rng)
-        graphs = [drawn_graph(rng, int(n)) for n in rng.integers(2, 9, 12)]
+        graphs = [drawn_graph(rng, F, int(n)) for n in rng.integers(2, 9, 12)]
         known = model.predict(graphs_of(graphs))
-        moved += [known - model.predict(graphs_of([turned(rng, graph) for graph in graphs])) for _ in range(3)]
+        moved += [known - model.predict(graphs_of([made.turned(rng, graph) for graph in graphs])) for _ in range(3)]
         apart = [model.predict(graphs_of(part)) for part in (graphs[:1], graphs[1:])]
         company.append((known - np.concatenate(apart)) / weights["std"])
     return {"moved": cases(np.ravel(moved), 0, "1"), "company": cases(np.ravel(company), 0, "1")}
@@ -97,33 +78,30 @@ def invariances(network: MessagePassing, setting: Setting) -> Measurements:
 
 def multisets(network: MessagePassing, setting: Setting) -> Measurements:
     """Atoms without bonds: two kinds once and twice, and all atoms copied, for both readouts of Section 5.3."""
-    rng, found = np.random.default_rng((setting.seed, 3)), {"told": [], "gated": [], "set2set": []}
+    rng, found = np.random.default_rng((setting.seed, 3)), {"different": [], "gated": [], "set2set": []}
     for readout in ("gated", "set2set") * 4:
         config = replace(setting.config, readout=readout, hidden=4, width=12, towers=1)
         model, weights = drawn_network(network, setting, config, rng)
         a, b = np.float32(rng.normal(size=(2, F)))
         sets = ([a, a, b], [a, b, b], [a, b], [a, b, a, b])
         none = np.zeros((0, 2), int), np.zeros((0, 5))
-        graphs = graphs_of([oracle.Graph(np.array(nodes), *none) for nodes in sets])
+        graphs = graphs_of([OneGraph(np.array(nodes), *none) for nodes in sets])
         outputs = (model.predict(graphs) - weights["mean"]) / weights["std"]
-        found["told"].append(np.abs(outputs[0] - outputs[1]).max())
+        found["different"].append(np.abs(outputs[0] - outputs[1]).max())
         found[readout].append(outputs[3] - outputs[2] * (2 if readout == "gated" else 1))
-    return {name: cases(np.ravel(gap), 1e-6 if name == "told" else 0, "1") for name, gap in found.items()}
+    return {name: cases(np.ravel(gap), 1e-6 if name == "different" else 0, "1") for name, gap in found.items()}
 
 
 def far_apart(network: MessagePassing, setting: Setting) -> Measurements:
-    """On paths, how far predictions are from a sum of what each end says: f(a, b) - f(a, B) - f(A, b) + f(A, B).
-
-    Ends are 2 T + 1 edges apart, or 2 T. Weights are drawn; the largest of four networks counts.
-    """
-    rng, found = np.random.default_rng((setting.seed, 4)), {}
-    plain = {"readout": "gated", "hidden": 4, "width": 5}
+    """f(a, b) - f(a, B) - f(A, b) + f(A, B) for ends of paths of 2 T + 1 edges, or 2 T; the largest of 4 networks."""
+    rng, found, plain = np.random.default_rng((setting.seed, 4)), {}, {"readout": "gated", "hidden": 4, "width": 5}
     changes = {"beyond": {}, "within": {}, "virtual": {"virtual": True}, "master": {"master": 3}}
     for name, steps in product(changes, (1, 2, 3)):
         mixed, config = [], replace(setting.config, **plain, steps=steps, **changes[name])
         for towers in (1, 2, 1, 2):
             model, weights = drawn_network(network, setting, replace(config, towers=towers), rng)
-            outputs = model.predict(paths(2 * steps + (name != "within"), rng.normal(size=(2, F)))) / weights["std"]
+            graphs = made.paths(2 * steps + (name != "within"), rng.normal(size=(2, F)))
+            outputs = model.predict(graphs) / weights["std"]
             mixed.append(np.abs(outputs[0] - outputs[1] - outputs[2] + outputs[3]).max() / np.ptp(outputs, 0).max())
         if name != "master" or steps > 1:  # in the first step the master reads, and only then do nodes read it
             found.setdefault(name, []).append(max(mixed))
@@ -149,8 +127,7 @@ def convolutions(network: MessagePassing, setting: Setting) -> Measurements:
         x, weights, filters = rng.normal(size=(n, 3)), rng.normal(size=(3, 4)), rng.normal(size=(3, 4, n))
         first = network.graph_convolution(sparse, x, weights) - oracle.kipf_welling(sparse, x, weights)
         found["first order"].append(np.abs(first).max())
-        dense = sparse + np.triu(rng.uniform(0.1, 1, (n, n))) + np.triu(rng.uniform(0.1, 1, (n, n))).T
-        dense = (dense + dense.T) / 2
+        dense = sparse + (half := rng.uniform(0.1, 1, (n, n))) + half.T
         spectral = network.spectral_convolution(dense, x, filters) - oracle.spectral(dense, x, filters)
         found["spectral"].append(np.abs(spectral).max())
     return {name: cases(gaps, 0, "1") for name, gaps in found.items()}
@@ -160,14 +137,13 @@ def course(
     network: MessagePassing, setting: Setting, config: Any, data: MolecularPairs
 ) -> tuple[list[dict[str, Array]], Regressor]:
     """Weights before the first update and after each, and what is there at the end."""
-    found, model = [], None
-    steps = range(config.updates)
-    for _, model in network.train(config, data, seed=setting.seed, device=setting.device, eval_steps=tuple(steps)):
+    found, model, steps = [], None, tuple(range(config.updates))
+    for _, model in network.train(config, data, seed=setting.seed, device=setting.device, eval_steps=steps):
         found.append({name: np.array(value, np.float64) for name, value in network.state(model).items()})
     return found, model  # pyright: ignore[reportReturnType] -- training yields at its end
 
 
-def loss(config: Any, graphs: Sequence[oracle.Graph], y: Array, weights: Weights, places: Any, some: Weights) -> float:
+def loss(config: Any, graphs: Sequence[OneGraph], y: Array, weights: Weights, places: Any, some: Weights) -> float:
     """Mean squared error of standardized targets, by weights of which some stand at some places."""
     changed = {name: np.array(weights[name]) for name in places}
     for name, at in places.items():
@@ -176,10 +152,7 @@ def loss(config: Any, graphs: Sequence[oracle.Graph], y: Array, weights: Weights
 
 
 def updates(network: MessagePassing, setting: Setting) -> Measurements:
-    """Two updates on one batch, of three networks, against Adam on numerical gradients at a few weights of each array.
-
-    Of two targets one does not vary. The trained network is asked itself, and not one that was made of its weights.
-    """
+    """Two updates of three networks against Adam on numerical gradients at a few weights; one target does not vary."""
     rng, far, given, scale = np.random.default_rng((setting.seed, 5)), [], [], []
     small = {"hidden": 4, "width": 3, "steps": 2, "set2set_steps": 2, "updates": 2, "batch": 3, "decay_from": 1.0}
     for chosen in (
@@ -187,7 +160,7 @@ def updates(network: MessagePassing, setting: Setting) -> Measurements:
         {"message": "matrix", "inputs": "bonds", "readout": "gated", "towers": 2, "master": 2},
         {"message": "pair", "inputs": "bonds", "readout": "gated", "virtual": True},
     ):
-        config, graphs = replace(setting.config, **small, **chosen), [drawn_graph(rng, n, 1.0) for n in (3, 2, 3)]
+        config, graphs = replace(setting.config, **small, **chosen), [drawn_graph(rng, F, n, 1.0) for n in (3, 2, 3)]
         y = np.column_stack([rng.normal(3, 5, 3), np.full(3, 2.0)])
         weights, model = course(network, setting, config, MolecularPairs(inputs=graphs_of(graphs), outputs=y))
         mean, std = y.mean(0), np.array([y[:, 0].std(), 1])
@@ -209,7 +182,7 @@ def passes(network: MessagePassing, setting: Setting) -> Measurements:
     sizes = {"hidden": 4, "width": 2, "steps": 1, "set2set_steps": 1, "updates": 12, "batch": 2}
     config = replace(setting.config, **sizes, readout="set2set", decay_from=0.4, decay_to=0.1)
     rates = config.lr * (1 - 0.9 * np.maximum(0, np.arange(12) - 4.8) / 7.2)
-    graphs = [drawn_graph(rng, 3, 1.0) for _ in range(7)]
+    graphs = [drawn_graph(rng, F, 3, 1.0) for _ in range(7)]
     data = MolecularPairs(inputs=graphs_of(graphs), outputs=rng.normal(size=(7, 9)))
     weights, _ = course(network, setting, config, data)
     y = (data.outputs - data.outputs.mean(0)) / data.outputs.std(0)
@@ -226,33 +199,5 @@ def passes(network: MessagePassing, setting: Setting) -> Measurements:
         far.append(gaps[best])
         chosen.append(pairs[best])
     most = [np.bincount(np.ravel(chosen[at : at + 3]), minlength=7).max() for at in range(0, 12, 3)]
-    return {
-        "apart": cases(far, 0, "1"),
-        "repeated": cases(most, 1, "times"),
-        "orders": cases([len(set(chosen[::3])) + len(set(chosen[1::3]))], 3, "batches"),
-    }
-
-
-@dataclass(frozen=True)
-class PrintedRecipe(Experiment):
-    """A preset against what the paper prints of such a model: Section 7, and Tables 2, 3, 8 and 9.
-
-    Measures:
-        other: fields with another value, or outside of the range of the search.
-        epochs: passes over the training molecules.
-    """
-
-    fields: str
-
-    def __call__(self, network: MessagePassing, setting: Setting) -> Measurements:
-        """Compare fields."""
-        config, (message, inputs, readout, *more) = setting.config, self.fields.split(", ")
-        fields = {"message": message, "inputs": inputs, "readout": readout, "batch": 20, "updates": 3_000_000}
-        fields |= {"virtual": "virtual edges" in more}
-        ranges = {"steps": (3, 8), "set2set_steps": (1, 12), "lr": (1e-5, 5e-4), "decay_from": (0.1, 0.9)}
-        other = [getattr(config, name) != value for name, value in fields.items()]
-        other += [not low <= getattr(config, name) <= high for name, (low, high) in ranges.items()]
-        other += [not 0.01 <= config.decay_to <= 1, (config.master > 0) != ("master node" in more)]
-        towers = config.towers == 8 and config.hidden == 200 if "towers" in more else config.towers == 1
-        epochs = config.updates * config.batch / (130_462 - 2 * 10_000)
-        return {"other": cases([*other, not towers], 0, "fields"), "epochs": scalar(epochs, "epochs")}
+    orders = len(set(chosen[::3])) + len(set(chosen[1::3]))
+    return {"apart": cases(far, 0, "1"), "repeated": cases(most, 1, "times"), "orders": cases([orders], 3, "batches")}

@@ -6,23 +6,16 @@ four), d hidden units in k towers of q = d / k, C channels of an edge, D targets
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from claims.experiments.molecular_graphs import OneGraph
 from repro import Weights
 
 Array = NDArray[np.float64]
 LABELS = {"bonds": 4, "bins": 14, "distances": 5}
-
-
-class Graph(NamedTuple):
-    """One molecule: nodes [n, F], pairs [m, 2] and links [m, 5]."""
-
-    nodes: Array
-    pairs: NDArray[np.int64]
-    links: Array
 
 
 def sigmoid(x: Array) -> Array:
@@ -30,36 +23,23 @@ def sigmoid(x: Array) -> Array:
     return (1 + np.tanh(x / 2)) / 2
 
 
-def relu(x: Array) -> Array:
-    """max(x, 0)."""
-    return np.maximum(x, 0)
-
-
 def network(w: Weights, name: str, x: Array) -> Array:
     """A neural network with one hidden layer, W1 relu(W0 x + b0) + b1."""
-    return relu(x @ w[f"{name}.W0"].T + w[f"{name}.b0"]) @ w[f"{name}.W1"].T + w[f"{name}.b1"]
+    return np.maximum(x @ w[f"{name}.W0"].T + w[f"{name}.b0"], 0) @ w[f"{name}.W1"].T + w[f"{name}.b1"]
 
 
-def edge_vector(inputs: str, link: Array) -> Array | None:
-    """Section 6: what an edge carries, [C]; None where the pair is no edge."""
-    if inputs == "distances":
-        return link
-    bonded = link[1:].any()
-    if inputs == "bonds":
-        return link[1:] if bonded else None
-    place = 0 if link[0] < 2 else 9 if link[0] >= 6 else 1 + int((link[0] - 2) / 0.5)
-    return np.concatenate([link[1:], np.zeros(10) if bonded else np.eye(10)[place]])
-
-
-def edges(config: Any, graph: Graph) -> tuple[Array, NDArray[np.bool_]]:
-    """Vectors e_vw [n, n, C] and which pairs are neighbours [n, n]."""
-    n = len(graph.nodes)
-    e, joined = np.zeros((n, n, LABELS[config.inputs] + config.virtual)), np.zeros((n, n), bool)
+def edges(config: Any, graph: OneGraph) -> tuple[Array, NDArray[np.bool_]]:
+    """Section 6: vectors e_vw [n, n, C] and which pairs are neighbours [n, n]."""
+    n, size = len(graph.nodes), LABELS[config.inputs]
+    e, joined = np.zeros((n, n, size + config.virtual)), np.zeros((n, n), bool)
     for (v, w), link in zip(graph.pairs, graph.links, strict=True):
-        vector = edge_vector(config.inputs, link)
-        if vector is not None:
+        bonded, apart = link[1:].any(), link[0]
+        if bonded or config.inputs != "bonds":
+            place = 0 if apart < 2 else 9 if apart >= 6 else 1 + int((apart - 2) / 0.5)
+            bins = np.zeros(10) if bonded else np.eye(10)[place]
+            vector = {"bonds": link[1:], "bins": np.concatenate([link[1:], bins]), "distances": link}[config.inputs]
             joined[v, w] = joined[w, v] = True
-            e[v, w, : len(vector)] = e[w, v, : len(vector)] = vector
+            e[v, w, :size] = e[w, v, :size] = vector
     if config.virtual:  # Section 5.2: one more edge type for pairs that are not connected
         e[..., -1] = ~joined & ~np.eye(n, dtype=bool)
         joined |= ~np.eye(n, dtype=bool)
@@ -85,7 +65,7 @@ def gru(w: Weights, name: str, m: Array, h: Array, tower: int | tuple[()] = ()) 
     return z * h + (1 - z) * np.tanh(m @ W[2].T + within + b[2])
 
 
-def states(w: Weights, config: Any, graph: Graph) -> tuple[Array, Array]:
+def states(w: Weights, config: Any, graph: OneGraph) -> tuple[Array, Array]:
     """h^0 and h^T [n, d] (Eqs. 1, 2 and 5), of a graph whose edges carry messages both ways."""
     (n, features), k = graph.nodes.shape, config.towers
     e, joined = edges(config, graph)
@@ -119,7 +99,7 @@ def set2set(w: Weights, items: Array, steps: int) -> Array:
     return np.concatenate([q, read])
 
 
-def output(w: Weights, config: Any, graph: Graph) -> Array:
+def output(w: Weights, config: Any, graph: OneGraph) -> Array:
     """Eq. 3: targets [D] that are standardized."""
     first, last = states(w, config, graph)
     if config.readout == "gated":  # Eq. 4
@@ -132,7 +112,7 @@ def kipf_welling(adjacency: Array, x: Array, weights: Array) -> Array:
     """Eq. 7: relu(D~^-1/2 A~ D~^-1/2 H W)."""
     looped = adjacency + np.eye(len(adjacency))
     root = np.diag(looped.sum(1) ** -0.5)
-    return relu(root @ looped @ root @ x @ weights)
+    return np.maximum(root @ looped @ root @ x @ weights, 0)
 
 
 def spectral(adjacency: Array, x: Array, filters: Array) -> Array:
@@ -140,4 +120,4 @@ def spectral(adjacency: Array, x: Array, filters: Array) -> Array:
     root = np.diag(adjacency.sum(1) ** -0.5)
     v = np.linalg.eigh(np.eye(len(adjacency)) - root @ adjacency @ root)[1]
     columns = [sum(v @ np.diag(f) @ v.T @ x[:, i] for i, f in enumerate(own)) for own in filters.transpose(1, 0, 2)]
-    return relu(np.stack(columns, 1))
+    return np.maximum(np.stack(columns, 1), 0)

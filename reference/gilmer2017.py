@@ -105,7 +105,8 @@ def shapes(config: Config, features: int, targets: int) -> dict[str, tuple[int, 
 
 def edge_vectors(config: Config, links_E5: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """What edges carry [E, C without virtual], and which pairs are edges [E] (Section 6)."""
-    bonds_E4, bonded_E, every_E = links_E5[:, 1:], links_E5[:, 1:].any(1), np.ones(len(links_E5), bool)
+    bonds_E4, every_E = links_E5[:, 1:], np.ones(len(links_E5), bool)
+    bonded_E = np.any(bonds_E4 != 0, axis=1)
     if config.inputs != "bins":
         return (bonds_E4, bonded_E) if config.inputs == "bonds" else (links_E5, every_E)
     bin_E = np.searchsorted(np.linspace(2, 6, 9), links_E5[:, 0], side="right")
@@ -127,27 +128,29 @@ def network(weights: Weights, name: str, x: Tensor) -> Tensor:
 
 def messages(weights: Weights, config: Config, batch: PaddedGraphs) -> Callable[[Tensor], Tensor]:
     """What maps states h [B, n, k, q] to messages [B, n, k, w, q], summed over neighbours (eq. 1, Section 5.1)."""
-    joined_Bnm11 = batch.joined_Bnm[..., None, None].to(batch.e_BnmC.dtype)
     if config.message == "matrix":
-        s_BnmwkC, A_wkCqp = batch.e_BnmC[:, :, :, None, None], weights["message.A"]
-    else:
-        W0, b0, W1, b1 = (weights[f"message.{part}"] for part in ("W0", "b0", "W1", "b1"))
-        of_e_BnmwkH = torch.einsum("bnmc,wkhc->bnmwkh", batch.e_BnmC, W0[..., -batch.e_BnmC.shape[-1] :]) + b0
-    if config.message == "pair":  # the first layer is taken apart
-        from_wkHq, to_wkHq, _ = W0.tensor_split((W1.shape[2], 2 * W1.shape[2]), -1)
-
-        def send_pairs(h_Bnkq: Tensor) -> Tensor:
-            of_w_BmwkH = torch.einsum("bmkq,wkhq->bmwkh", h_Bnkq, from_wkHq)
-            of_v_BnwkH = torch.einsum("bnkq,wkhq->bnwkh", h_Bnkq, to_wkHq)
-            inner_BnmwkH = (of_e_BnmwkH + of_w_BmwkH[:, None] + of_v_BnwkH[:, :, None]).relu()
-            sent_BnmkwQ = torch.einsum("bnmwkh,wkqh->bnmkwq", inner_BnmwkH, W1) + b1.transpose(0, 1)
-            return (sent_BnmkwQ * joined_Bnm11[..., None]).sum(2)
-
-        return send_pairs
+        return by_matrices(batch.e_BnmC[:, :, :, None, None], weights["message.A"])
+    joined_Bnm111 = batch.joined_Bnm[..., None, None, None].to(batch.e_BnmC.dtype)
+    W0, b0, W1, b1 = (weights[f"message.{part}"] for part in ("W0", "b0", "W1", "b1"))
+    of_e_BnmwkH = torch.einsum("bnmc,wkhc->bnmwkh", batch.e_BnmC, W0[..., -batch.e_BnmC.shape[-1] :]) + b0
     if config.message == "edge network":  # A(e) is a sum over hidden units, so these weigh matrices as types do
-        inner_BnmwkH = of_e_BnmwkH.relu()
-        s_BnmwkC = torch.cat((inner_BnmwkH, torch.ones_like(inner_BnmwkH[..., :1])), -1) * joined_Bnm11[..., None]
+        s_BnmwkC = F.pad(of_e_BnmwkH.relu(), (0, 1), value=1.0) * joined_Bnm111
         A_wkCqp = torch.cat((W1, b1[..., None]), -1).unflatten(2, (config.hidden // config.towers, -1)).movedim(4, 2)
+        return by_matrices(s_BnmwkC, A_wkCqp)
+    from_wkHq, to_wkHq, _ = W0.tensor_split((W1.shape[2], 2 * W1.shape[2]), -1)
+
+    def send(h_Bnkq: Tensor) -> Tensor:  # the first layer is taken apart
+        of_w_BmwkH = torch.einsum("bmkq,wkhq->bmwkh", h_Bnkq, from_wkHq)
+        of_v_BnwkH = torch.einsum("bnkq,wkhq->bnwkh", h_Bnkq, to_wkHq)
+        inner_BnmwkH = (of_e_BnmwkH + of_w_BmwkH[:, None] + of_v_BnwkH[:, :, None]).relu()
+        sent_BnmkwQ = torch.einsum("bnmwkh,wkqh->bnmkwq", inner_BnmwkH, W1) + b1.transpose(0, 1)
+        return (sent_BnmkwQ * joined_Bnm111).sum(2)
+
+    return send
+
+
+def by_matrices(s_BnmwkC: Tensor, A_wkCqp: Tensor) -> Callable[[Tensor], Tensor]:
+    """Messages that are sums over C, with weights s, of a matrix times the neighbour's state."""
 
     def send(h_Bnkq: Tensor) -> Tensor:
         summed_BnwkCp = torch.einsum("bnmwkc,bmkp->bnwkcp", s_BnmwkC, h_Bnkq)

@@ -79,11 +79,6 @@ def towers_left_out(reference: Any) -> Control:
     return reconfigure(reference, lambda config: replace(config, towers=1))
 
 
-def rates_fall_from_the_start(reference: Any) -> Control:
-    """The rate falls from the first update on."""
-    return reconfigure(reference, lambda config: replace(config, decay_from=0.0))
-
-
 def distances_ignored(reference: Any) -> Control:
     """Edges have bond types only, others being virtual, whatever the config says."""
     return reconfigure(reference, lambda config: replace(config, inputs="bonds", virtual=True))

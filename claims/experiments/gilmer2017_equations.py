@@ -82,7 +82,7 @@ def multisets(network: MessagePassing, setting: Setting) -> Measurements:
     for readout in ("gated", "set2set") * 4:
         config = replace(setting.config, readout=readout, hidden=4, width=12, towers=1)
         model, weights = drawn_network(network, setting, config, rng)
-        a, b = np.float32(rng.normal(size=(2, F)))
+        a, b = rng.normal(size=(2, F)).astype(np.float32)
         sets = ([a, a, b], [a, b, b], [a, b], [a, b, a, b])
         none = np.zeros((0, 2), int), np.zeros((0, 5))
         graphs = graphs_of([OneGraph(np.array(nodes), *none) for nodes in sets])

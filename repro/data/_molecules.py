@@ -109,6 +109,20 @@ def atom(title: str, symbol: str, place: Sequence[str]) -> list[float]:
     return found
 
 
+def geometry(text: str, title: str) -> NDArray[np.float64]:
+    """Atoms [n, 4] of a file of coordinates: their number, a comment, then a line each.
+
+    Raises:
+        ReproError: for a line that is no atom.
+        ValueError: if there are fewer lines than atoms.
+    """
+    count, _, *lines = text.splitlines()
+    fields = [line.split() for line in lines[: int(count)]]
+    if len(fields) != int(count):
+        raise ValueError(f"{len(fields)} of {count} atoms")
+    return np.array([atom(title, field[0], field[1:4]) for field in fields])
+
+
 def number(text: str) -> float:
     """A number, which in the published files may be written as Mathematica does: 1.2*^-6."""
     return float(text.replace("*^", "e"))

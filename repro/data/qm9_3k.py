@@ -15,11 +15,10 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from repro.data import qm9
 from repro.data._dataset import Dataset, Description
-from repro.data._molecules import HARTREE, KCAL, Molecules, atom, molecules
+from repro.data._molecules import HARTREE, KCAL, Molecules, geometry, molecules
 from repro.errors import ReproError, Unavailable
 from repro.paths import data_dirs
 
@@ -90,20 +89,11 @@ def parse(data: bytes) -> Molecules:
             files = {Path(m.name).name: archive.extractfile(m) for m in archive if m.isfile()}
             texts = {name: file.read().decode("ascii") for name, file in files.items() if file}
         rows = list(csv.DictReader(io.StringIO(texts["qm9.csv"])))
-        atoms = [geometry(texts[f"{row['mol_id']}.xyz"]) for row in rows]
+        atoms = [geometry(texts[f"{row['mol_id']}.xyz"], FILE) for row in rows]
         outputs = [[scale * float(row[name]) for name, scale in COLUMNS.items()] for row in rows]
     except (tarfile.TarError, lzma.LZMAError, UnicodeDecodeError, KeyError, ValueError, IndexError) as error:
         raise _damaged(f"{type(error).__name__}: {error}") from error
     return molecules(atoms, outputs, TARGETS)
-
-
-def geometry(text: str) -> NDArray[np.float64]:
-    """Atoms [n, 4] of a file of coordinates: their number, a comment, then a line each."""
-    count, _, *lines = text.splitlines()
-    fields = [line.split() for line in lines[: int(count)]]
-    if len(fields) != int(count):
-        raise ValueError(f"{len(fields)} of {count} atoms")
-    return np.array([atom(FILE, field[0], field[1:4]) for field in fields])
 
 
 def _path() -> Path | None:

@@ -64,11 +64,11 @@ def forward(network: MessagePassing, setting: Setting) -> Measurements:
 
 
 def invariances(network: MessagePassing, setting: Setting) -> Measurements:
-    """Predictions for graphs that are renumbered, alone, and beside larger ones, for all variants."""
+    """Predictions for graphs that are renumbered, beside larger ones, and for a node alone, for all variants."""
     rng, moved, company = np.random.default_rng((setting.seed, 2)), [], []
     for config in variants(setting):
         model, weights = drawn_network(network, setting, config, rng)
-        graphs = [drawn_graph(rng, F, int(n)) for n in rng.integers(2, 9, 12)]
+        graphs = [drawn_graph(rng, F, int(n)) for n in (1, *rng.integers(1, 9, 11))]
         known = model.predict(graphs_of(graphs))
         moved += [known - model.predict(graphs_of([made.turned(rng, graph) for graph in graphs])) for _ in range(3)]
         apart = [model.predict(graphs_of(part)) for part in (graphs[:1], graphs[1:])]

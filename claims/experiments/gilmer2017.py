@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from claims.experiments.molecular_errors import AUDIT, DistantEnds, ErrorRatios, GeneratedErrors
+from claims.experiments.molecular_errors import AUDIT, ErrorRatios, GeneratedErrors
 from claims.experiments.molecular_graphs import Array, MolecularPairs, generated, graph_at
 from claims.oracles import gilmer2017 as oracle
 from repro import Setting, Weights
@@ -86,10 +86,6 @@ class CheckedPredictions:
 
 class Generated(CheckedPredictions, GeneratedErrors):
     """Errors on generated molecules."""
-
-
-class Distant(CheckedPredictions, DistantEnds):
-    """Errors on paths."""
 
 
 class Molecular(CheckedPredictions, ErrorRatios):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from claims.experiments.molecular_graphs import Array, MolecularPairs, generated, paths
+from claims.experiments.molecular_graphs import Array, MolecularPairs, generated
 from repro import Experiment, Measurements, Setting, curve, scalar
 from repro.task import Graphs
 
@@ -62,21 +62,6 @@ class GeneratedErrors(MolecularErrors):
             errors.append(np.mean(ratios))
         all_sizes = curve(self.examples, errors, unit="1", x_unit="molecules", better="lower")
         return {"errors": all_sizes, "error": scalar(errors[-1], "1", better="lower")}
-
-
-@dataclass(frozen=True)
-class DistantEnds(MolecularErrors):
-    """The mean squared error of what is learnt on all four paths of eight bonds: 1 for ends of one sort, else -1.
-
-    Measures:
-        error: that.
-    """
-
-    def __call__(self, network: Any, setting: Setting) -> Measurements:
-        """Train on the four and predict them."""
-        data = MolecularPairs(inputs=paths(8, np.eye(2)), outputs=np.array([[1.0], [-1.0], [-1.0], [1.0]]))
-        errors = self.predicted(network, setting, data, data.inputs) - data.outputs
-        return {"error": scalar((errors**2).mean(), "1", better="lower")}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,203 @@
+"""Message passing networks of drawn weights on drawn graphs, against the oracle of gilmer2017."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations, pairwise, product
+from typing import Any
+
+import numpy as np
+
+from claims.experiments import molecular_graphs as made
+from claims.experiments.gilmer2017 import MessagePassing
+from claims.experiments.molecular_graphs import Array, MolecularPairs, OneGraph, drawn_graph, graph_at, graphs_of
+from claims.oracles import gilmer2017 as oracle
+from repro import Adam, Measurements, Setting, Weights, cases, distance, numerical_gradients
+from repro.task import Graphs, Regressor
+
+KINDS = (("matrix", "bonds"), ("matrix", "bins"), ("edge network", "bonds"), ("edge network", "bins"))
+KINDS += (("edge network", "distances"), ("pair", "bonds"), ("pair", "bins"), ("pair", "distances"))
+F, D = 3, 2  # features and targets
+
+
+def variants(setting: Setting) -> Iterator[Any]:
+    """Configs of all kinds of messages and inputs, with and without virtual elements; the rest is drawn."""
+    rng = np.random.default_rng(setting.seed)
+    for (kind, inputs), virtual, master in product(KINDS, (False, True), (0, 3)):
+        towers, readout = int(rng.integers(1, 4)), str(rng.choice(["gated", "set2set"]))
+        sizes = {"hidden": towers * int(rng.choice([3, 4])), "width": int(rng.integers(3, 6))}
+        sizes |= {"steps": int(rng.integers(1, 4)), "set2set_steps": int(rng.integers(1, 4)), "towers": towers}
+        chosen = {"message": kind, "inputs": inputs, "virtual": virtual, "master": master, "readout": readout}
+        yield replace(setting.config, **chosen, **sizes)
+
+
+def drawn_network(
+    network: MessagePassing, setting: Setting, config: Any, rng: np.random.Generator
+) -> tuple[Regressor, dict[str, Array]]:
+    """A network with the implementation's own names and shapes of weights, and drawn values of these."""
+    data = MolecularPairs(inputs=made.paths(1, np.ones((2, F))), outputs=rng.normal(size=(4, D)))
+    *_, (_, model) = network.train(replace(config, updates=0), data, seed=setting.seed, device=setting.device)
+    weights = {name: rng.normal(size=np.shape(value)) * 0.7 for name, value in network.state(model).items()}
+    weights["std"] = np.exp(weights["std"])
+    given = {name: value.copy() for name, value in weights.items()}
+    return network.restore(config, given, device=setting.device), weights
+
+
+def read_off(weights: Weights, config: Any, graphs: Graphs) -> Array:
+    """What the equations predict [N, D]."""
+    found = [oracle.output(weights, config, graph_at(graphs, row)) for row in range(len(graphs.nodes_of))]
+    return np.array(found) * weights["std"] + weights["mean"]
+
+
+def forward(network: MessagePassing, setting: Setting) -> Measurements:
+    """Predictions of all variants on graphs of 1 to 8 nodes, over what the equations give them of size."""
+    rng, gaps = np.random.default_rng((setting.seed, 1)), []
+    for config in variants(setting):
+        model, weights = drawn_network(network, setting, config, rng)
+        sizes = [1, 2, *rng.integers(2, 9, 3)]
+        graphs = graphs_of([drawn_graph(rng, F, int(n), rng.choice([0, 0.6, 1])) for n in rng.permutation(sizes)])
+        wanted = read_off(weights, config, graphs)
+        gaps.append(np.abs(model.predict(graphs) - wanted).max() / np.abs(wanted).max())
+    return {"apart": cases(gaps, 0, "1")}
+
+
+def invariances(network: MessagePassing, setting: Setting) -> Measurements:
+    """Predictions for graphs that are renumbered, beside larger ones, and for a node alone, for all variants."""
+    rng, moved, company = np.random.default_rng((setting.seed, 2)), [], []
+    for config in variants(setting):
+        model, weights = drawn_network(network, setting, config, rng)
+        graphs = [drawn_graph(rng, F, int(n)) for n in (1, *rng.integers(1, 9, 11))]
+        known = model.predict(graphs_of(graphs))
+        moved += [known - model.predict(graphs_of([made.turned(rng, graph) for graph in graphs])) for _ in range(3)]
+        apart = [model.predict(graphs_of(part)) for part in (graphs[:1], graphs[1:])]
+        company.append((known - np.concatenate(apart)) / weights["std"])
+    return {"moved": cases(np.ravel(moved), 0, "1"), "company": cases(np.ravel(company), 0, "1")}
+
+
+def multisets(network: MessagePassing, setting: Setting) -> Measurements:
+    """Atoms without bonds: two kinds once and twice, and all atoms copied, for both readouts of Section 5.3."""
+    rng, found = np.random.default_rng((setting.seed, 3)), {"different": [], "gated": [], "set2set": []}
+    for readout in ("gated", "set2set") * 4:
+        config = replace(setting.config, readout=readout, hidden=4, width=12, towers=1)
+        model, weights = drawn_network(network, setting, config, rng)
+        a, b = rng.normal(size=(2, F)).astype(np.float32)
+        sets = ([a, a, b], [a, b, b], [a, b], [a, b, a, b])
+        none = np.zeros((0, 2), int), np.zeros((0, 5))
+        graphs = graphs_of([OneGraph(np.array(nodes), *none) for nodes in sets])
+        outputs = (model.predict(graphs) - weights["mean"]) / weights["std"]
+        found["different"].append(np.abs(outputs[0] - outputs[1]).max())
+        found[readout].append(outputs[3] - outputs[2] * (2 if readout == "gated" else 1))
+    return {name: cases(np.ravel(gap), 1e-6 if name == "different" else 0, "1") for name, gap in found.items()}
+
+
+def far_apart(network: MessagePassing, setting: Setting) -> Measurements:
+    """f(a, b) - f(a, B) - f(A, b) + f(A, B) for ends of paths of 2 T + 1 edges, or 2 T; the largest of 4 networks."""
+    rng, found, plain = np.random.default_rng((setting.seed, 4)), {}, {"readout": "gated", "hidden": 4, "width": 5}
+    changes = {"beyond": {}, "within": {}, "virtual": {"virtual": True}, "master": {"master": 3}}
+    for name, steps in product(changes, (1, 2, 3)):
+        mixed, config = [], replace(setting.config, **plain, steps=steps, **changes[name])
+        for towers in (1, 2, 1, 2):
+            model, weights = drawn_network(network, setting, replace(config, towers=towers), rng)
+            graphs = made.paths(2 * steps + (name != "within"), rng.normal(size=(2, F)))
+            outputs = model.predict(graphs) / weights["std"]
+            mixed.append(np.abs(outputs[0] - outputs[1] - outputs[2] + outputs[3]).max() / np.ptp(outputs, 0).max())
+        if name != "master" or steps > 1:  # in the first step the master reads, and only then do nodes read it
+            found.setdefault(name, []).append(max(mixed))
+    return {name: cases(gaps, 0 if name == "beyond" else 1e-9, "1") for name, gaps in found.items()}
+
+
+def tower_costs(network: MessagePassing, setting: Setting) -> Measurements:
+    """Weights of the message functions of one tower of d units over those of k: how many times fewer products."""
+    rng, ratios, wanted = np.random.default_rng(setting.seed), [], [2, 4, 5, 8]
+    for towers in (1, *wanted):
+        config = replace(setting.config, hidden=40, towers=towers)
+        weights = drawn_network(network, setting, config, rng)[1]
+        ratios.append(sum(value.size for name, value in weights.items() if name.startswith("message.")))
+    return {"ratio": cases(ratios[0] / np.array(ratios[1:]), wanted, "1")}
+
+
+def convolutions(network: MessagePassing, setting: Setting) -> Measurements:
+    """Both layers of Appendix 10.1 on weighted graphs, against their matrix forms."""
+    rng, found = np.random.default_rng(setting.seed), {"first order": [], "spectral": []}
+    for n in (1, 2, 5, 9):
+        upper = np.triu(rng.uniform(0.1, 2, (n, n)) * (rng.random((n, n)) < 0.6), 1)
+        sparse = upper + upper.T
+        x, weights, filters = rng.normal(size=(n, 3)), rng.normal(size=(3, 4)), rng.normal(size=(3, 4, n))
+        first = network.graph_convolution(sparse, x, weights) - oracle.kipf_welling(sparse, x, weights)
+        found["first order"].append(np.abs(first).max())
+        dense = sparse + (half := rng.uniform(0.1, 1, (n, n))) + half.T
+        spectral = network.spectral_convolution(dense, x, filters) - oracle.spectral(dense, x, filters)
+        found["spectral"].append(np.abs(spectral).max())
+    return {name: cases(gaps, 0, "1") for name, gaps in found.items()}
+
+
+def course(
+    network: MessagePassing, setting: Setting, config: Any, data: MolecularPairs
+) -> tuple[list[dict[str, Array]], Regressor]:
+    """Weights before the first update and after each, and what is there at the end."""
+    found, model, steps = [], None, tuple(range(config.updates))
+    for _, model in network.train(config, data, seed=setting.seed, device=setting.device, eval_steps=steps):
+        found.append({name: np.array(value, np.float64) for name, value in network.state(model).items()})
+    return found, model  # pyright: ignore[reportReturnType] -- training yields at its end
+
+
+def loss(config: Any, graphs: Sequence[OneGraph], y: Array, weights: Weights, places: Any, some: Weights) -> float:
+    """Mean squared error of standardized targets, by weights of which some stand at some places."""
+    changed = {name: np.array(weights[name]) for name in places}
+    for name, at in places.items():
+        changed[name].flat[at] = some[name]
+    return float(np.mean((np.array([oracle.output(changed, config, graph) for graph in graphs]) - y) ** 2))
+
+
+def updates(network: MessagePassing, setting: Setting) -> Measurements:
+    """Two updates of three networks against Adam on numerical gradients at a few weights; one target does not vary."""
+    rng, far, given, scale = np.random.default_rng((setting.seed, 5)), [], [], []
+    small = {"hidden": 4, "width": 3, "steps": 2, "set2set_steps": 2, "updates": 2, "batch": 3, "decay_from": 1.0}
+    for chosen in (
+        {"message": "edge network", "inputs": "distances", "readout": "set2set"},
+        {"message": "matrix", "inputs": "bonds", "readout": "gated", "towers": 2, "master": 2},
+        {"message": "pair", "inputs": "bonds", "readout": "gated", "virtual": True},
+    ):
+        config, graphs = replace(setting.config, **small, **chosen), [drawn_graph(rng, F, n, 1.0) for n in (3, 2, 3)]
+        y = np.column_stack([rng.normal(3, 5, 3), np.full(3, 2.0)])
+        weights, model = course(network, setting, config, MolecularPairs(inputs=graphs_of(graphs), outputs=y))
+        mean, std = y.mean(0), np.array([y[:, 0].std(), 1])
+        scale += [*(weights[-1].pop("mean") - mean), *(weights[-1].pop("std") - std)]
+        places = {name: rng.permutation(value.size)[:6] for name, value in weights[-1].items()}
+        rule = Adam([config.lr])
+        for before, after in pairwise(weights):
+            error = partial(loss, config, graphs, (y - mean) / std, before, places)
+            own, found = ({name: w[name].flat[at] for name, at in places.items()} for w in (before, after))
+            far.append(distance(found, rule.step(own, numerical_gradients(error, own)), own))
+        known = read_off(weights[-1] | {"mean": mean, "std": std}, config, graphs_of(graphs))
+        given.append(np.abs(model.predict(graphs_of(graphs)) - known).max())
+    return {"distance": cases(far, 0, "1"), "scale": cases(scale, 0, "1"), "given": cases(given, 0, "1")}
+
+
+def passes(network: MessagePassing, setting: Setting) -> Measurements:
+    """Which two of seven examples each of twelve updates takes: those whose errors explain how the last bias moves."""
+    rng = np.random.default_rng((setting.seed, 6))
+    sizes = {"hidden": 4, "width": 2, "steps": 1, "set2set_steps": 1, "updates": 12, "batch": 2}
+    config = replace(setting.config, **sizes, readout="set2set", decay_from=0.4, decay_to=0.1)
+    rates = config.lr * (1 - 0.9 * np.maximum(0, np.arange(12) - 4.8) / 7.2)
+    graphs = [drawn_graph(rng, F, 3, 1.0) for _ in range(7)]
+    data = MolecularPairs(inputs=graphs_of(graphs), outputs=rng.normal(size=(7, 9)))
+    weights, _ = course(network, setting, config, data)
+    y = (data.outputs - data.outputs.mean(0)) / data.outputs.std(0)
+    pairs, chosen, far = list(combinations(range(7), 2)), [], []
+    first, second = np.zeros((2, 9))
+    for step, (before, after) in enumerate(pairwise(weights)):
+        errors = np.array([oracle.output(before, config, graph) for graph in graphs]) - y
+        gradients = np.array([2 * errors[list(pair)].mean(0) / 9 for pair in pairs])
+        m, v = 0.9 * first + 0.1 * gradients, 0.999 * second + 0.001 * gradients**2
+        moves = -rates[step] * m / (1 - 0.9 ** (step + 1)) / (np.sqrt(v / (1 - 0.999 ** (step + 1))) + 1e-8)
+        gaps = np.abs(moves - (after["out.b1"] - before["out.b1"])).max(1) / rates[step]
+        best = int(gaps.argmin())
+        first, second = m[best], v[best]
+        far.append(gaps[best])
+        chosen.append(pairs[best])
+    most = [np.bincount(np.ravel(chosen[at : at + 3]), minlength=7).max() for at in range(0, 12, 3)]
+    orders = len(set(chosen[::3])) + len(set(chosen[1::3]))
+    return {"apart": cases(far, 0, "1"), "repeated": cases(most, 1, "times"), "orders": cases([orders], 3, "batches")}

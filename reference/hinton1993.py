@@ -1,9 +1,8 @@
-"""Noisy weights: Hinton and van Camp 1993 (COLT '93, no arXiv: number; the text of the proceedings was read).
+"""Noisy weights: Hinton and van Camp 1993, COLT (not on arXiv: the proceedings' text was read).
 
 "Keeping Neural Networks Simple by Minimizing the Description Length of the Weights". Implemented: codes of misfits and
-of precise weights (Sections 3 and 4), weight decay (Eq. 4), the cost of noisy weights under one Gaussian (Section 5)
-and under a mixture (Sections 6 and 7), exact expected squared errors with their derivatives (Section 5.3), tables
-(Section 8), threshold units (Section 10), and the optimization of Section 9 with linear regression beside it.
+of precise weights (Sections 3 and 4), of noisy ones under a mixture of Gaussians (Sections 5 to 7), exact expected
+squared errors (Section 5.3), tables (Section 8), training and linear regression (Section 9), thresholds (Section 10).
 
 Shapes: N cases, D inputs, H hidden units, W = H (D + 2) + 1 weights, K Gaussians in the coding-prior. One output.
 A network is a dict of arrays: means "mu ih" [H, D] (incoming), "mu h" [H] (hidden biases), "mu hj" [H] (outgoing) and
@@ -16,7 +15,7 @@ Deviations:
   1. L-BFGS instead of conjugate gradients (SciPy's, 20 corrections). Both search along lines; it needs fewer updates.
   2. Moments of logistic units are integrals by 32 points (Gauss-Hermite), unless `table` asks for the paper's table.
   3. The range of that table is not printed: means from -12 to 12 and variances from 0 to 36; beyond, its edge counts.
-  4. Weight decay sets out from the same random means, minimises Eq. 4 and decays biases like other weights.
+  4. Weight decay starts from the same random means, minimises Eq. 4 and decays biases like other weights.
   5. The last stage also ends after `longest` updates.
   6. Arithmetic is NumPy's in float64, on whatever device.
 """
@@ -30,6 +29,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import RegularGridInterpolator
 from scipy.optimize import minimize
 from scipy.special import expit, ndtr
 
@@ -106,6 +106,7 @@ def _divergences(net: Arrays, mu_W: Array, log_V_W: Array) -> Array:
 
 
 def _weights(net: Arrays, what: str) -> Array:
+    """Means ("mu") or logarithms of variances ("log V") of all weights, [W], in the order of LAYERS, row by row."""
     return np.concatenate([net[f"{what} {layer}"].ravel() for layer in LAYERS])
 
 
@@ -121,12 +122,8 @@ def _coded(net: Arrays, mu_W: Array, log_V_W: Array) -> tuple[Array, Array, Arra
 
 
 def coded(config: Config, net: Arrays) -> tuple[Array, Array]:
-    """Eq. 17: nats that each noisy weight costs, bits back subtracted, [W]; Eq. 18: its Gaussians' r_i, [W, K].
-
-    Weights stand in the order of LAYERS, row by row.
-    """
-    nats, r, _ = _coded(net, _weights(net, "mu"), _weights(net, "log V"))
-    return nats, r
+    """Eq. 17: nats that each noisy weight costs, bits back subtracted, [W]; Eq. 18: its Gaussians' r_i, [W, K]."""
+    return _coded(net, _weights(net, "mu"), _weights(net, "log V"))[:2]
 
 
 # Section 5.3: expected squared errors
@@ -134,25 +131,35 @@ def coded(config: Config, net: Arrays) -> tuple[Array, Array]:
 
 def moments(config: Config, mean: Array, variance: Array) -> tuple[Array, Array]:
     """Mean and variance of a hidden unit's output whose total input is Gaussian; variance 0 is no noise."""
-    first, second, *_ = _moments(config, mean, variance)
-    return first, second
+    found = _moments(config, mean, variance)
+    return found[0], found[1]
 
 
 def _moments(config: Config, mean: Array, variance: Array) -> Array:
     """Mean and variance, and their derivatives by the mean and by the variance of the input: [6, ...]."""
     if config.table:
-        return _interpolated(_table(config.table, config.unit), mean, variance)
+        inside = np.clip(mean, -12, 12), np.clip(variance, 0, 36)
+        return np.moveaxis(_table(config.table, config.unit)(inside), -1, 0)
     return _threshold(mean, variance) if config.unit == "threshold" else _logistic(mean, variance)
 
 
+@lru_cache(maxsize=8)
+def _table(size: int, unit: Literal["logistic", "threshold"]) -> RegularGridInterpolator:
+    """Section 8: what `_moments` gives for pairs of a mean and a variance, with linear interpolation."""
+    axes = np.linspace(-12, 12, size), np.linspace(0, 36, size)
+    cells = _moments(Config(unit=unit), *np.meshgrid(*axes, indexing="ij"))
+    return RegularGridInterpolator(axes, np.moveaxis(cells, 0, -1), method="linear")
+
+
 def _logistic(mean: Array, variance: Array) -> Array:
-    """For Gaussian x, d<f>/d mean is <f'> and d<f>/d variance is <f''> / 2."""
+    """For Gaussian x, d<f>/d mean is <f'> and d<f>/d variance is <f''> / 2; of a logistic f, f' is f - f**2."""
     f = expit(mean[..., None] + np.sqrt(variance)[..., None] * NODES)
-    slope = f * (1 - f)
-    m, m_by_mean, square, m_by_variance = f @ CHANCES, slope @ CHANCES, (f * f) @ CHANCES, (slope * (0.5 - f)) @ CHANCES
-    square_by_mean, square_by_variance = 2 * (f * slope) @ CHANCES, (slope * f * (2 - 3 * f)) @ CHANCES
-    by_mean, by_variance = square_by_mean - 2 * m * m_by_mean, square_by_variance - 2 * m * m_by_variance
-    return np.stack([m, square - m * m, m_by_mean, m_by_variance, by_mean, by_variance])
+    squares = f * f
+    m, m2, m3, m4 = (power @ CHANCES for power in (f, squares, squares * f, squares * squares))
+    by_mean, by_variance = m - m2, m / 2 - 1.5 * m2 + m3
+    by_mean_2, by_variance_2 = 2 * (m2 - m3), 2 * m2 - 5 * m3 + 3 * m4
+    spread = by_mean_2 - 2 * m * by_mean, by_variance_2 - 2 * m * by_variance
+    return np.stack([m, m2 - m * m, by_mean, by_variance, *spread])
 
 
 def _threshold(mean: Array, variance: Array) -> Array:
@@ -165,32 +172,9 @@ def _threshold(mean: Array, variance: Array) -> Array:
     return np.stack([p, p * (1 - p), by_mean, by_variance, (1 - 2 * p) * by_mean, (1 - 2 * p) * by_variance])
 
 
-@lru_cache(maxsize=8)
-def _table(size: int, unit: str) -> tuple[Array, Array, Array]:
-    """Means [size] and variances [size] of inputs, and what `_moments` gives for each pair [6, size, size]."""
-    means, variances = np.linspace(-12, 12, size), np.linspace(0, 36, size)
-    grid = np.meshgrid(means, variances, indexing="ij")
-    return means, variances, _moments(Config(unit=unit), *grid)  # pyright: ignore[reportArgumentType]
-
-
-def _interpolated(table: tuple[Array, Array, Array], mean: Array, variance: Array) -> Array:
-    """Section 8: linear interpolation, along both axes."""
-    *axes, cells = table
-    places, shares = [], []
-    for axis, value in zip(axes, (mean, variance), strict=True):
-        at = np.clip((value - axis[0]) / (axis[1] - axis[0]), 0, len(axis) - 1)
-        low = np.minimum(at.astype(int), len(axis) - 2)
-        places.append(low)
-        shares.append(at - low)
-    (i, j), (u, v) = places, shares
-    first = (1 - v) * cells[:, i, j] + v * cells[:, i, j + 1]
-    return (1 - u) * first + u * ((1 - v) * cells[:, i + 1, j] + v * cells[:, i + 1, j + 1])
-
-
 def outputs(config: Config, net: Arrays, inputs: Array) -> tuple[Array, Array]:
     """Eqs. 10 and 11: mean and variance of the network's output on each case, [N]."""
-    mean, variance, *_ = _forward(config, net, inputs)
-    return mean, variance
+    return _forward(config, net, inputs)[:2]
 
 
 def _forward(config: Config, net: Arrays, x_ND: Array) -> tuple[Array, Array, Array, Arrays]:
@@ -199,10 +183,8 @@ def _forward(config: Config, net: Arrays, x_ND: Array) -> tuple[Array, Array, Ar
     mu_x = x_ND @ net["mu ih"].T + net["mu h"]
     V_x = x_ND**2 @ V["ih"].T + V["h"]
     y = _moments(config, mu_x, V_x)
-    mu_y, V_y = y[0], y[1]
-    mu_w, V_w = net["mu hj"], V["hj"]
-    mean = mu_y @ mu_w + net["mu j"]
-    return mean, V_y @ mu_w**2 + mu_y**2 @ V_w + V_y @ V_w + V["j"], y, V
+    mu_y, V_y, mu_w, V_w = y[0], y[1], net["mu hj"], V["hj"]
+    return mu_y @ mu_w + net["mu j"], V_y @ mu_w**2 + mu_y**2 @ V_w + V_y @ V_w + V["j"], y, V
 
 
 # Costs and gradients
@@ -258,19 +240,18 @@ def _backward(net: Arrays, x_ND: Array, by_mean: Array, by_variance: Array, y: A
 
 def _add_code(net: Arrays, slopes: Arrays, coefficient: float) -> float:
     """Eq. 17 summed; `coefficient` times its derivatives are added to the slopes. By G_i its derivative is r_i."""
-    mu, log_V, V_P = _weights(net, "mu"), _weights(net, "log V"), np.exp(net["log V P"])
+    mu, log_V = _weights(net, "mu"), _weights(net, "log V")
     nats, r, pi = _coded(net, mu, log_V)
-    r = coefficient * r
-    pull = r * (mu[:, None] - net["mu P"]) / V_P
-    gap = (np.exp(log_V)[:, None] + (mu[:, None] - net["mu P"]) ** 2) / V_P
-    by_weight = {"mu": pull.sum(1), "log V": (r * (np.exp(log_V)[:, None] / V_P - 1)).sum(1) / 2}
+    r, V, mu_P, V_P = coefficient * r, np.exp(log_V), net["mu P"], np.exp(net["log V P"])
+    picked, pull = r.sum(0), mu @ r
+    by_weight = {"mu": mu * (r @ (1 / V_P)) - r @ (mu_P / V_P), "log V": (V * (r @ (1 / V_P)) - coefficient) / 2}
     for what, flat in by_weight.items():
         parts = np.split(flat, np.cumsum([net[f"mu {layer}"].size for layer in LAYERS])[:-1])
         for layer, part in zip(LAYERS, parts, strict=True):
             slopes[f"{what} {layer}"] = slopes[f"{what} {layer}"] + part.reshape(net[f"mu {layer}"].shape)
-    slopes["mu P"] = -pull.sum(0)
-    slopes["log V P"] = (r * (1 - gap)).sum(0) / 2
-    slopes["x"] = coefficient * len(mu) * pi - r.sum(0)
+    slopes["mu P"] = (picked * mu_P - pull) / V_P
+    slopes["log V P"] = (picked - ((V + mu**2) @ r - 2 * mu_P * pull + mu_P**2 * picked) / V_P) / 2
+    slopes["x"] = coefficient * len(mu) * pi - picked
     return float(nats.sum())
 
 
@@ -299,7 +280,7 @@ def start(config: Config, seed: int) -> Arrays:
             net[f"log V {layer}"] += 2 * np.log(config.noise)
     if config.noisy:
         K = config.gaussians
-        net["mu P"] = np.linspace(-config.reach, config.reach, K) if K > 1 else np.zeros(1)
+        net["mu P"] = np.linspace(-config.reach, config.reach, K)
         net["log V P"] += 2 * np.log(config.reach / max(K - 1, 1))
     return net
 
@@ -357,22 +338,11 @@ def state(model: Network) -> Arrays:
 
 
 def restore(config: Config, state: Arrays, *, device: str) -> Network:
-    """The network of these arrays.
-
-    Raises:
-        ValueError: for arrays of other names or shapes.
-    """
-    found = {name: np.array(array, float) for name, array in state.items()}
-    if {name: array.shape for name, array in found.items()} != shapes(config):
-        raise ValueError(f"a network has the arrays {shapes(config)}")
-    return Network(config, found)
-
-
-# Section 9: linear regression
+    """The network of these arrays."""
+    return Network(config, {name: np.array(array, float) for name, array in state.items()})
 
 
 def linear_regression(inputs: Array, targets: Array, ratio: float) -> Array:
     """Coefficients [D] that minimise the squared error plus `ratio` times their squares; for 0, the least such."""
-    u, s, v = np.linalg.svd(inputs, full_matrices=False)
-    scale = s / (s**2 + ratio) if ratio else np.where(s > 1e-10 * s[0], 1 / np.maximum(s, 1e-300), 0.0)
-    return v.T @ (scale * (u.T @ targets))
+    kernel = inputs @ inputs.T + ratio * np.eye(len(inputs))
+    return inputs.T @ (np.linalg.pinv(kernel, rcond=1e-10, hermitian=True) @ targets)

@@ -45,7 +45,7 @@ def without_biases(reference: Any) -> Any:
 
 deviation_not_squared = _edited(
     "Code lengths divide squares by twice the standard deviation instead of twice the variance.",
-    ("(2 * deviation**2)", "(2 * deviation)"),
+    ("2 / (2 * deviation**2)", "2 / (2 * deviation)"),
 )
 width_forgotten = _edited(
     "Code lengths leave out the width of quantization.", ("-np.log(t) + np.log(np.sqrt", "np.log(np.sqrt")
@@ -55,8 +55,8 @@ decay_gradient_doubled = _edited(
     ("coefficient * config.decay * net[n]", "2 * coefficient * config.decay * net[n]"),
 )
 regression_ratio_squared = _edited(
-    "Linear regression adds the square of the ratio to squared singular values.",
-    ("s / (s**2 + ratio)", "s / (s**2 + ratio**2)"),
+    "Linear regression is penalized by the square of the ratio.",
+    ("inputs.T + ratio * np", "inputs.T + ratio**2 * np"),
 )
 swapped_divergence = _edited(
     "The divergence is taken with the coding-prior in the posterior's place.",
@@ -91,8 +91,8 @@ output_noise_forgotten = _edited(
 )
 linearised_units = _edited(
     "Hidden units are linearised at the mean of their input, as is right where noise is small.",
-    ("np.stack([m, square - m * m, m_by_mean,", "np.stack([expit(mean), (expit(mean) * expit(-mean)) ** 2 * variance, m_by_mean,"),
-)  # fmt: skip
+    ("np.stack([m, m2 - m * m,", "np.stack([expit(mean), (expit(mean) * expit(-mean)) ** 2 * variance,"),
+)
 noise_detached = _edited(
     "No derivative passes through the variance of a hidden unit's input.",
     ("by_V_x = by_mu_y * slopes[1] + by_V_y * slopes[3]", "by_V_x = 0 * by_mu_y"),
@@ -103,7 +103,7 @@ slopes_by_variances = _edited(
 )
 fixed_prior = _edited(
     "The coding-prior's means have no gradient, so that they never adapt.",
-    ('slopes["mu P"] = -pull.sum(0)', 'slopes["mu P"] = 0 * pull.sum(0)'),
+    ('slopes["mu P"] = (picked', 'slopes["mu P"] = 0 * (picked'),
 )
 small_tables = _edited(
     "A table has ten entries along each side, however many are asked for.",
@@ -111,7 +111,7 @@ small_tables = _edited(
 )
 nearest_entries = _edited(
     "The nearest entry of a table is taken, without interpolation.",
-    ("shares.append(at - low)", "shares.append(np.round(at - low))"),
+    ('method="linear"', 'method="nearest"'),
 )
 thresholds_by_variance = _edited(
     "The variance of a threshold unit's input stands where its standard deviation should.",
@@ -134,9 +134,10 @@ one_start = _edited(
 )
 stages_end_late = _edited(
     "Every stage has one update more.",
-    ("    *early, last = config.schedule", "    *early, last = config.schedule\n    config = replace(config, updates=config.updates + 1)"),
-    ("from dataclasses import dataclass", "from dataclasses import dataclass, replace"),
-)  # fmt: skip
+    ("begun + config.updates]:", "begun + config.updates + 1]:"),
+    ("coefficient, config.updates, 0.0)", "coefficient, config.updates + 1, 0.0)"),
+    ("path[-1], begun + config.updates", "path[-1], begun + config.updates + 1"),
+)
 tolerance_by_share = _edited(
     "The last stage ends when an update changes the cost by less than a share of it.",
     ("found[-2] - found[-1] < tolerance", "found[-2] - found[-1] < tolerance * abs(found[-1])"),

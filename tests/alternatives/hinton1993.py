@@ -1,219 +1,175 @@
-"""Noisy weights written a second time: in torch, with gradients by autograd, moments by table or a wide sum, and CG."""
+"""Noisy weights written a second time: in torch, with gradients by autograd and other sums and tables of moments."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import make_dataclass
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 SCHEDULE = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+DEFAULTS = {"inputs": 128, "hidden": 4, "unit": "logistic", "noisy": True, "decay": 0.0, "gaussians": 5, "reach": 0.24}
+DEFAULTS |= {"spread": 0.15, "noise": 0.1, "schedule": SCHEDULE, "updates": 100, "tolerance": 1e-6, "longest": 2000}
+FIELDS = [(name, type(value), value) for name, value in (DEFAULTS | {"table": 0}).items()]
+Config: Any = make_dataclass("Config", FIELDS, frozen=True, kw_only=True)
+CONFIGS = {"peptides": Config(), "noise-free": Config(noisy=False, schedule=(1.0,))}
 LAYERS = ("ih", "h", "hj", "j")
 Z = torch.linspace(-6, 6, 81, dtype=torch.float64)
 P = torch.softmax(-(Z**2) / 2, 0)
+Net = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """A network and how it is trained."""
-
-    inputs: int = 128
-    hidden: int = 4
-    unit: str = "logistic"
-    noisy: bool = True
-    decay: float = 0.0
-    gaussians: int = 5
-    reach: float = 0.24
-    spread: float = 0.15
-    noise: float = 0.1
-    schedule: tuple[float, ...] = SCHEDULE
-    updates: int = 100
-    tolerance: float = 1e-6
-    longest: int = 2000
-    table: int = 0
-
-
-CONFIGS = {"peptides": Config(), "noise-free": Config(noisy=False, schedule=(1.0,))}
-
-
-def shapes(config: Config) -> dict[str, tuple[int, ...]]:
+def shapes(config: Any) -> dict[str, tuple[int, ...]]:
     """Arrays, the hidden-to-output layer first."""
-    H, K = config.hidden, config.gaussians
-    found: dict[str, tuple[int, ...]] = {}
-    for layer, shape in (("hj", (H,)), ("j", (1,)), ("h", (H,)), ("ih", (H, config.inputs))):
-        found[f"mu {layer}"] = shape
-        if config.noisy:
-            found[f"log V {layer}"] = shape
-    return found | (dict.fromkeys(("x", "log V P", "mu P"), (K,)) if config.noisy else {})
+    layers = {"hj": (config.hidden,), "j": (1,), "h": (config.hidden,), "ih": (config.hidden, config.inputs)}
+    kinds = ("mu", "log V") if config.noisy else ("mu",)
+    prior = dict.fromkeys(("x", "log V P", "mu P"), (config.gaussians,)) if config.noisy else {}
+    return {f"{kind} {layer}": shape for layer, shape in layers.items() for kind in kinds} | prior
 
 
-def _tensors(net: dict[str, Any]) -> dict[str, Tensor]:
-    return {name: torch.tensor(np.array(array), dtype=torch.float64, requires_grad=True) for name, array in net.items()}
+def _tensors(net: Net) -> dict[str, Tensor]:
+    return {name: torch.tensor(np.array(array, float), requires_grad=True) for name, array in net.items()}
 
 
 def code_length(value: Any, mean: Any, deviation: Any, t: float) -> Any:
     """Minus the logarithm of a Gaussian's mass."""
-    density = torch.distributions.Normal(torch.as_tensor(mean), torch.as_tensor(deviation))
-    return -density.log_prob(torch.as_tensor(value)).numpy() - np.log(t)
+    density = torch.distributions.Normal(torch.tensor(mean), torch.tensor(deviation))
+    return -density.log_prob(torch.tensor(value)).numpy() - np.log(t)
 
 
 def _code(net: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    means, variances = (torch.cat([net[f"{k} {layer}"].reshape(-1) for layer in LAYERS]) for k in ("mu", "log V"))
-    posterior = torch.distributions.Normal(means[:, None], (variances[:, None] / 2).exp())
+    mean, log_v = (torch.cat([net[f"{kind} {layer}"].reshape(-1, 1) for layer in LAYERS]) for kind in ("mu", "log V"))
     prior = torch.distributions.Normal(net["mu P"], (net["log V P"] / 2).exp())
+    posterior = torch.distributions.Normal(mean, (log_v / 2).exp())
     joint = net["x"].log_softmax(0) - torch.distributions.kl_divergence(posterior, prior)
     return -joint.logsumexp(1), joint.softmax(1)
 
 
-def coded(config: Config, net: dict[str, Any]) -> Any:
+def coded(config: Any, net: Net) -> Any:
     """Costs of weights, and which Gaussians they are sent by."""
     return tuple(part.detach().numpy() for part in _code(_tensors(net)))
 
 
-def _wide(unit: str, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+def _exact(unit: str, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     if unit == "threshold":
-        noise = variance.clamp(min=1e-300).sqrt()
-        on = torch.special.ndtr(mean / noise) if (variance > 0).all() else torch.where(
-            variance > 0, torch.special.ndtr(mean / noise), (mean > 0).double())  # fmt: skip
+        on = torch.where(variance > 0, torch.special.ndtr(mean / variance.clamp(min=1e-30).sqrt()), (mean > 0).double())
         return on, on * (1 - on)
     y = torch.sigmoid(mean[..., None] + (variance + 1e-12).sqrt()[..., None] * Z)
     return y @ P, (y - (y @ P)[..., None]) ** 2 @ P
 
 
-def _moments(config: Config, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+@cache
+def _cells(size: int, unit: str) -> Any:
+    """Both moments, and their slopes by mean and variance: [6, size, size] over -10 to 10 and 0 to 25."""
+    at = torch.meshgrid(torch.linspace(-10, 10, size).double(), torch.linspace(0, 25, size).double(), indexing="ij")
+    at = [axis.clone().requires_grad_(True) for axis in at]
+    found = _exact(unit, *at)
+    slopes = [slope for each in found for slope in torch.autograd.grad(each.sum(), at, retain_graph=True)]
+    return torch.stack([*found, *slopes]).detach().numpy()
+
+
+def _moments(config: Any, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     if not config.table:
-        return _wide(config.unit, mean, variance)
-    axes = torch.linspace(-10, 10, config.table).double(), torch.linspace(0, 25, config.table).double()
-    cells = torch.stack(_wide(config.unit, *torch.meshgrid(*axes, indexing="ij")))
-    steps = [axis[1] - axis[0] for axis in axes]
-    slopes = torch.gradient(cells, spacing=[axis for axis in axes], dim=(1, 2), edge_order=2)
-    at = [
-        ((v - a[0]) / s).clamp(0, config.table - 1.001) for v, a, s in zip((mean, variance), axes, steps, strict=True)
-    ]
-    low = [place.long() for place in at]
-    (u, v) = (place.detach() - near for place, near in zip(at, low, strict=True))
-
-    def between(found: Tensor) -> Tensor:
-        i, j = low
-        first, second = (found[:, i + d, j] * (1 - v) + found[:, i + d, j + 1] * v for d in (0, 1))
-        return first * (1 - u) + second * u
-
-    back = [between(slope.detach()) * (x - x.detach()) for slope, x in zip(slopes, (mean, variance), strict=True)]
-    return tuple(between(cells) + back[0] + back[1])  # pyright: ignore -- values of one table, slopes of another
+        return _exact(config.unit, mean, variance)
+    places = torch.stack([(mean + 10) / 20, variance / 25]).detach().numpy() * (config.table - 1)
+    cells = _cells(config.table, config.unit)
+    m, v, *by = (torch.tensor(map_coordinates(cell, places, order=1, mode="nearest")) for cell in cells)
+    step = mean - mean.detach(), variance - variance.detach()  # nothing but gradients
+    return m + by[0] * step[0] + by[1] * step[1], v + by[2] * step[0] + by[3] * step[1]
 
 
-def moments(config: Config, mean: Any, variance: Any) -> Any:
+def moments(config: Any, mean: Any, variance: Any) -> Any:
     """Of a hidden unit's output."""
     return tuple(part.numpy() for part in _moments(config, torch.tensor(mean), torch.tensor(variance)))
 
 
-def _outputs(config: Config, net: dict[str, Tensor], inputs: Any) -> tuple[Tensor, Tensor]:
-    x = torch.tensor(np.asarray(inputs), dtype=torch.float64)
+def _outputs(config: Any, net: dict[str, Tensor], inputs: Any) -> tuple[Tensor, Tensor]:
+    x = torch.tensor(np.array(inputs, float))
     noise = {layer: net[f"log V {layer}"].exp() if config.noisy else 0 * net[f"mu {layer}"] for layer in LAYERS}
-    mean = torch.einsum("nd,hd->nh", x, net["mu ih"]) + net["mu h"]
-    m, v = _moments(config, mean, torch.einsum("nd,hd->nh", x * x, noise["ih"]) + noise["h"])
+    m, v = _moments(config, x @ net["mu ih"].T + net["mu h"], x**2 @ noise["ih"].T + noise["h"])
     square = (v + m**2) @ (noise["hj"] + net["mu hj"] ** 2) - m**2 @ net["mu hj"] ** 2  # <y^2><w^2> - <y>^2 <w>^2
     return m @ net["mu hj"] + net["mu j"], square + noise["j"]
 
 
-def outputs(config: Config, net: dict[str, Any], inputs: Any) -> Any:
+def outputs(config: Any, net: Net, inputs: Any) -> Any:
     """Mean and variance of the output."""
     return tuple(part.detach().numpy() for part in _outputs(config, _tensors(net), inputs))
 
 
-def _costs(config: Config, net: dict[str, Tensor], inputs: Any, targets: Any) -> tuple[Tensor, Tensor]:
+def _costs(config: Any, net: dict[str, Tensor], inputs: Any, targets: Any) -> Tensor:
     mean, variance = _outputs(config, net, inputs)
-    errors = variance + (mean - torch.tensor(np.asarray(targets))) ** 2
+    errors = variance + (mean - torch.tensor(np.array(targets, float))) ** 2
     if config.noisy:
-        return len(errors) * (np.log(2 * np.pi * np.e) + errors.mean().log()) / 2, _code(net)[0].sum()
-    return errors.sum() / 2, config.decay / 2 * sum(
-        (net[f"mu {layer}"].square().sum() for layer in LAYERS), mean[0] * 0
-    )
+        return torch.stack([len(errors) * (np.log(2 * np.pi * np.e) + errors.mean().log()) / 2, _code(net)[0].sum()])
+    squares = torch.cat([net[f"mu {layer}"].ravel() for layer in LAYERS]).square().sum()
+    return torch.stack([errors.sum() / 2, config.decay / 2 * squares])
 
 
-def costs(config: Config, net: dict[str, Any], inputs: Any, targets: Any) -> tuple[float, float]:
+def costs(config: Any, net: Net, inputs: Any, targets: Any) -> Any:
     """Of misfits and weights."""
-    misfits, weights = _costs(config, _tensors(net), inputs, targets)
-    return misfits.item(), weights.item()
+    return tuple(_costs(config, _tensors(net), inputs, targets).tolist())
 
 
-def gradients(config: Config, net: dict[str, Any], inputs: Any, targets: Any, coefficient: float) -> dict[str, Any]:
+def gradients(config: Any, net: Net, inputs: Any, targets: Any, coefficient: float) -> Net:
     """By autograd."""
     own = _tensors(net)
-    misfits, weights = _costs(config, own, inputs, targets)
-    found = torch.autograd.grad(misfits + coefficient * weights, list(own.values()), allow_unused=True)
-    pairs = zip(own.items(), found, strict=True)
-    return {name: (torch.zeros_like(array) if slope is None else slope).numpy() for (name, array), slope in pairs}
+    cost = _costs(config, own, inputs, targets) @ torch.tensor([1, coefficient]).double()
+    found = torch.autograd.grad(cost, list(own.values()), materialize_grads=True)
+    return {name: slope.numpy() for name, slope in zip(own, found, strict=True)}
 
 
-def train(
-    config: Config, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()
-) -> Iterator[tuple[int, Any]]:
+def train(config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()) -> Iterator[Any]:
     """Stages of torch's L-BFGS, one update after the other."""
-    generator, net, done = torch.Generator().manual_seed(seed), dict[str, Tensor](), 0
-    for name, shape in shapes(config).items():
-        net[name] = torch.full(shape, 2 * np.log(config.noise), dtype=torch.float64)
-        if name.startswith("mu"):
-            net[name] = config.spread * torch.randn(shape, generator=generator, dtype=torch.float64)
+    generator, net = torch.Generator().manual_seed(seed), dict[str, Tensor]()
+    for name, size in shapes(config).items():
+        net[name] = config.spread * torch.randn(size, generator=generator, dtype=torch.float64)
+        if name.startswith("log V"):
+            net[name] = torch.full(size, 2 * np.log(config.noise), dtype=torch.float64)
     if config.noisy:
         net["mu P"] = config.reach * torch.linspace(-1, 1, config.gaussians).double()
         net["log V P"] = torch.full_like(net["mu P"], 2 * np.log(config.reach / max(config.gaussians - 1, 1)))
         net["x"] = torch.zeros_like(net["mu P"])
+    given, done, last = (data.inputs.nodes, np.ravel(data.outputs)), 0, len(config.schedule) - 1
     for array in net.values():
         array.requires_grad_(True)
-    x, y = data.inputs.nodes, np.asarray(data.outputs, dtype=float)[:, 0]
     for stage, coefficient in enumerate(config.schedule):
-        optimizer = torch.optim.LBFGS(net.values(), max_iter=1, max_eval=30, tolerance_grad=0, tolerance_change=0,
-                                      history_size=20, line_search_fn="strong_wolfe")  # fmt: skip
+        own = torch.optim.LBFGS(net.values(), max_iter=1, max_eval=30, history_size=20, line_search_fn="strong_wolfe",
+                                tolerance_grad=0, tolerance_change=0)  # fmt: skip
 
-        def closure(k: float = coefficient, own: torch.optim.Optimizer = optimizer) -> Tensor:
+        def closure(own: Any = own, k: float = coefficient) -> Tensor:
             own.zero_grad()
-            cost = torch.stack(_costs(config, net, x, y)).squeeze() @ torch.tensor([1.0, k], dtype=torch.float64)
-            cost.backward()
-            return cost.detach()
+            misfits, weights = _costs(config, net, *given)
+            (misfits + k * weights).backward()
+            return (misfits + k * weights).detach()
 
-        last = stage == len(config.schedule) - 1
-        for _ in range(config.longest if last else config.updates):
+        for _ in range(config.longest if stage == last else config.updates):
             if done in eval_steps:
-                yield done, _model(config, net)
-            before = float(optimizer.step(closure))
-            done += 1
-            if (
-                last
-                and before
-                - sum(k * c for k, c in zip((1, coefficient), costs(config, state_of(net), x, y), strict=True))
-                < config.tolerance
-            ):
+                yield done, restore(config, {name: array.detach() for name, array in net.items()}, device=device)
+            before, done = float(own.step(closure)), done + 1
+            if stage == last and before - float(closure()) < config.tolerance:
                 break
-    yield done, _model(config, net)
+    yield done, restore(config, {name: array.detach() for name, array in net.items()}, device=device)
 
 
-def state_of(net: dict[str, Tensor]) -> dict[str, Any]:
-    """Arrays of tensors."""
-    return {name: array.detach().numpy().copy() for name, array in net.items()}
-
-
-def _model(config: Config, net: dict[str, Any]) -> Any:
-    arrays = {name: np.array(torch.as_tensor(array).detach()) for name, array in net.items()}
-    return SimpleNamespace(
-        arrays=arrays, predict=lambda graphs: outputs(config, arrays, graphs.nodes)[0].reshape(-1, 1).astype("float32")
-    )
-
-
-def state(model: Any) -> dict[str, Any]:
+def state(model: Any) -> Net:
     """All arrays."""
     return dict(model.arrays)
 
 
-def restore(config: Config, state: dict[str, Any], *, device: str) -> Any:
+def restore(config: Any, state: Net, *, device: str) -> Any:
     """The network of these arrays."""
-    return _model(config, state)
+    arrays = {name: np.array(array) for name, array in state.items()}
+    predicted = lambda graphs: outputs(config, arrays, graphs.nodes)[0][:, None].astype("float32")  # noqa: E731 -- short
+    return SimpleNamespace(arrays=arrays, predict=predicted)
 
 
 def linear_regression(inputs: Any, targets: Any, ratio: float) -> Any:
-    """By the kernel of the cases."""
-    return inputs.T @ (np.linalg.pinv(inputs @ inputs.T + ratio * np.eye(len(inputs)), rcond=1e-10) @ targets)
+    """By singular values."""
+    u, s, v = np.linalg.svd(inputs, full_matrices=False)
+    return v.T @ (np.where(s > 1e-8, s / np.maximum(s**2 + ratio, 1e-16), 0) * (u.T @ targets))

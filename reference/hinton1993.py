@@ -13,11 +13,10 @@ Units: code lengths are in nats, with a quantization width of 1 for misfits. A s
 
 Deviations:
   1. L-BFGS instead of conjugate gradients (SciPy's, 20 corrections). Both search along lines; it needs fewer updates.
-  2. Moments of logistic units are integrals by 32 points (Gauss-Hermite), unless `table` asks for the paper's table.
-  3. The range of that table is not printed: means from -12 to 12 and variances from 0 to 36; beyond, its edge counts.
-  4. Weight decay starts from the same random means, minimises Eq. 4 and decays biases like other weights.
-  5. The last stage also ends after `longest` updates.
-  6. Arithmetic is NumPy's in float64, on whatever device.
+  2. Moments of logistic units are integrals by 32 points (Gauss-Hermite), unless `table` asks for the paper's table,
+     whose range is not printed: means from -12 to 12 and variances from 0 to 36; beyond, its edge counts.
+  3. Weight decay minimises Eq. 4 from the same random means, and decays biases like other weights.
+  4. Arithmetic is NumPy's in float64, on whatever device.
 """
 
 from __future__ import annotations
@@ -47,16 +46,11 @@ class Config:
 
     Attributes:
         unit: what hidden units compute of their total input; a threshold unit is 1 above 0, else 0.
-        noisy: whether weights have noise and are coded; if not, Eq. 4 is minimised.
-        decay: the ratio of variances in Eq. 4, for weights without noise.
-        gaussians: how many there are in the coding-prior.
-        reach: the first and last of their means lie this far from 0 at the start, two standard deviations apart.
-        spread: standard deviation of the means of weights at the start.
-        noise: standard deviation of every weight at the start.
-        schedule: coefficients of the weights' cost, one stage each.
-        updates: of each stage but the last.
-        tolerance: the last stage ends when an update changes the cost by less, in nats.
-        longest: updates after which the last stage ends anyway.
+        noisy: whether weights have noise and are coded; if not, Eq. 4 is minimised with `decay` for its ratio.
+        reach: the Gaussians' means start evenly from minus this to this, two standard deviations apart.
+        spread, noise: standard deviations at the start, of the means of weights and of every weight.
+        schedule: coefficients of the weights' cost, for `updates` updates each.
+        tolerance: the last stage ends when an update lowers the cost by less, in nats, or after `longest` updates.
         table: entries along each side of the table of moments; 0 for integrals instead.
     """
 
@@ -90,12 +84,7 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return found
 
 
-# Sections 3 to 5.2: codes
-
-
-def code_length(value: Array, mean: Array | float, deviation: Array | float, t: float) -> Array:
-    """Eqs. 2, 6 and 7: nats for values quantized to width t, by a Gaussian."""
-    return -np.log(t) + np.log(np.sqrt(2 * np.pi) * deviation) + (value - mean) ** 2 / (2 * deviation**2)
+# Sections 5 to 7: codes of weights
 
 
 def _divergences(net: Arrays, mu_W: Array, log_V_W: Array) -> Array:
@@ -106,7 +95,7 @@ def _divergences(net: Arrays, mu_W: Array, log_V_W: Array) -> Array:
 
 
 def _weights(net: Arrays, what: str) -> Array:
-    """Means ("mu") or logarithms of variances ("log V") of all weights, [W], in the order of LAYERS, row by row."""
+    """Means ("mu") or "log V" of all weights, [W], in the order of LAYERS, row by row."""
     return np.concatenate([net[f"{what} {layer}"].ravel() for layer in LAYERS])
 
 
@@ -129,14 +118,11 @@ def coded(config: Config, net: Arrays) -> tuple[Array, Array]:
 # Section 5.3: expected squared errors
 
 
-def moments(config: Config, mean: Array, variance: Array) -> tuple[Array, Array]:
-    """Mean and variance of a hidden unit's output whose total input is Gaussian; variance 0 is no noise."""
-    found = _moments(config, mean, variance)
-    return found[0], found[1]
+def moments(config: Config, mean: Array, variance: Array) -> Array:
+    """Mean and variance of a hidden unit's output whose total input is Gaussian, and their four derivatives: [6, ...].
 
-
-def _moments(config: Config, mean: Array, variance: Array) -> Array:
-    """Mean and variance, and their derivatives by the mean and by the variance of the input: [6, ...]."""
+    Derivatives are those of the mean by the mean and by the variance of the input, then those of the variance.
+    """
     if config.table:
         inside = np.clip(mean, -12, 12), np.clip(variance, 0, 36)
         return np.moveaxis(_table(config.table, config.unit)(inside), -1, 0)
@@ -145,9 +131,9 @@ def _moments(config: Config, mean: Array, variance: Array) -> Array:
 
 @lru_cache(maxsize=8)
 def _table(size: int, unit: Literal["logistic", "threshold"]) -> RegularGridInterpolator:
-    """Section 8: what `_moments` gives for pairs of a mean and a variance, with linear interpolation."""
+    """Section 8: what `moments` gives for pairs of a mean and a variance, with linear interpolation."""
     axes = np.linspace(-12, 12, size), np.linspace(0, 36, size)
-    cells = _moments(Config(unit=unit), *np.meshgrid(*axes, indexing="ij"))
+    cells = moments(Config(unit=unit), *np.meshgrid(*axes, indexing="ij"))
     return RegularGridInterpolator(axes, np.moveaxis(cells, 0, -1), method="linear")
 
 
@@ -172,44 +158,28 @@ def _threshold(mean: Array, variance: Array) -> Array:
     return np.stack([p, p * (1 - p), by_mean, by_variance, (1 - 2 * p) * by_mean, (1 - 2 * p) * by_variance])
 
 
-def outputs(config: Config, net: Arrays, inputs: Array) -> tuple[Array, Array]:
-    """Eqs. 10 and 11: mean and variance of the network's output on each case, [N]."""
-    return _forward(config, net, inputs)[:2]
-
-
 def _forward(config: Config, net: Arrays, x_ND: Array) -> tuple[Array, Array, Array, Arrays]:
-    """Mean and variance of the output [N], moments of hidden units [6, N, H], and the variances of weights."""
+    """Eqs. 10 and 11: mean and variance of the output [N]; moments of hidden units [6, N, H]; variances of weights."""
     V = {k: np.exp(net[f"log V {k}"]) if config.noisy else np.zeros_like(net[f"mu {k}"]) for k in LAYERS}
     mu_x = x_ND @ net["mu ih"].T + net["mu h"]
     V_x = x_ND**2 @ V["ih"].T + V["h"]
-    y = _moments(config, mu_x, V_x)
+    y = moments(config, mu_x, V_x)
     mu_y, V_y, mu_w, V_w = y[0], y[1], net["mu hj"], V["hj"]
     return mu_y @ mu_w + net["mu j"], V_y @ mu_w**2 + mu_y**2 @ V_w + V_y @ V_w + V["j"], y, V
 
 
-# Costs and gradients
-
-
-def costs(config: Config, net: Arrays, inputs: Array, targets: Array) -> tuple[float, float]:
-    """Nats for the misfits and for the weights, which are minimised together.
+def evaluated(
+    config: Config, net: Arrays, inputs: Array, targets: Array, coefficient: float
+) -> tuple[float, float, Arrays]:
+    """What misfits and weights cost, in nats, and derivatives of the first plus `coefficient` times the second.
 
     Of noisy weights: Eq. 3 with the expected squared error of Eq. 12, and Eq. 17 summed. Else the terms of Eq. 4 where
     sigma_j is 1 and 1 / sigma_w**2 is `decay`.
     """
-    return _evaluated(config, net, inputs, targets, 1.0)[:2]
-
-
-def gradients(config: Config, net: Arrays, inputs: Array, targets: Array, coefficient: float) -> Arrays:
-    """Derivatives of the misfits' cost plus `coefficient` times the weights', by every array of the network."""
-    return _evaluated(config, net, inputs, targets, coefficient)[2]
-
-
-def _evaluated(config: Config, net: Arrays, x_ND: Array, d_N: Array, coefficient: float) -> tuple[float, float, Arrays]:
-    """Both costs, and gradients of the first plus `coefficient` times the second."""
-    mean, variance, y, V = _forward(config, net, x_ND)
-    errors, N = (d_N - mean) ** 2 + variance, len(d_N)
+    mean, variance, y, V = _forward(config, net, inputs)
+    errors, N = (targets - mean) ** 2 + variance, len(targets)
     by_error = np.full(N, N / (2 * errors.sum()) if config.noisy else 0.5)
-    slopes = _backward(net, x_ND, -2 * (d_N - mean) * by_error, by_error, y, V)
+    slopes = _backward(net, inputs, -2 * (targets - mean) * by_error, by_error, y, V)
     if config.noisy:
         weights = _add_code(net, slopes, coefficient)
         return float(N / 2 * (1 + np.log(2 * np.pi * errors.mean()))), weights, slopes
@@ -267,7 +237,7 @@ class Network:
 
     def predict(self, graphs: Any) -> NDArray[np.float32]:
         """The expected output [N, 1] of cases, each the features of a graph's only node."""
-        return outputs(self.config, self.arrays, np.asarray(graphs.nodes, float))[0][:, None].astype(np.float32)
+        return _forward(self.config, self.arrays, np.asarray(graphs.nodes, float))[0][:, None].astype(np.float32)
 
 
 def start(config: Config, seed: int) -> Arrays:
@@ -316,7 +286,7 @@ def _minimised(
 
     def objective(flat: Array) -> tuple[float, Array]:
         with np.errstate(all="ignore"):  # a line may be searched too far out
-            misfits, weights, slopes = _evaluated(config, network(flat), inputs, targets, coefficient)
+            misfits, weights, slopes = evaluated(config, network(flat), inputs, targets, coefficient)
         return misfits + coefficient * weights, np.concatenate([slopes[name].ravel() for name in net])
 
     path, found = [net], [objective(vector)[0]]

@@ -5,7 +5,7 @@ All is measured from the arrays that `state` gives, by the equations of the orac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, ClassVar, Protocol
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from claims.oracles import hinton1993 as oracle
-from repro import Experiment, Measurements, Setting, check_state, curve, scalar
+from repro import Experiment, Measurement, Measurements, Setting, check_state, curve, scalar
 from repro.task import GraphRegressor, Graphs, Stateful
 
 Array = NDArray[np.float64]
@@ -46,28 +46,21 @@ class DescriptionLength(GraphRegressor, Stateful, Protocol):
         """The shape of every array of a network, by name."""
         ...
 
-    def code_length(self, value: Array, mean: Array, deviation: Array, t: float) -> Array:
-        """Eqs. 2, 6 and 7: nats for each value, by the Gaussian of this mean and deviation and the width t."""
-        ...
-
     def coded(self, config: Any, net: Net) -> tuple[Array, Array]:
         """What each weight costs by Eq. 17, [W], and with which r_i its Gaussians are picked by Eq. 18, [W, K]."""
         ...
 
-    def moments(self, config: Any, mean: Array, variance: Array) -> tuple[Array, Array]:
-        """Mean and variance of a hidden unit's output for inputs of these means and variances, which may be 0."""
+    def moments(self, config: Any, mean: Array, variance: Array) -> Sequence[Array]:
+        """First mean and variance of a hidden unit's output, for inputs of these means and variances; 0 is no noise."""
         ...
 
-    def outputs(self, config: Any, net: Net, inputs: Array) -> tuple[Array, Array]:
-        """Eqs. 10 and 11: mean and variance of the output for each of inputs [N, D]."""
-        ...
+    def evaluated(
+        self, config: Any, net: Net, inputs: Array, targets: Array, coefficient: float
+    ) -> tuple[float, float, Net]:
+        """What misfits of targets [N] cost (Eqs. 3 and 12) and the weights (Eq. 17), or the two terms of Eq. 4.
 
-    def costs(self, config: Any, net: Net, inputs: Array, targets: Array) -> tuple[float, float]:
-        """What misfits of targets [N] cost (Eqs. 3 and 12), and the weights (Eq. 17); or the two terms of Eq. 4."""
-        ...
-
-    def gradients(self, config: Any, net: Net, inputs: Array, targets: Array, coefficient: float) -> Net:
-        """Derivatives of the first cost plus `coefficient` times the second, by every array."""
+        Then derivatives of the first plus `coefficient` times the second, by every array.
+        """
         ...
 
     def linear_regression(self, inputs: Array, targets: Array, ratio: float) -> Array:
@@ -78,10 +71,8 @@ class DescriptionLength(GraphRegressor, Stateful, Protocol):
 def pairs(x: Array, y: Array) -> Any:
     """Inputs [N, D] and targets [N] as what an implementation is trained on."""
     ones, none = np.ones(len(x), np.int64), np.zeros((0, 2))
-    inputs = Graphs(
-        nodes=x.astype(np.float32), edges=none.astype(np.int64), links=none.astype(np.float32), nodes_of=ones,
-        edges_of=0 * ones,
-    )  # fmt: skip
+    edges, links = none.astype(np.int64), none.astype(np.float32)
+    inputs = Graphs(nodes=x.astype(np.float32), edges=edges, links=links, nodes_of=ones, edges_of=0 * ones)
     return SimpleNamespace(inputs=inputs, outputs=np.asarray(y, np.float64)[:, None])
 
 
@@ -112,16 +103,15 @@ def some_cases(seed: int) -> Any:
     return pairs(x, y)
 
 
-def learnt(implementation: DescriptionLength, setting: Setting, data: Any, seed: int) -> Net:
-    """What a network has learnt at the end of its training.
-
-    Raises:
-        ReproError: for arrays of other names or shapes than the contract's.
-    """
-    *_, (_, model) = implementation.train(setting.config, data, seed=seed, device=setting.device)
-    net = {name: np.asarray(array, np.float64) for name, array in implementation.state(model).items()}
-    check_state(net, arrays_of(setting.config))
-    return net
+def followed(
+    implementation: DescriptionLength, setting: Setting, config: Any, x: Array, y: Array, steps: Sequence[int] = ()
+) -> Iterator[Net]:
+    """Networks after some updates, and last at the end; their arrays must be the contract's."""
+    how = {"seed": setting.seed, "device": setting.device, "eval_steps": steps}
+    for _, model in implementation.train(config, pairs(x, y), **how):
+        net = {name: np.array(array, np.float64) for name, array in implementation.state(model).items()}
+        check_state(net, arrays_of(config))
+        yield net
 
 
 def arrays_of(config: Any) -> dict[str, tuple[int, ...]]:
@@ -136,6 +126,12 @@ def arrays_of(config: Any) -> dict[str, tuple[int, ...]]:
 def relative_error(predicted: Array, targets: Array) -> float:
     """Eq. 27."""
     return float(((targets - predicted) ** 2).sum() / ((targets - targets.mean()) ** 2).sum())
+
+
+def errors(predicted: Array, y: Array, name: str = "") -> dict[str, Measurement]:
+    """Relative errors of test cases and of training cases."""
+    parts = {"relative_error": slice(GIVEN, None), "train_error": slice(GIVEN)}
+    return {name + kind: scalar(relative_error(predicted[at], y[at]), "1") for kind, at in parts.items()}
 
 
 def clustered(weights: Array) -> float:
@@ -155,69 +151,49 @@ def clustered(weights: Array) -> float:
 
 @dataclass(frozen=True)
 class Described(Experiment):
-    """Train with noisy weights from some starts and keep the network whose overall cost is the lowest.
-
-    Attributes:
-        starts: how many; the paper takes five.
-        factors: of the stand-in; see `stand_in`.
+    """Train one network with noisy weights.
 
     Measures:
-        relative_error: of test cases (Eq. 27); train_error of the training cases.
+        relative_error, train_error: of test cases and of training cases (Eq. 27).
         cost, weight_cost: of misfits and weights together, and of weights alone (Eqs. 3 and 17).
-        spread: standard deviation of all means of weights but the output bias's.
-        clustered: see there, of those means.
+        spread, clustered: of all means of weights but the output bias's, their standard deviation and see there.
         gaussians: how many Gaussians the coding-prior uses, as the exponential of the entropy of pi.
         density: of the coding-prior, over weights (Figure 3).
-        means, noise: means of weights in ascending order, and standard deviations in the same order, over ranks.
+        means, noise: means of weights in ascending order, and standard deviations in the same order (Figure 2).
     """
 
-    starts: int = 2
     factors: int = 0
     passes_config_on: ClassVar[bool] = True
 
     def __call__(self, implementation: DescriptionLength, setting: Setting) -> Measurements:
         """Measure on cases that were not given."""
         x, y = stand_in(setting.seed, self.factors)
-        given, unit = pairs(x[:GIVEN], y[:GIVEN]), setting.config.unit
-        seeds = range(setting.seed * self.starts, (setting.seed + 1) * self.starts)
-        nets = [learnt(implementation, setting, given, seed) for seed in seeds]
+        *_, net = followed(implementation, setting, setting.config, x[:GIVEN], y[:GIVEN])
         with np.errstate(all="ignore"):  # of what has diverged
-            found = [oracle.costs(net, unit, 0.0, x[:GIVEN], y[:GIVEN]) for net in nets]
-            best = int(np.argmin(np.nan_to_num(np.sum(found, 1), nan=np.inf)))
-            predicted, _ = oracle.outputs(nets[best], unit, x)
-            return self._measured(nets[best]) | {
-                "relative_error": scalar(relative_error(predicted[GIVEN:], y[GIVEN:]), "1", better="lower"),
-                "train_error": scalar(relative_error(predicted[:GIVEN], y[:GIVEN]), "1", better="lower"),
-                "cost": scalar(sum(found[best]), "nats", better="lower"),
-                "weight_cost": scalar(found[best][1], "nats"),
-            }
+            misfits, weights = oracle.costs(net, setting.config.unit, 0.0, x[:GIVEN], y[:GIVEN])
+            costs = {"cost": scalar(misfits + weights, "nats"), "weight_cost": scalar(weights, "nats")}
+            return self._measured(net) | errors(oracle.outputs(net, setting.config.unit, x)[0], y) | costs
 
     def _measured(self, net: Net) -> dict[str, Any]:
         pi, mu, log_v = oracle.proportions(net), oracle.weights(net, "mu"), oracle.weights(net, "log V")
         grid, rank = np.linspace(-2, 2, 401), np.argsort(mu)
         density = pi @ oracle.gaussian(grid, net["mu P"][:, None], np.exp(net["log V P"])[:, None])
-        places = np.arange(len(mu))
         return {
             "spread": scalar(mu[:-1].std(), "1"),
             "clustered": scalar(clustered(mu[:-1]), "1"),
             "gaussians": scalar(np.exp(-(pi * np.log(np.maximum(pi, 1e-300))).sum()), "1"),
             "density": curve(grid, density, unit="1", x_unit="weight"),
-            "means": curve(places, mu[rank], unit="1", x_unit="rank"),
-            "noise": curve(places, np.exp(log_v[rank] / 2), unit="1", x_unit="rank"),
+            "means": curve(np.arange(len(mu)), mu[rank], unit="1", x_unit="rank"),
+            "noise": curve(np.arange(len(mu)), np.exp(log_v[rank] / 2), unit="1", x_unit="rank"),
         }
 
 
 @dataclass(frozen=True)
 class Penalized(Experiment):
-    """Networks without noise and linear regression, each with the penalty that suits the test cases best.
-
-    Attributes:
-        decays: ratios of Eq. 4 to choose from, for networks.
-        ratios: the same for linear regression.
-        factors: of the stand-in.
+    """Networks without noise and linear regression, each with the penalty of some that suits the test cases best.
 
     Measures:
-        relative_error, train_error: of the network; regression_error, regression_train_error: of linear regression.
+        relative_error, train_error: of the network; regression_relative_error, regression_train_error: of regression.
     """
 
     decays: Sequence[float] = (0.0,)
@@ -227,16 +203,15 @@ class Penalized(Experiment):
     def __call__(self, implementation: DescriptionLength, setting: Setting) -> Measurements:
         """Both on the same cases."""
         x, y = stand_in(setting.seed, self.factors)
-        given, found = pairs(x[:GIVEN], y[:GIVEN]), list[Array]()
+        found = list[Array]()
         for decay in self.decays:
-            own = replace(setting, config=replace(setting.config, decay=decay))
-            net = learnt(implementation, own, given, setting.seed)
+            config = replace(setting.config, decay=decay)
+            *_, net = followed(implementation, setting, config, x[:GIVEN], y[:GIVEN])
             with np.errstate(all="ignore"):
-                found.append(oracle.outputs(net, own.config.unit, x)[0])
+                found.append(oracle.outputs(net, config.unit, x)[0])
         lines = [x @ implementation.linear_regression(x[:GIVEN], y[:GIVEN], ratio) for ratio in self.ratios]
-        measured = {}
+        measured = dict[str, Measurement]()
         for name, several in (("", found), ("regression_", lines)):
             best = min(several, key=lambda each: np.nan_to_num(relative_error(each[GIVEN:], y[GIVEN:]), nan=np.inf))
-            for kind, part in (("relative_error", slice(GIVEN, None)), ("train_error", slice(GIVEN))):
-                measured[f"{name}{kind}"] = scalar(relative_error(best[part], y[part]), "1", better="lower")
-        return {("regression_error" if n == "regression_relative_error" else n): m for n, m in measured.items()}
+            measured |= errors(best, y, name)
+        return measured

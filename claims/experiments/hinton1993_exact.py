@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from claims.experiments.hinton1993 import DescriptionLength, Net, arrays_of, pairs
+from claims.experiments.hinton1993 import DescriptionLength, Net, arrays_of, followed, pairs
 from claims.oracles import hinton1993 as oracle
 from repro import Measurements, Setting, Weights, cases, check_state, from_normal, numerical_gradients, scalar
 
@@ -48,39 +48,24 @@ def counts(implementation: DescriptionLength, setting: Setting) -> Measurements:
     found, right = implementation.shapes(setting.config), list[bool]()
     weights = sum(prod(shape) for name, shape in found.items() if name.startswith("mu ") and name != "mu P")
     for config, _, x, y in drawn(setting):
-        list(followed(implementation, setting, replace(config, schedule=(1.0,), longest=1), x, y, ()))
+        list(followed(implementation, setting, replace(config, schedule=(1.0,), longest=1), x, y))
         right.append({name: tuple(shape) for name, shape in implementation.shapes(config).items()} == arrays_of(config))
     prior = sum(prod(found.get(name, ())) for name in ("mu P", "log V P", "x"))
     sizes = cases([prior, *right], [3 * setting.config.gaussians, *[1] * len(right)], "1")
     return {"weights": scalar(weights, "weights"), "sizes": sizes}
 
 
-def followed(
-    implementation: DescriptionLength, setting: Setting, config: Any, x: Array, y: Array, steps: Sequence[int]
-) -> Iterator[Net]:
-    """Networks after some updates, and at the end."""
-    data = pairs(x, y)
-    for _, model in implementation.train(config, data, seed=setting.seed, device=setting.device, eval_steps=steps):
-        net = {name: np.array(array, np.float64) for name, array in implementation.state(model).items()}
-        check_state(net, arrays_of(config))
-        yield net
-
-
 def codes(implementation: DescriptionLength, setting: Setting) -> Measurements:
-    """Code lengths of drawn values, and sums over misfits at, above and below their root mean square."""
-    rng, lengths, above = np.random.default_rng(setting.seed), [], []
-    for _ in range(20):
-        mean, deviation, t = rng.normal(size=1), np.exp(rng.normal(size=1)), float(np.exp(rng.normal() - 4))
-        value = mean + 3 * deviation * rng.normal(size=6)
-        exact = -np.log(t * oracle.gaussian(value, mean, deviation**2))
-        root = np.sqrt((value**2).mean(keepdims=True))
-        least, *sums = (implementation.code_length(value, 0 * mean, k * root, 1.0).sum() for k in (1.0, 0.9, 1.1))
-        lengths += [
-            *(implementation.code_length(value, mean, deviation, t) - exact),
-            least - oracle.misfit_cost(value**2),
-        ]
-        above += [total - least for total in sums]
-    return {"lengths": cases(lengths, 0, "nats"), "above": cases(above, 0.001, "nats")}
+    """What misfits cost, against their codes by Gaussians of the root mean squared error and of other deviations."""
+    same, above = [], []
+    for config, net, x, d in drawn(setting):
+        stated, *_ = implementation.evaluated(config, copied(net), x, d, 1.0)
+        squares = oracle.expected_errors(net, config.unit, x, d)
+        for factor in (1.0, 0.8, 1.25):
+            sigma = factor * np.sqrt(squares.mean())
+            length = (np.log(np.sqrt(2 * np.pi) * sigma) + squares / (2 * sigma**2)).sum()  # Eq. 2
+            (same if factor == 1.0 else above).append(length - stated)
+    return {"same": cases(same, 0, "nats"), "above": cases(above, 0.001, "nats")}
 
 
 def bits_back(implementation: DescriptionLength, setting: Setting) -> Measurements:
@@ -90,9 +75,9 @@ def bits_back(implementation: DescriptionLength, setting: Setting) -> Measuremen
         one = {name: array[:1] if name in ("mu P", "log V P", "x") else array for name, array in net.items()}
         found, _ = implementation.coded(replace(config, gaussians=1), copied(one))
         mu, deviation = oracle.weights(one, "mu")[:, None], np.exp(oracle.weights(one, "log V") / 2)[:, None]
-        w, prior = mu + deviation * oracle.Z, (one["mu P"], np.exp(one["log V P"] / 2))
+        w, prior = mu + deviation * oracle.Z, (one["mu P"], np.exp(one["log V P"]))
         for t in (1e-2, 1e-6):
-            sent, back = (implementation.code_length(w, *by, t) for by in (prior, (mu, deviation)))
+            sent, back = (-np.log(t * oracle.gaussian(w, *by)) for by in (prior, (mu, deviation**2)))  # Eqs. 6 and 7
             gaps += [*(found - (sent - back) @ oracle.GAUSS)]
         gaps += [*(found - oracle.integral(one)), *(found - oracle.divergences(one)[:, 0])]
         costs += [*found]
@@ -116,54 +101,52 @@ def mixtures(implementation: DescriptionLength, setting: Setting) -> Measurement
 
 
 def expected_errors(implementation: DescriptionLength, setting: Setting) -> Measurements:
-    """Outputs and their squared errors against the equations and, of one network, against many drawn precise ones."""
+    """Predictions and expected squared errors, read off the cost of single cases, against the equations.
+
+    Of one network they are compared with many precise networks that are drawn, too.
+    """
     unit, gaps, nats, off = setting.config.unit, [], [], np.empty(0)
     for number, (config, net, x, d) in enumerate(drawn(setting)):
-        mean, variance = implementation.outputs(config, copied(net), x)
-        wanted = oracle.outputs(net, unit, x)
         model = implementation.restore(config, copied(net), device=setting.device)
-        gaps += [mean - wanted[0], variance - wanted[1], model.predict(pairs(x, d).inputs)[:, 0] - wanted[0]]
+        singly = zip(x[:, None], d[:, None], strict=True)
+        alone = np.array([implementation.evaluated(config, copied(net), *case, 1.0)[0] for case in singly])
+        stated = np.exp(2 * alone - 1) / (2 * np.pi)  # Eq. 3 for one case
+        gaps += [model.predict(pairs(x, d).inputs)[:, 0] - oracle.outputs(net, unit, x)[0]]
         gaps += [(array - net[name]).ravel() for name, array in implementation.state(model).items()]
-        nats += [*np.subtract(implementation.costs(config, copied(net), x, d), oracle.costs(net, unit, 0.0, x, d))]
+        nats += [*(alone - oracle.misfit_cost(oracle.expected_errors(net, unit, x, d)[:, None]))]
+        costs = implementation.evaluated(config, copied(net), x, d, 1.0)[:2]
+        nats += [*np.subtract(costs, oracle.costs(net, unit, 0.0, x, d))]
         if number == 0:
             squares = (d - _precise(net, unit, x, np.random.default_rng(setting.seed))) ** 2
-            off = (squares.mean(0) - (d - mean) ** 2 - variance) / (squares.std(0) / np.sqrt(len(squares)))
-    return {
-        "outputs": cases(np.concatenate(gaps), 0, "1"),
-        "costs": cases(nats, 0, "nats"),
-        "drawn": cases(off, 0, "standard errors"),
-    }
+            off = (squares.mean(0) - stated) / (squares.std(0) / np.sqrt(len(squares)))
+    gaps = np.concatenate(gaps)
+    return {"outputs": cases(gaps, 0, "1"), "costs": cases(nats, 0, "nats"), "drawn": cases(off, 0, "standard errors")}
 
 
 def _precise(net: Net, unit: str, x: Array, rng: np.random.Generator, count: int = 20_000) -> Array:
     """Outputs [count, N] of networks whose weights are drawn from their posterior."""
-    ih, h, hj, j = (
-        net[f"mu {k}"] + np.exp(net[f"log V {k}"] / 2) * rng.normal(size=(count, *net[f"mu {k}"].shape))
-        for k in oracle.LAYERS
-    )
+    noise = {k: np.exp(net[f"log V {k}"] / 2) * rng.normal(size=(count, *net[f"mu {k}"].shape)) for k in oracle.LAYERS}
+    ih, h, hj, j = (net[f"mu {k}"] + noise[k] for k in oracle.LAYERS)
     total = np.einsum("nd,chd->cnh", x, ih) + h[:, None]
     y = (total > 0).astype(float) if unit == "threshold" else oracle.logistic(total)
     return np.einsum("cnh,ch->cn", y, hj) + j
 
 
 def slopes(implementation: DescriptionLength, setting: Setting) -> Measurements:
-    """Gradients against differences of the oracle's costs and of the implementation's own (Section 8)."""
-    unit, exact, own, nats = setting.config.unit, [], [], []
+    """Gradients against differences of the oracle's costs, which the stated costs must equal (Section 8)."""
+    unit, gaps, nats = setting.config.unit, [], []
     for coefficient, (config, net, x, d) in zip((0.05, 1.0, 0.4, 0.0), drawn(setting), strict=True):
-        given = implementation.gradients(config, copied(net), x, d, coefficient)
+        *costs, given = implementation.evaluated(config, copied(net), x, d, coefficient)
         check_state({name: np.asarray(array) for name, array in given.items()}, arrays_of(config))
-        by_oracle = numerical_gradients(weighed(oracle.costs, coefficient, unit, config.decay, x, d), net)
-        mine = lambda net, c=config, *data: implementation.costs(c, copied(net), *data)  # noqa: E731 -- a formula
-        by_itself = numerical_gradients(weighed(mine, coefficient, config, x, d), net, epsilon=1e-4)
-        nats += [*np.subtract(mine(net, config, x, d), oracle.costs(net, unit, config.decay, x, d))]
-        for into, wanted in ((exact, by_oracle), (own, by_itself)):
-            into += [np.abs(given[n] - array).max() / max(np.abs(array).max(), 0.05) for n, array in wanted.items()]
-    return {"exact": cases(exact, 0, "1"), "own": cases(own, 0, "1"), "costs": cases(nats, 0, "nats")}
+        wanted = numerical_gradients(total(coefficient, unit, config.decay, x, d), net)
+        gaps += [np.abs(given[n] - array).max() / max(np.abs(array).max(), 0.05) for n, array in wanted.items()]
+        nats += [*np.subtract(costs, oracle.costs(net, unit, config.decay, x, d))]
+    return {"slopes": cases(gaps, 0, "1"), "costs": cases(nats, 0, "nats")}
 
 
-def weighed(costs: Callable[..., tuple[float, float]], coefficient: float, *given: Any) -> Callable[[Any], float]:
-    """The first cost plus a coefficient times the second, as a function of a network."""
-    return lambda net: float(np.dot(costs(net, *given), (1, coefficient)))
+def total(coefficient: float, *given: Any) -> Callable[[Any], float]:
+    """The oracle's first cost plus a coefficient times the second, as a function of a network."""
+    return lambda net: float(np.dot(oracle.costs(net, *given), (1, coefficient)))
 
 
 def tables(implementation: DescriptionLength, setting: Setting) -> Measurements:
@@ -173,8 +156,8 @@ def tables(implementation: DescriptionLength, setting: Setting) -> Measurements:
     wanted = oracle.moments("logistic", mean, variance)
     for size in (300, 20):
         own = replace(setting, config=replace(setting.config, table=size))
-        moments = np.abs(np.subtract(implementation.moments(own.config, mean, variance), wanted)).max()
-        off.append((moments, np.max(slopes(implementation, own)["exact"].value)))
+        moments = np.abs(np.subtract(implementation.moments(own.config, mean, variance)[:2], wanted)).max()
+        off.append((moments, np.max(slopes(implementation, own)["slopes"].value)))
     return {"fine": cases(off[0], (1e-3, 1e-2), "1"), "coarse": cases(np.divide(off[1], off[0]), 10, "1")}
 
 
@@ -185,18 +168,14 @@ def thresholds(implementation: DescriptionLength, setting: Setting) -> Measureme
     with np.errstate(all="ignore"):  # where there is no noise
         for unit in ("threshold", "logistic"):
             found = implementation.moments(replace(setting.config, unit=unit), mean, variance)
-            gaps += [*np.subtract(found, oracle.moments(unit, mean, variance)).ravel()]
+            gaps += [*np.subtract(found[:2], oracle.moments(unit, mean, variance)).ravel()]
         config, net, x, d = next(drawn(replace(setting, config=replace(setting.config, unit="threshold"))))
         means = {name: array.copy() for name, array in net.items() if name.startswith("mu ") and name != "mu P"}
-        noisy = implementation.gradients(config, copied(net), x, d, 0.0)
-        still = implementation.gradients(replace(config, noisy=False), means, x, d, 0.0)
-    return {
-        "moments": cases(gaps, 0, "1"),
-        "noisy": cases(
-            [np.abs(noisy[f"{kind} {at}"]).min() for kind in ("mu", "log V") for at in ("ih", "h")], 1e-6, "1"
-        ),
-        "still": cases(np.concatenate([still["mu ih"].ravel(), still["mu h"]]), 0, "1"),
-    }
+        noisy = implementation.evaluated(config, copied(net), x, d, 0.0)[2]
+        still = implementation.evaluated(replace(config, noisy=False), means, x, d, 0.0)[2]
+    least = [np.abs(noisy[name]).min() for name in ("mu ih", "mu h", "log V ih", "log V h")]
+    none = np.concatenate([still["mu ih"].ravel(), still["mu h"]])
+    return {"moments": cases(gaps, 0, "1"), "noisy": cases(least, 1e-6, "1"), "still": cases(none, 0, "1")}
 
 
 def starts(implementation: DescriptionLength, setting: Setting) -> Measurements:
@@ -216,12 +195,7 @@ def starts(implementation: DescriptionLength, setting: Setting) -> Measurements:
 
 
 def annealed(implementation: DescriptionLength, setting: Setting) -> Measurements:
-    """Updates of small networks.
-
-    Measures:
-        coefficients: by each update's direction, within what gradients and steps so far span, and how many there are.
-        last, earlier: by how much the cost falls at the last update of all and at each before, over the tolerance.
-    """
+    """Updates of small networks: the coefficient of each, and falls of the cost over the tolerance, the last apart."""
     rng = np.random.default_rng(setting.seed)
     x, read, wanted = narrow(rng.normal(size=(30, 4))), list[float](), list[float]()
     y, late = np.tanh(x[:, 0] - x[:, 1]) + 0.1 * rng.normal(size=30), tuple(rng.uniform(0.1, 2.0, 3))
@@ -237,11 +211,8 @@ def annealed(implementation: DescriptionLength, setting: Setting) -> Measurement
         config = replace(small, schedule=(1.0,), tolerance=tolerance, longest=1000)
         nets = followed(implementation, setting, config, x, y, tuple(range(1001)))
         falls.append(-np.diff([sum(oracle.costs(net, config.unit, 0.0, x, y)) for net in nets]) / tolerance)
-    return {
-        "coefficients": cases(read, wanted, "1"),
-        "last": cases([each[-1] for each in falls], 1, "1"),
-        "earlier": cases(np.concatenate([each[:-1] for each in falls]), 1, "1"),
-    }
+    last, earlier = [each[-1] for each in falls], np.concatenate([each[:-1] for each in falls])
+    return {"coefficients": cases(read, wanted, "1"), "last": cases(last, 1, "1"), "earlier": cases(earlier, 1, "1")}
 
 
 def _coefficients(config: Any, nets: list[Net], x: Array, y: Array) -> list[float]:
@@ -249,7 +220,7 @@ def _coefficients(config: Any, nets: list[Net], x: Array, y: Array) -> list[floa
     earlier, found = list[Array](), list[float]()
     flat = [np.concatenate([net[name].ravel() for name in nets[0]]) for net in nets]
     for place, net in enumerate(nets[:-1]):
-        parts = [numerical_gradients(weighed(oracle.costs, k, config.unit, 0.0, x, y), net) for k in (0.0, 1.0)]
+        parts = [numerical_gradients(total(k, config.unit, 0.0, x, y), net) for k in (0.0, 1.0)]
         misfits, both = (np.concatenate([part[name].ravel() for name in nets[0]]) for part in parts)
         step = flat[place + 1] - flat[place]
         columns = np.stack([misfits, both - misfits, *earlier], 1)
@@ -269,10 +240,10 @@ def decayed(implementation: DescriptionLength, setting: Setting) -> Measurements
     y = np.tanh(x[:, 0]) + 0.2 * rng.normal(size=20)
     for decay in (0.3, 2.0):
         config = replace(setting.config, decay=decay, inputs=3, hidden=2, tolerance=1e-12)
-        *_, net = followed(implementation, setting, config, x, y, ())
-        end = numerical_gradients(weighed(oracle.costs, 1.0, config.unit, decay, x, y), net)
+        *_, net = followed(implementation, setting, config, x, y)
+        end = numerical_gradients(total(1.0, config.unit, decay, x, y), net)
         left += [np.abs(array).max() for array in end.values()]
     for count, ratio in ((20, 0.5), (20, 0.0), (2, 0.0), (2, 3.0)):
         b, known = implementation.linear_regression(x[:count], y[:count], ratio), x[:count]
         left += [*(b - known.T @ (np.linalg.pinv(known @ known.T + ratio * np.eye(count), rcond=1e-9) @ y[:count]))]
-    return {"exact": found["exact"], "costs": found["costs"], "left": cases(left, 0, "1")}
+    return {**found, "left": cases(left, 0, "1")}

@@ -94,14 +94,14 @@ def expected_errors(net: Net, unit: str, x: Array, d: Array) -> Array:
     return (d - mean) ** 2 + variance
 
 
-def misfit_cost(errors: Array) -> float:
-    """Eq. 3 for t = 1, the constant k written out: nats for N misfits of these squared errors, [N]."""
-    return len(errors) * (np.log(np.sqrt(2 * np.pi)) + 0.5 + np.log(errors.mean()) / 2)
+def misfit_cost(errors: Array) -> Array:
+    """Eq. 3 for t = 1, the constant k written out: nats for N misfits of these squared errors, [..., N]."""
+    return errors.shape[-1] * (np.log(np.sqrt(2 * np.pi)) + 0.5 + np.log(errors.mean(-1)) / 2)
 
 
 def costs(net: Net, unit: str, decay: float, x: Array, d: Array) -> tuple[float, float]:
     """What misfits and weights cost: Eqs. 3 and 17, of weights without noise the two terms of Eq. 4 at sigma_j = 1."""
     errors = expected_errors(net, unit, x, d)
     if "log V j" in net:
-        return misfit_cost(errors), float(weight_costs(net).sum())
+        return float(misfit_cost(errors)), float(weight_costs(net).sum())
     return float(errors.sum() / 2), float(decay * (weights(net, "mu") ** 2).sum() / 2)

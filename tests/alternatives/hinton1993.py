@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import make_dataclass
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,12 +35,6 @@ def shapes(config: Any) -> dict[str, tuple[int, ...]]:
 
 def _tensors(net: Net) -> dict[str, Tensor]:
     return {name: torch.tensor(np.array(array, float), requires_grad=True) for name, array in net.items()}
-
-
-def code_length(value: Any, mean: Any, deviation: Any, t: float) -> Any:
-    """Minus the logarithm of a Gaussian's mass."""
-    density = torch.distributions.Normal(torch.tensor(mean), torch.tensor(deviation))
-    return -density.log_prob(torch.tensor(value)).numpy() - np.log(t)
 
 
 def _code(net: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -97,11 +91,6 @@ def _outputs(config: Any, net: dict[str, Tensor], inputs: Any) -> tuple[Tensor, 
     return m @ net["mu hj"] + net["mu j"], square + noise["j"]
 
 
-def outputs(config: Any, net: Net, inputs: Any) -> Any:
-    """Mean and variance of the output."""
-    return tuple(part.detach().numpy() for part in _outputs(config, _tensors(net), inputs))
-
-
 def _costs(config: Any, net: dict[str, Tensor], inputs: Any, targets: Any) -> Tensor:
     mean, variance = _outputs(config, net, inputs)
     errors = variance + (mean - torch.tensor(np.array(targets, float))) ** 2
@@ -111,17 +100,12 @@ def _costs(config: Any, net: dict[str, Tensor], inputs: Any, targets: Any) -> Te
     return torch.stack([errors.sum() / 2, config.decay / 2 * squares])
 
 
-def costs(config: Any, net: Net, inputs: Any, targets: Any) -> Any:
-    """Of misfits and weights."""
-    return tuple(_costs(config, _tensors(net), inputs, targets).tolist())
-
-
-def gradients(config: Any, net: Net, inputs: Any, targets: Any, coefficient: float) -> Net:
-    """By autograd."""
+def evaluated(config: Any, net: Net, inputs: Any, targets: Any, coefficient: float) -> Any:
+    """Costs of misfits and weights, and gradients by autograd."""
     own = _tensors(net)
-    cost = _costs(config, own, inputs, targets) @ torch.tensor([1, coefficient]).double()
-    found = torch.autograd.grad(cost, list(own.values()), materialize_grads=True)
-    return {name: slope.numpy() for name, slope in zip(own, found, strict=True)}
+    misfits, weights = _costs(config, own, inputs, targets)
+    found = torch.autograd.grad(misfits + coefficient * weights, list(own.values()), materialize_grads=True)
+    return misfits.item(), weights.item(), {n: slope.numpy() for n, slope in zip(own, found, strict=True)}
 
 
 def train(config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()) -> Iterator[Any]:
@@ -165,8 +149,11 @@ def state(model: Any) -> Net:
 def restore(config: Any, state: Net, *, device: str) -> Any:
     """The network of these arrays."""
     arrays = {name: np.array(array) for name, array in state.items()}
-    predicted = lambda graphs: outputs(config, arrays, graphs.nodes)[0][:, None].astype("float32")  # noqa: E731 -- short
-    return SimpleNamespace(arrays=arrays, predict=predicted)
+    return SimpleNamespace(arrays=arrays, predict=partial(_predict, config, arrays))
+
+
+def _predict(config: Any, net: Net, graphs: Any) -> Any:
+    return _outputs(config, _tensors(net), graphs.nodes)[0].detach().float().numpy()[:, None]
 
 
 def linear_regression(inputs: Any, targets: Any, ratio: float) -> Any:

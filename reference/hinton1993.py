@@ -12,7 +12,7 @@ of the coding-prior "mu P", "log V P" and "x" [K], where pi = softmax(x).
 Units: code lengths are in nats, with a quantization width of 1 for misfits. A step is an update of the optimizer.
 
 Deviations:
-  1. L-BFGS instead of conjugate gradients (SciPy's, 20 corrections). Both search along lines; it needs fewer updates.
+  1. L-BFGS instead of conjugate gradients (SciPy's, 20 corrections). It needs fewer; `longest` bounds them.
   2. Moments of logistic units are integrals by 32 points (Gauss-Hermite), unless `table` asks for the paper's table,
      whose range is not printed: means from -12 to 12 and variances from 0 to 36; beyond, its edge counts.
   3. Weight decay minimises Eq. 4 from the same random means, and decays biases like other weights.
@@ -33,7 +33,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, ndtr
 
 Array = NDArray[np.float64]
-Arrays = dict[str, Array]
+Net = dict[str, Array]
 
 LAYERS = ("ih", "h", "hj", "j")
 NODES, CHANCES = np.polynomial.hermite_e.hermegauss(32)
@@ -84,22 +84,18 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return found
 
 
-# Sections 5 to 7: codes of weights
-
-
-def _divergences(net: Arrays, mu_W: Array, log_V_W: Array) -> Array:
+def _divergences(net: Net, mu_W: Array, log_V_W: Array) -> Array:
     """Eq. 9: G_i [W, K] between the posterior of each weight and each Gaussian of the coding-prior."""
     log_V = net["log V P"]
     gap = np.exp(log_V_W)[:, None] + (net["mu P"] - mu_W[:, None]) ** 2
     return (log_V - log_V_W[:, None] + gap / np.exp(log_V) - 1) / 2
 
 
-def _weights(net: Arrays, what: str) -> Array:
-    """Means ("mu") or "log V" of all weights, [W], in the order of LAYERS, row by row."""
+def _weights(net: Net, what: str) -> Array:
     return np.concatenate([net[f"{what} {layer}"].ravel() for layer in LAYERS])
 
 
-def _coded(net: Arrays, mu_W: Array, log_V_W: Array) -> tuple[Array, Array, Array]:
+def _coded(net: Net, mu_W: Array, log_V_W: Array) -> tuple[Array, Array, Array]:
     """Eqs. 17, 18 and 26: what weights cost [W], the r_i of their Gaussians [W, K], and the pi_i [K]."""
     pi = np.exp(net["x"] - net["x"].max())
     pi /= pi.sum()
@@ -110,19 +106,13 @@ def _coded(net: Arrays, mu_W: Array, log_V_W: Array) -> tuple[Array, Array, Arra
     return -(most + np.log(total))[:, 0], joint / total, pi
 
 
-def coded(config: Config, net: Arrays) -> tuple[Array, Array]:
-    """Eq. 17: nats that each noisy weight costs, bits back subtracted, [W]; Eq. 18: its Gaussians' r_i, [W, K]."""
+def coded(config: Config, net: Net) -> tuple[Array, Array]:
+    """Eqs. 17 and 18: nats that each noisy weight costs, [W], and its r_i, [W, K]; weights as LAYERS stand, by rows."""
     return _coded(net, _weights(net, "mu"), _weights(net, "log V"))[:2]
 
 
-# Section 5.3: expected squared errors
-
-
 def moments(config: Config, mean: Array, variance: Array) -> Array:
-    """Mean and variance of a hidden unit's output whose total input is Gaussian, and their four derivatives: [6, ...].
-
-    Derivatives are those of the mean by the mean and by the variance of the input, then those of the variance.
-    """
+    """Mean and variance of a hidden unit's output, and the derivatives of each by those of its input: [6, ...]."""
     if config.table:
         inside = np.clip(mean, -12, 12), np.clip(variance, 0, 36)
         return np.moveaxis(_table(config.table, config.unit)(inside), -1, 0)
@@ -143,8 +133,7 @@ def _logistic(mean: Array, variance: Array) -> Array:
     squares = f * f
     m, m2, m3, m4 = (power @ CHANCES for power in (f, squares, squares * f, squares * squares))
     by_mean, by_variance = m - m2, m / 2 - 1.5 * m2 + m3
-    by_mean_2, by_variance_2 = 2 * (m2 - m3), 2 * m2 - 5 * m3 + 3 * m4
-    spread = by_mean_2 - 2 * m * by_mean, by_variance_2 - 2 * m * by_variance
+    spread = 2 * (m2 - m3) - 2 * m * by_mean, 2 * m2 - 5 * m3 + 3 * m4 - 2 * m * by_variance
     return np.stack([m, m2 - m * m, by_mean, by_variance, *spread])
 
 
@@ -158,23 +147,18 @@ def _threshold(mean: Array, variance: Array) -> Array:
     return np.stack([p, p * (1 - p), by_mean, by_variance, (1 - 2 * p) * by_mean, (1 - 2 * p) * by_variance])
 
 
-def _forward(config: Config, net: Arrays, x_ND: Array) -> tuple[Array, Array, Array, Arrays]:
+def _forward(config: Config, net: Net, x_ND: Array) -> tuple[Array, Array, Array, Net]:
     """Eqs. 10 and 11: mean and variance of the output [N]; moments of hidden units [6, N, H]; variances of weights."""
     V = {k: np.exp(net[f"log V {k}"]) if config.noisy else np.zeros_like(net[f"mu {k}"]) for k in LAYERS}
-    mu_x = x_ND @ net["mu ih"].T + net["mu h"]
-    V_x = x_ND**2 @ V["ih"].T + V["h"]
-    y = moments(config, mu_x, V_x)
+    y = moments(config, x_ND @ net["mu ih"].T + net["mu h"], x_ND**2 @ V["ih"].T + V["h"])
     mu_y, V_y, mu_w, V_w = y[0], y[1], net["mu hj"], V["hj"]
     return mu_y @ mu_w + net["mu j"], V_y @ mu_w**2 + mu_y**2 @ V_w + V_y @ V_w + V["j"], y, V
 
 
-def evaluated(
-    config: Config, net: Arrays, inputs: Array, targets: Array, coefficient: float
-) -> tuple[float, float, Arrays]:
-    """What misfits and weights cost, in nats, and derivatives of the first plus `coefficient` times the second.
+def evaluated(config: Config, net: Net, inputs: Array, targets: Array, coefficient: float) -> tuple[float, float, Net]:
+    """What misfits and weights cost, and derivatives of the first plus `coefficient` times the second.
 
-    Of noisy weights: Eq. 3 with the expected squared error of Eq. 12, and Eq. 17 summed. Else the terms of Eq. 4 where
-    sigma_j is 1 and 1 / sigma_w**2 is `decay`.
+    Of noisy weights, nats by Eqs. 3 and 12 and by Eq. 17; else the terms of Eq. 4 at sigma_j = 1, with `decay`.
     """
     mean, variance, y, V = _forward(config, net, inputs)
     errors, N = (targets - mean) ** 2 + variance, len(targets)
@@ -188,7 +172,7 @@ def evaluated(
     return float(errors.sum() / 2), decay, {n: slopes[n] + coefficient * config.decay * net[n] for n in means}
 
 
-def _backward(net: Arrays, x_ND: Array, by_mean: Array, by_variance: Array, y: Array, V: Arrays) -> Arrays:
+def _backward(net: Net, x_ND: Array, by_mean: Array, by_variance: Array, y: Array, V: Net) -> Net:
     """Eqs. 13 and 14 and those of the linear output, from derivatives by its mean and variance [N]."""
     mu_y, V_y, *slopes = y
     mu_w, V_w = net["mu hj"], V["hj"]
@@ -208,7 +192,7 @@ def _backward(net: Arrays, x_ND: Array, by_mean: Array, by_variance: Array, y: A
     }
 
 
-def _add_code(net: Arrays, slopes: Arrays, coefficient: float) -> float:
+def _add_code(net: Net, slopes: Net, coefficient: float) -> float:
     """Eq. 17 summed; `coefficient` times its derivatives are added to the slopes. By G_i its derivative is r_i."""
     mu, log_V = _weights(net, "mu"), _weights(net, "log V")
     nats, r, pi = _coded(net, mu, log_V)
@@ -225,22 +209,19 @@ def _add_code(net: Arrays, slopes: Arrays, coefficient: float) -> float:
     return float(nats.sum())
 
 
-# Section 9: optimization
-
-
 @dataclass(frozen=True, eq=False)
 class Network:
     """A trained network."""
 
     config: Config
-    arrays: Arrays
+    arrays: Net
 
     def predict(self, graphs: Any) -> NDArray[np.float32]:
         """The expected output [N, 1] of cases, each the features of a graph's only node."""
         return _forward(self.config, self.arrays, np.asarray(graphs.nodes, float))[0][:, None].astype(np.float32)
 
 
-def start(config: Config, seed: int) -> Arrays:
+def start(config: Config, seed: int) -> Net:
     """A network before its first update."""
     rng = np.random.default_rng(seed)
     net = {name: np.zeros(shape) for name, shape in shapes(config).items()}
@@ -249,9 +230,8 @@ def start(config: Config, seed: int) -> Arrays:
         if config.noisy:
             net[f"log V {layer}"] += 2 * np.log(config.noise)
     if config.noisy:
-        K = config.gaussians
-        net["mu P"] = np.linspace(-config.reach, config.reach, K)
-        net["log V P"] += 2 * np.log(config.reach / max(K - 1, 1))
+        net["mu P"] = np.linspace(-config.reach, config.reach, config.gaussians)
+        net["log V P"] += 2 * np.log(config.reach / max(config.gaussians - 1, 1))
     return net
 
 
@@ -274,13 +254,13 @@ def train(
 
 
 def _minimised(
-    config: Config, net: Arrays, inputs: Array, targets: Array, coefficient: float, updates: int, tolerance: float
-) -> list[Arrays]:
+    config: Config, net: Net, inputs: Array, targets: Array, coefficient: float, updates: int, tolerance: float
+) -> list[Net]:
     """Networks after 0, 1, 2, ... updates, until there are enough or the cost changes by less than the tolerance."""
     ends = np.cumsum([array.size for array in net.values()])[:-1]
     vector = np.concatenate([array.ravel() for array in net.values()])
 
-    def network(flat: Array) -> Arrays:
+    def network(flat: Array) -> Net:
         parts = zip(net.items(), np.split(flat, ends), strict=True)
         return {name: part.reshape(array.shape) for (name, array), part in parts}
 
@@ -302,12 +282,12 @@ def _minimised(
     return path
 
 
-def state(model: Network) -> Arrays:
+def state(model: Network) -> Net:
     """All arrays of a network."""
     return {name: array.copy() for name, array in model.arrays.items()}
 
 
-def restore(config: Config, state: Arrays, *, device: str) -> Network:
+def restore(config: Config, state: Net, *, device: str) -> Network:
     """The network of these arrays."""
     return Network(config, {name: np.array(array, float) for name, array in state.items()})
 

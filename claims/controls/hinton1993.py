@@ -15,10 +15,7 @@ from repro import reconfigure, sabotage
 
 
 def _edited(says: str, *changes: tuple[str, str]) -> Callable[[Any], ModuleType]:
-    """A control that is a module of its own with the reference's text, in which some pieces are others.
-
-    Building it raises ValueError if a piece does not stand there exactly once.
-    """
+    """A module of its own with the reference's text, in which pieces that stand there once are others."""
 
     def build(reference: Any) -> ModuleType:
         text = Path(reference.__file__).read_text()
@@ -125,13 +122,7 @@ def regression_always_penalized(reference: Any) -> Any:
     return sabotage(reference, linear_regression=lambda x, y, r: reference.linear_regression(x, y, max(r, 50.0)))
 
 
-def nothing_fitted(inputs: Any, targets: Any, ratio: float) -> Any:
-    """Coefficients of a regression that has not looked at its cases."""
-    return np.ones(np.shape(inputs)[1])
-
-
-NULLS = {"linear_regression": nothing_fitted}
-
+NULLS = {"linear_regression": lambda inputs, targets, ratio: np.ones(np.shape(inputs)[1])}
 PLANTED = {  # hidden units' noise does not reach the output
     "expected-squared-errors": ("V_y @ mu_w**2 + mu_y**2 @ V_w", "mu_y**2 @ V_w"),
 }

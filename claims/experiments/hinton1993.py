@@ -20,10 +20,7 @@ from repro.task import GraphRegressor, Graphs, Stateful
 Array = NDArray[np.float64]
 Net = dict[str, Array]
 
-CASES, GIVEN = 525, 105
-"""Cases that a stand-in has, and how many of them are trained on (Section 9)."""
-NEAR = 0.25
-"""Standard deviations of all weights within which a weight belongs to a cluster; see `clustered`."""
+CASES, GIVEN = 525, 105  # that a stand-in has, and that are trained on (Section 9)
 
 
 class DescriptionLength(GraphRegressor, Stateful, Protocol):
@@ -34,12 +31,12 @@ class DescriptionLength(GraphRegressor, Stateful, Protocol):
     lowers the cost by less than `tolerance` nats, or after `longest`. The first runs down the gradient by the arrays
     below, later ones within what gradients and steps so far span, as conjugate gradients and L-BFGS do.
 
-    `state` gives, and a network `net` is, these arrays: the means of weights, "mu ih" [H, D] into hidden units, their
-    biases "mu h" [H], "mu hj" [H] from them and the output's bias "mu j" [1]; the logarithms of their variances, "log V
-    ih" to "log V j"; and the coding-prior's means "mu P" [K], logarithms of variances "log V P" [K] and x "x" [K]
-    (Eq. 26), which count up to a constant. Where `config.noisy` is false there are means alone, and Eq. 4 is minimised
-    with sigma_j = 1 and 1 / sigma_w**2 = `config.decay`, for biases too. Weights are listed as ih, h, hj, j, by rows.
-    Nothing need be more exact than a table of 300 x 300 entries. Code lengths of misfits are for t = 1.
+    `state` gives, and a network `net` is: the means of weights "mu ih" [H, D] into hidden units, of their biases "mu h"
+    [H], of weights "mu hj" [H] from them and of the output's bias "mu j" [1]; the logarithms of their variances, "log V
+    ih" to "log V j"; and of the coding-prior "mu P", "log V P" and "x" [K] (Eq. 26, up to a constant). Where
+    `config.noisy` is false there are means alone, and Eq. 4 is minimised with sigma_j = 1 and 1 / sigma_w**2 =
+    `config.decay`, for biases too. Weights are listed as ih, h, hj, j, by rows. Misfits have codes for t = 1. Nothing
+    need be more exact than a table of 300 x 300 entries.
     """
 
     def shapes(self, config: Any) -> dict[str, tuple[int, ...]]:
@@ -54,12 +51,10 @@ class DescriptionLength(GraphRegressor, Stateful, Protocol):
         """First mean and variance of a hidden unit's output, for inputs of these means and variances; 0 is no noise."""
         ...
 
-    def evaluated(
-        self, config: Any, net: Net, inputs: Array, targets: Array, coefficient: float
-    ) -> tuple[float, float, Net]:
-        """What misfits of targets [N] cost (Eqs. 3 and 12) and the weights (Eq. 17), or the two terms of Eq. 4.
+    def evaluated(self, config: Any, net: Net, inputs: Array, targets: Array, coefficient: float) -> Any:
+        """What misfits of targets [N] cost (Eqs. 3 and 12), and weights (Eq. 17); or the two terms of Eq. 4.
 
-        Then derivatives of the first plus `coefficient` times the second, by every array.
+        Third, derivatives of the first plus `coefficient` times the second, by every array.
         """
         ...
 
@@ -99,8 +94,7 @@ def stand_in(seed: int, factors: int = 0, cases: int = CASES) -> tuple[Array, Ar
 
 def some_cases(seed: int) -> Any:
     """Cases for audits."""
-    x, y = stand_in(seed, cases=60)
-    return pairs(x, y)
+    return pairs(*stand_in(seed, cases=60))
 
 
 def followed(
@@ -135,7 +129,7 @@ def errors(predicted: Array, y: Array, name: str = "") -> dict[str, Measurement]
 
 
 def clustered(weights: Array) -> float:
-    """The share of weights near one of the three centres that leave the least variance; of a normal sample 0.4."""
+    """The share of weights within a quarter of all weights' deviation of the best three centres; of normal ones 0.4."""
     w = np.sort(weights)
     sums, squares = (np.concatenate([[0.0], np.cumsum(w**power)]) for power in (1, 2))
 
@@ -146,7 +140,7 @@ def clustered(weights: Array) -> float:
     rest = np.where(i < j, left(0 * i, i) + left(i, j) + left(j, 0 * j + len(w)), np.inf)
     first, second = np.unravel_index(np.argmin(rest), rest.shape)
     centres = np.array([part.mean() for part in np.split(w, [first + 1, second + 2])])
-    return float((np.abs(w[:, None] - centres).min(1) < NEAR * w.std()).mean())
+    return float((np.abs(w[:, None] - centres).min(1) < 0.25 * w.std()).mean())
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from claims.experiments.hinton1993 import DescriptionLength, Net, arrays_of, followed, pairs
 from claims.oracles import hinton1993 as oracle
-from repro import Measurements, Setting, Weights, cases, check_state, from_normal, numerical_gradients, scalar
+from repro import Measurements, Setting, cases, check_state, from_normal, numerical_gradients, scalar
 
 Array = NDArray[np.float64]
 
@@ -30,17 +31,7 @@ def drawn(setting: Setting) -> Iterator[tuple[Any, Net, Array, Array]]:
         net = {name: rng.normal(size=shape) for name, shape in arrays_of(config).items()}
         for name in [name for name in net if name.startswith("log V")]:
             net[name] = rng.normal(-2.0, 0.7, net[name].shape) - 8 * (rng.random(net[name].shape) < 0.1)
-        yield config, net, narrow(rng.normal(size=(count, inputs))), rng.normal(size=count) + 1
-
-
-def narrow(x: Array) -> Array:
-    """The nearest numbers that features of graphs can hold."""
-    return x.astype(np.float32).astype(np.float64)
-
-
-def copied(net: Weights) -> Net:
-    """The same arrays in memory of their own."""
-    return {name: array.copy() for name, array in net.items()}
+        yield config, net, rng.integers(-128, 129, (count, inputs)) / 64, rng.normal(size=count) + 1
 
 
 def counts(implementation: DescriptionLength, setting: Setting) -> Measurements:
@@ -59,7 +50,7 @@ def codes(implementation: DescriptionLength, setting: Setting) -> Measurements:
     """What misfits cost, against their codes by Gaussians of the root mean squared error and of other deviations."""
     same, above = [], []
     for config, net, x, d in drawn(setting):
-        stated, *_ = implementation.evaluated(config, copied(net), x, d, 1.0)
+        stated, *_ = implementation.evaluated(config, deepcopy(net), x, d, 1.0)
         squares = oracle.expected_errors(net, config.unit, x, d)
         for factor in (1.0, 0.8, 1.25):
             sigma = factor * np.sqrt(squares.mean())
@@ -73,7 +64,7 @@ def bits_back(implementation: DescriptionLength, setting: Setting) -> Measuremen
     gaps, costs = [], []
     for config, net, *_ in drawn(setting):
         one = {name: array[:1] if name in ("mu P", "log V P", "x") else array for name, array in net.items()}
-        found, _ = implementation.coded(replace(config, gaussians=1), copied(one))
+        found, _ = implementation.coded(replace(config, gaussians=1), deepcopy(one))
         mu, deviation = oracle.weights(one, "mu")[:, None], np.exp(oracle.weights(one, "log V") / 2)[:, None]
         w, prior = mu + deviation * oracle.Z, (one["mu P"], np.exp(one["log V P"]))
         for t in (1e-2, 1e-6):
@@ -88,8 +79,8 @@ def mixtures(implementation: DescriptionLength, setting: Setting) -> Measurement
     """What weights cost under mixtures: Eq. 17, the coding scheme with the stated r_i (Eqs. 20 to 22), and Eq. 16."""
     gaps, picked, above = [], [], []
     for config, net, *_ in drawn(setting):
-        found, r = implementation.coded(config, copied(net))
-        shifted, _ = implementation.coded(config, copied(net | {"x": net["x"] + 3}))
+        found, r = implementation.coded(config, deepcopy(net))
+        shifted, _ = implementation.coded(config, deepcopy(net | {"x": net["x"] + 3}))
         g, pi = oracle.divergences(net), oracle.proportions(net)
         back = -np.where(r > 0, r * np.log(np.maximum(r, 1e-300)), 0.0).sum(1)
         sent = (r * g).sum(1) + (r * np.log(1 / pi)).sum(1) - back
@@ -107,14 +98,14 @@ def expected_errors(implementation: DescriptionLength, setting: Setting) -> Meas
     """
     unit, gaps, nats, off = setting.config.unit, [], [], np.empty(0)
     for number, (config, net, x, d) in enumerate(drawn(setting)):
-        model = implementation.restore(config, copied(net), device=setting.device)
+        model = implementation.restore(config, deepcopy(net), device=setting.device)
         singly = zip(x[:, None], d[:, None], strict=True)
-        alone = np.array([implementation.evaluated(config, copied(net), *case, 1.0)[0] for case in singly])
+        alone = np.array([implementation.evaluated(config, deepcopy(net), *case, 1.0)[0] for case in singly])
         stated = np.exp(2 * alone - 1) / (2 * np.pi)  # Eq. 3 for one case
         gaps += [model.predict(pairs(x, d).inputs)[:, 0] - oracle.outputs(net, unit, x)[0]]
         gaps += [(array - net[name]).ravel() for name, array in implementation.state(model).items()]
         nats += [*(alone - oracle.misfit_cost(oracle.expected_errors(net, unit, x, d)[:, None]))]
-        costs = implementation.evaluated(config, copied(net), x, d, 1.0)[:2]
+        costs = implementation.evaluated(config, deepcopy(net), x, d, 1.0)[:2]
         nats += [*np.subtract(costs, oracle.costs(net, unit, 0.0, x, d))]
         if number == 0:
             squares = (d - _precise(net, unit, x, np.random.default_rng(setting.seed))) ** 2
@@ -128,7 +119,7 @@ def _precise(net: Net, unit: str, x: Array, rng: np.random.Generator, count: int
     noise = {k: np.exp(net[f"log V {k}"] / 2) * rng.normal(size=(count, *net[f"mu {k}"].shape)) for k in oracle.LAYERS}
     ih, h, hj, j = (net[f"mu {k}"] + noise[k] for k in oracle.LAYERS)
     total = np.einsum("nd,chd->cnh", x, ih) + h[:, None]
-    y = (total > 0).astype(float) if unit == "threshold" else oracle.logistic(total)
+    y = (total > 0).astype(float) if unit == "threshold" else 1 / (1 + np.exp(-total))
     return np.einsum("cnh,ch->cn", y, hj) + j
 
 
@@ -136,7 +127,7 @@ def slopes(implementation: DescriptionLength, setting: Setting) -> Measurements:
     """Gradients against differences of the oracle's costs, which the stated costs must equal (Section 8)."""
     unit, gaps, nats = setting.config.unit, [], []
     for coefficient, (config, net, x, d) in zip((0.05, 1.0, 0.4, 0.0), drawn(setting), strict=True):
-        *costs, given = implementation.evaluated(config, copied(net), x, d, coefficient)
+        *costs, given = implementation.evaluated(config, deepcopy(net), x, d, coefficient)
         check_state({name: np.asarray(array) for name, array in given.items()}, arrays_of(config))
         wanted = numerical_gradients(total(coefficient, unit, config.decay, x, d), net)
         gaps += [np.abs(given[n] - array).max() / max(np.abs(array).max(), 0.05) for n, array in wanted.items()]
@@ -171,7 +162,7 @@ def thresholds(implementation: DescriptionLength, setting: Setting) -> Measureme
             gaps += [*np.subtract(found[:2], oracle.moments(unit, mean, variance)).ravel()]
         config, net, x, d = next(drawn(replace(setting, config=replace(setting.config, unit="threshold"))))
         means = {name: array.copy() for name, array in net.items() if name.startswith("mu ") and name != "mu P"}
-        noisy = implementation.evaluated(config, copied(net), x, d, 0.0)[2]
+        noisy = implementation.evaluated(config, deepcopy(net), x, d, 0.0)[2]
         still = implementation.evaluated(replace(config, noisy=False), means, x, d, 0.0)[2]
     least = [np.abs(noisy[name]).min() for name in ("mu ih", "mu h", "log V ih", "log V h")]
     none = np.concatenate([still["mu ih"].ravel(), still["mu h"]])
@@ -197,7 +188,7 @@ def starts(implementation: DescriptionLength, setting: Setting) -> Measurements:
 def annealed(implementation: DescriptionLength, setting: Setting) -> Measurements:
     """Updates of small networks: the coefficient of each, and falls of the cost over the tolerance, the last apart."""
     rng = np.random.default_rng(setting.seed)
-    x, read, wanted = narrow(rng.normal(size=(30, 4))), list[float](), list[float]()
+    x, read, wanted = rng.integers(-128, 129, (30, 4)) / 64, list[float](), list[float]()
     y, late = np.tanh(x[:, 0] - x[:, 1]) + 0.1 * rng.normal(size=30), tuple(rng.uniform(0.1, 2.0, 3))
     small = replace(setting.config, inputs=4, hidden=2)
     for schedule, updates in ((setting.config.schedule, 1), (late, 3)):
@@ -222,12 +213,13 @@ def _coefficients(config: Any, nets: list[Net], x: Array, y: Array) -> list[floa
     for place, net in enumerate(nets[:-1]):
         parts = [numerical_gradients(total(k, config.unit, 0.0, x, y), net) for k in (0.0, 1.0)]
         misfits, both = (np.concatenate([part[name].ravel() for name in nets[0]]) for part in parts)
-        step = flat[place + 1] - flat[place]
-        columns = np.stack([misfits, both - misfits, *earlier], 1)
-        columns = columns / (scales := np.sqrt((columns**2).sum(0)))
-        shares, *_ = np.linalg.lstsq(columns, step, rcond=1e-9)
-        left, shares = np.abs(step - columns @ shares).max() / np.abs(step).max(), shares / scales
-        found.append(float(shares[1] / shares[0]) if left < 1e-4 and shares[0] < 0 else np.nan)
+        step, columns = flat[place + 1] - flat[place], np.stack([misfits, both - misfits, *earlier], 1)
+        scales, longest = np.sqrt((columns**2).sum(0)), np.abs(step).max()
+        if not (np.isfinite(columns).all() and scales.all() and longest > 0):
+            return [np.nan]
+        shares = np.linalg.lstsq(columns / scales, step, rcond=1e-9)[0] / scales
+        within = np.abs(step - columns @ shares).max() < 1e-4 * longest and shares[0] < 0
+        found.append(float(shares[1] / shares[0]) if within else np.nan)
         earlier += [misfits, both - misfits, step]
     return found
 
@@ -236,8 +228,7 @@ def decayed(implementation: DescriptionLength, setting: Setting) -> Measurements
     """Weights without noise: gradients of Eq. 4, where training ends, and linear regression of drawn cases."""
     found = slopes(implementation, replace(setting, config=replace(setting.config, decay=0.7)))
     rng, left = np.random.default_rng(setting.seed), []
-    x = narrow(rng.normal(size=(20, 3)))
-    y = np.tanh(x[:, 0]) + 0.2 * rng.normal(size=20)
+    y = np.tanh((x := rng.integers(-128, 129, (20, 3)) / 64)[:, 0]) + 0.2 * rng.normal(size=20)
     for decay in (0.3, 2.0):
         config = replace(setting.config, decay=decay, inputs=3, hidden=2, tolerance=1e-12)
         *_, net = followed(implementation, setting, config, x, y)

@@ -16,8 +16,7 @@ Array = NDArray[np.float64]
 Net = Mapping[str, Array]
 
 LAYERS = ("ih", "h", "hj", "j")
-Z = np.linspace(-9.0, 9.0, 1201)
-"""Standard deviations from the mean at which a Gaussian is integrated over."""
+Z = np.linspace(-9.0, 9.0, 1201)  # standard deviations from the mean at which a Gaussian is integrated over
 GAUSS = np.exp(-(Z**2) / 2) / np.exp(-(Z**2) / 2).sum()
 
 
@@ -27,7 +26,7 @@ def weights(net: Net, what: str) -> Array:
 
 
 def gaussian(w: Array, mean: Array, variance: Array) -> Array:
-    """The density of Eq. 1 without its t."""
+    """The density of Eq. 1."""
     return np.exp(-((w - mean) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
 
 
@@ -60,11 +59,6 @@ def integral(net: Net) -> Array:
     return np.log(gaussian(w, mu, v) / prior) @ GAUSS
 
 
-def logistic(x: Array) -> Array:
-    """A hidden unit's output."""
-    return 1 / (1 + np.exp(-x))
-
-
 def moments(unit: str, mean: Array, variance: Array) -> tuple[Array, Array]:
     """Mean and variance of a hidden unit's output (Section 5.3), by integration; of a threshold unit (Section 10)."""
     if unit == "threshold":
@@ -73,7 +67,7 @@ def moments(unit: str, mean: Array, variance: Array) -> tuple[Array, Array]:
         with np.errstate(divide="ignore"):  # without noise it is on or off
             on = ndtr(mean / np.sqrt(variance))
         return on, on * (1 - on)
-    y = logistic(mean[..., None] + np.sqrt(variance)[..., None] * Z)
+    y = 1 / (1 + np.exp(-mean[..., None] - np.sqrt(variance)[..., None] * Z))
     first = y @ GAUSS
     return first, (y - first[..., None]) ** 2 @ GAUSS
 
@@ -81,8 +75,7 @@ def moments(unit: str, mean: Array, variance: Array) -> tuple[Array, Array]:
 def outputs(net: Net, unit: str, x: Array) -> tuple[Array, Array]:
     """Eqs. 10 and 11: mean and variance of the output, [N], with the noise of the output bias."""
     v = {layer: np.exp(net[f"log V {layer}"]) if "log V j" in net else 0 * net[f"mu {layer}"] for layer in LAYERS}
-    mu_x, v_x = x @ net["mu ih"].T + net["mu h"], x**2 @ v["ih"].T + v["h"]
-    mu_y, v_y = moments(unit, mu_x, v_x)
+    mu_y, v_y = moments(unit, x @ net["mu ih"].T + net["mu h"], x**2 @ v["ih"].T + v["h"])
     mu_w, v_w = net["mu hj"], v["hj"]
     each = mu_w**2 * v_y + mu_y**2 * v_w + v_y * v_w
     return (mu_y * mu_w).sum(1) + net["mu j"], each.sum(1) + v["j"]

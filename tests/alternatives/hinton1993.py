@@ -1,5 +1,6 @@
 """Noisy weights written a second time: in torch, with gradients by autograd and other sums and tables of moments."""
 
+# ruff: noqa: D103 -- functions of the contract, which says what they do
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,6 @@ Net = dict[str, Any]
 
 
 def shapes(config: Any) -> dict[str, tuple[int, ...]]:
-    """Arrays, the hidden-to-output layer first."""
     layers = {"hj": (config.hidden,), "j": (1,), "h": (config.hidden,), "ih": (config.hidden, config.inputs)}
     kinds = ("mu", "log V") if config.noisy else ("mu",)
     prior = dict.fromkeys(("x", "log V P", "mu P"), (config.gaussians,)) if config.noisy else {}
@@ -46,8 +46,7 @@ def _code(net: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def coded(config: Any, net: Net) -> Any:
-    """Costs of weights, and which Gaussians they are sent by."""
-    return tuple(part.detach().numpy() for part in _code(_tensors(net)))
+    return [part.detach().numpy() for part in _code(_tensors(net))]
 
 
 def _exact(unit: str, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,8 +60,8 @@ def _exact(unit: str, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
 @cache
 def _cells(size: int, unit: str) -> Any:
     """Both moments, and their slopes by mean and variance: [6, size, size] over -10 to 10 and 0 to 25."""
-    at = torch.meshgrid(torch.linspace(-10, 10, size).double(), torch.linspace(0, 25, size).double(), indexing="ij")
-    at = [axis.clone().requires_grad_(True) for axis in at]
+    axes = np.meshgrid(np.linspace(-10, 10, size), np.linspace(0, 25, size), indexing="ij")
+    at = [torch.tensor(axis, requires_grad=True) for axis in axes]
     found = _exact(unit, *at)
     slopes = [slope for each in found for slope in torch.autograd.grad(each.sum(), at, retain_graph=True)]
     return torch.stack([*found, *slopes]).detach().numpy()
@@ -79,7 +78,6 @@ def _moments(config: Any, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tenso
 
 
 def moments(config: Any, mean: Any, variance: Any) -> Any:
-    """Of a hidden unit's output."""
     return tuple(part.numpy() for part in _moments(config, torch.tensor(mean), torch.tensor(variance)))
 
 
@@ -101,7 +99,6 @@ def _costs(config: Any, net: dict[str, Tensor], inputs: Any, targets: Any) -> Te
 
 
 def evaluated(config: Any, net: Net, inputs: Any, targets: Any, coefficient: float) -> Any:
-    """Costs of misfits and weights, and gradients by autograd."""
     own = _tensors(net)
     misfits, weights = _costs(config, own, inputs, targets)
     found = torch.autograd.grad(misfits + coefficient * weights, list(own.values()), materialize_grads=True)
@@ -111,14 +108,13 @@ def evaluated(config: Any, net: Net, inputs: Any, targets: Any, coefficient: flo
 def train(config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequence[int] = ()) -> Iterator[Any]:
     """Stages of torch's L-BFGS, one update after the other."""
     generator, net = torch.Generator().manual_seed(seed), dict[str, Tensor]()
+    fixed = {"log V P": 2 * np.log(config.reach / max(config.gaussians - 1, 1)), "x": 0.0}
     for name, size in shapes(config).items():
         net[name] = config.spread * torch.randn(size, generator=generator, dtype=torch.float64)
-        if name.startswith("log V"):
-            net[name] = torch.full(size, 2 * np.log(config.noise), dtype=torch.float64)
+        if not name.startswith("mu"):
+            net[name] = torch.full(size, fixed.get(name, 2 * np.log(config.noise)), dtype=torch.float64)
     if config.noisy:
         net["mu P"] = config.reach * torch.linspace(-1, 1, config.gaussians).double()
-        net["log V P"] = torch.full_like(net["mu P"], 2 * np.log(config.reach / max(config.gaussians - 1, 1)))
-        net["x"] = torch.zeros_like(net["mu P"])
     given, done, last = (data.inputs.nodes, np.ravel(data.outputs)), 0, len(config.schedule) - 1
     for array in net.values():
         array.requires_grad_(True)
@@ -134,22 +130,19 @@ def train(config: Any, data: Any, *, seed: int, device: str, eval_steps: Sequenc
 
         for _ in range(config.longest if stage == last else config.updates):
             if done in eval_steps:
-                yield done, restore(config, {name: array.detach() for name, array in net.items()}, device=device)
+                yield done, restore(config, state(SimpleNamespace(arrays=net)), device=device)
             before, done = float(own.step(closure)), done + 1
             if stage == last and before - float(closure()) < config.tolerance:
                 break
-    yield done, restore(config, {name: array.detach() for name, array in net.items()}, device=device)
+    yield done, restore(config, state(SimpleNamespace(arrays=net)), device=device)
 
 
 def state(model: Any) -> Net:
-    """All arrays."""
-    return dict(model.arrays)
+    return {name: torch.as_tensor(array).detach().numpy().copy() for name, array in model.arrays.items()}
 
 
 def restore(config: Any, state: Net, *, device: str) -> Any:
-    """The network of these arrays."""
-    arrays = {name: np.array(array) for name, array in state.items()}
-    return SimpleNamespace(arrays=arrays, predict=partial(_predict, config, arrays))
+    return SimpleNamespace(arrays=dict(state), predict=partial(_predict, config, dict(state)))
 
 
 def _predict(config: Any, net: Net, graphs: Any) -> Any:
@@ -157,6 +150,5 @@ def _predict(config: Any, net: Net, graphs: Any) -> Any:
 
 
 def linear_regression(inputs: Any, targets: Any, ratio: float) -> Any:
-    """By singular values."""
     u, s, v = np.linalg.svd(inputs, full_matrices=False)
     return v.T @ (np.where(s > 1e-8, s / np.maximum(s**2 + ratio, 1e-16), 0) * (u.T @ targets))

@@ -30,7 +30,7 @@ PAPER = Paper(
         "escapes, and its weights form sharp clusters at zero and at two opposite values; and the useless network has "
         "the shortest description, which the authors call a serious embarrassment. Their rule of keeping the cheapest "
         "of five runs would select it, had it been among the five.\n\n"
-        "What does not: the equal weights are as often positive as negative. Weight decay tuned on the test cases does "
+        "What does not: the equal weights are negative in two runs of three only. Weight decay tuned on the tests does "
         "as well as noisy weights or better (the paper: 0.291 against 0.286); both are rows of one claim. Linear "
         "regression without penalty errs by about 1 instead of 35.6: with fewer cases than inputs its solution is not "
         "unique, and we take the smallest. Which one the paper took is not said.\n\n"

@@ -34,7 +34,7 @@ PAPER = Paper(
     ),
 )
 
-CONTRACT = Contract(protocol=RateFree, preset="hl", timed="small-chain")
+CONTRACT = Contract(protocol=RateFree, preset="hl", audited=exact.audited, timed="small-chain")
 
 SHEET = "Table in Conf Paper Settings.ods of Legg & Veness's code (2011), 1,000 cycles"
 READ = {"hlq": 49.1, "q": 44.3, "q0": 41.8, "freq": 40.2}

@@ -50,7 +50,8 @@ def integer_codeword(number: int) -> str:
 def simulate(config: Config, times: Sequence[int], *, seed: int) -> Any:
     """One outcome after the other."""
     rng, path = np.random.RandomState(seed % 2**32), list(config.start)
-    while len(path) <= max(times):
+    last = max(times)
+    while len(path) <= last:
         before = path[len(path) - config.order :]
         path.append(rng.binomial(1, config.thetas[sum(x << i for i, x in enumerate(reversed(before)))]))
     return np.array([path[time] for time in times])

@@ -80,11 +80,15 @@ def _any_actions(config: Any, moves: Any, payoffs: Any, start: int, steps: int, 
     return np.random.default_rng(seed).integers(0, moves.shape[1], steps), np.zeros(moves.shape)
 
 
-NULLS = {
-    "estimate": lambda config, states, rewards, times, count: np.zeros((len(times), count)),
-    "act": _any_actions,
-    "interact": lambda config, programs, steps, *rest, seed: np.full((len(programs), steps, 4), seed % 3),
-}
+def _no_values(config: Any, states: Any, rewards: Any, times: Any, count: int) -> Any:
+    return np.zeros((len(times), count))
+
+
+def _one_symbol(config: Any, programs: Any, steps: int, *rest: Any, seed: int) -> Any:
+    return np.full((len(programs), steps, 4), seed % 3)
+
+
+NULLS = {"estimate": _no_values, "act": _any_actions, "interact": _one_symbol}
 
 PLANTED = {  # the ratio of visits turned round
     "values-of-states": ("rate = n[then] / (n[then]", "rate = n[now] / (n[then]"),

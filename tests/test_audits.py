@@ -192,7 +192,7 @@ WALK = "walk[list(times)]"
 OF_SIMULATORS = [
     Planted("noise", task.Simulator, TWICE, "simulate: snapshot ", {"rng(seed)": "rng()"}),
     Planted("no seed", task.Simulator, OTHER, "simulate: the same to the last bit", {"rng(seed)": "rng(1)"}),
-    Planted("too many snapshots", task.Simulator, SHAPES, "[65, 5] for 8 times", {WALK: "walk"}),
+    Planted("too many snapshots", task.Simulator, SHAPES, "[33, 5] for 7 times", {WALK: "walk"}),
     Planted("nan", task.Simulator, SHAPES, "gives nan at [0, 0]", {WALK: f"{WALK} * np.nan"}),
     Planted("texts", task.Simulator, SHAPES, "a ndarray, not an array of numbers", {WALK: f"{WALK}.astype(str)"}),
 ]

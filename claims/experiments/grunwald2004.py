@@ -31,8 +31,8 @@ class DescriptionLengths(Simulator, Protocol):
     - "normal", of deviation `sigma`: "ml"; "nml" for |mean| up to K, which is `bound`, and infinite beyond; "meta"
       (2.34), with K = 2, 4, 8, ... at least |mean|.
 
-    `simulate` gives outcomes of a chain at places from 0. It begins with `start`, k outcomes; `thetas` are chances of a
-    1 after each state, whose number is its outcomes in binary, the earliest first.
+    `simulate` gives outcomes of a chain at ascending places from 0. It begins with `start`, k outcomes; `thetas` are
+    chances of a 1 after each state, whose number is its outcomes in binary, the earliest first.
     """
 
     def codewords(self, probabilities: Sequence[float]) -> list[str]:
@@ -40,7 +40,7 @@ class DescriptionLengths(Simulator, Protocol):
         ...
 
     def integer_codeword(self, number: int) -> str:
-        """The word of a positive integer (Example 2.4)."""
+        """The word of a positive integer below 2**63 (Example 2.4)."""
         ...
 
     def code_lengths(self, config: Any, outcomes: Array) -> Array:

@@ -43,8 +43,8 @@ def prefix_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
 
 
 def integer_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
-    """Words of the first 600 integers, of those around powers of two, and of drawn ones up to 2**40."""
-    edges = [2**m + more for m in range(10, 40) for more in (-1, 0, 1)]
+    """Words of the first 600 integers, of those around powers of two up to 2**62, and of drawn ones."""
+    edges = [2**m + more for m in range(10, 62) for more in (-1, 0, 1)]
     far = 2 ** np.random.default_rng(setting.seed).uniform(9, 40, 200)
     numbers = sorted({*range(1, 601), *edges, *far.astype(int).tolist()})
     words, wanted = [codes.integer_codeword(number) for number in numbers], [*map(oracle.integer_length, numbers)]

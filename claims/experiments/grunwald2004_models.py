@@ -13,7 +13,7 @@ from repro import Measurements, Setting, cases
 
 NO_WORD = 1e9  # bits that stand for infinitely many, which are not kept
 CHAINS = ("ml", "two-part", "eq-2.9", "plug-in")
-SIZES = ((0, 1), (0, 30), (1, 2), (1, 40), (2, 25), (3, 1000), (4, 5), (9, 400), (10, 1000), (20, 500))  # k, n
+SIZES = ((0, 1), (0, 30), (1, 2), (1, 40), (2, 25), (2, 8192), (3, 1000), (4, 5), (9, 400), (10, 1000), (20, 500))
 
 
 def sources(codes: DescriptionLengths, setting: Setting) -> Measurements:
@@ -120,6 +120,8 @@ def normal_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
         pairs = np.stack(np.broadcast_arrays(middles[:, None] + halves, middles[:, None] - halves), 2).reshape(-1, 2)
         density = 2.0 ** -lengths_by(codes, config, pairs, "nml")
         integrals.append(2 * density.sum() * (bound / 10) * (sigma / 10))
+    found += lengths_by(codes, replace(setting.config, bound=4.0), np.array([[4.0], [-4.0]]), "nml").tolist()
+    wanted += [oracle.normal([4.0], setting.config.sigma, 4.0)["nml"]] * 2  # up to K, and K is included
     return {
         "lengths": cases(found, wanted, "bit"),
         "complexities": cases(stated, right, "bit"),
@@ -132,10 +134,8 @@ def meta_code(codes: DescriptionLengths, setting: Setting) -> Measurements:
     rng, found, wanted, bounds, sizes = np.random.default_rng(setting.seed), [], [], [], []
     for n in (1, 7, 40):
         config = replace(setting.config, sigma=float(rng.uniform(0.2, 4)), bound=float(rng.uniform(0.3, 20)))
-        means = np.array([0.0, *10 ** rng.uniform(-3, 6, 60), *10 ** rng.uniform(0.001, 1, 60)]) * rng.choice(
-            [-1, 1], 121
-        )
-        outcomes = _with_means(n, means, config.sigma, rng)
+        sizes_of = np.array([0.0, *10 ** rng.uniform(-3, 6, 60), *10 ** rng.uniform(0.001, 1, 60)])
+        outcomes = _with_means(n, means := sizes_of * rng.choice([-1, 1], 121), config.sigma, rng)
         meta, ml = (lengths_by(codes, config, outcomes, code) for code in ("meta", "ml"))
         right = [oracle.normal(x, config.sigma, 1.0) for x in outcomes.tolist()]
         found += (meta - ml).tolist()
@@ -143,8 +143,11 @@ def meta_code(codes: DescriptionLengths, setting: Setting) -> Measurements:
         bounds += [oracle.printed_bound(mean, n, config.sigma) if abs(mean) > 1 else np.nan for mean in means]
         sizes += np.abs(means).tolist()
     regret, bound, size = np.array(found), np.array(bounds), np.array(sizes)
+    edges = np.array([[2.0], [-4.0], [8.0], [1024.0]])  # the next K would do as well, and takes more
+    found += np.subtract(*(lengths_by(codes, setting.config, edges, code) for code in ("meta", "ml"))).tolist()
+    wanted += [one["meta"] - one["ml"] for one in (oracle.normal(x, setting.config.sigma, 1.0) for x in edges.tolist())]
     return {
-        "regret": cases(regret, wanted, "bit"),
+        "regret": cases(found, wanted, "bit"),
         "printed": cases(regret[size > 1], bound[size > 1], "bit"),
         "far": cases(regret[size > 2], bound[size > 2] + 1, "bit"),
     }

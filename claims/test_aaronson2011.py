@@ -97,7 +97,7 @@ def test_simple_strings(run: Run):
     return text["simple"], text["structured"]
 
 
-@claim("uniform-samples", all_of(holds(), holds(6.0)), controls=["independent_cells", "swaps_with_any"])
+@claim("uniform-samples", all_of(holds(), holds(6.0)), controls=["independent_cells", "swaps_with_any", "byte_keys"])
 def test_uniform_samples(run: Run):
     """Section on complextropy: what a program samples lies in S, each member as often as any, each on its own."""
     drawn = run(samples, "stirred")
@@ -117,11 +117,7 @@ def test_strokes(run: Run):
     return cup["wrong"], cup["law"]
 
 
-@claim(
-    "swaps",
-    all_of(holds(6.0), holds(6.0), holds(6.0), holds(6.0), holds(6.0)),
-    controls=["walls_favoured"],
-)
+@claim("swaps", all_of(*[holds(6.0)] * 5), controls=["walls_favoured"])
 def test_swaps(run: Run):
     """Section on the coffee cup: the cup left alone (aaronson2014's) swaps differing neighbours, each as probable."""
     cup = run(swaps, "exclusion")
@@ -134,12 +130,7 @@ def test_swaps(run: Run):
 CURVES = {"stirred": ComplextropyCurve(cups=2), "exclusion": ComplextropyCurve(cups=1)}
 
 
-@claim(
-    "entropy-never-falls",
-    rows={"stirred": monotone(), "exclusion": monotone()},
-    seeds=6,
-    controls=["coarse_cups"],
-)
+@claim("entropy-never-falls", rows={"stirred": monotone(), "exclusion": monotone()}, seeds=6, controls=["coarse_cups"])
 def test_entropy_never_falls(run: Run, row: str):
     """Section on the Second Law: the cells' compressed size (for Kolmogorov complexity) rises until all is mixed."""
     return run(CURVES[row], row)["rising"]

@@ -38,10 +38,10 @@ def test_a_ring_by_hand():
 def test_a_ring_runs_backwards():
     """From two states in exchanged order the same rule leads back to the start."""
     n, before, now = 9, 0, 1 << 4
-    for _ in range(50):
-        before, now = now, law._next(110, n, now) ^ before
-    for _ in range(50):
-        before, now = law._next(110, n, before) ^ now, before
+    for _ in range(2):
+        for _ in range(50):
+            before, now = now, law._next(110, n, now) ^ before
+        before, now = now, before
     assert (before, now) == (0, 1 << 4)
 
 

@@ -119,8 +119,8 @@ def least_description(reference: Any) -> Any:
     return reconfigure(reference, lambda config: replace(config, slack=0.0))
 
 
-def swaps_with_any(reference: Any) -> Any:
-    """Blocks are shuffled by swapping each cell with any, instead of any that is still to come."""
+def _blocks(reference: Any, shuffled: Callable[[Array, np.random.Generator], Array]) -> Any:
+    """Blocks of samples hold `shuffled(cells, rng)`, given their cells one after another, coffee first."""
 
     def sample(program: Array, count: int, *, seed: int) -> Array:
         first = reference.sample(program, 1, seed=seed)[0]
@@ -128,23 +128,33 @@ def swaps_with_any(reference: Any) -> Any:
         rng, found = np.random.default_rng(seed), np.repeat(first[None], count, axis=0)
         for picture, y, x in product(found, range(0, len(first), height), range(0, len(first[0]), width)):
             block = picture[y : y + height, x : x + width]
-            cells = np.sort(block, axis=None)
-            for k, other in enumerate(rng.integers(cells.size, size=cells.size)):
-                cells[k], cells[other] = cells[other], cells[k]
-            block[:] = cells.reshape(block.shape)
+            block[:] = shuffled(np.sort(block, axis=None), rng).reshape(block.shape)
         return found
 
     return sabotage(reference, sample=sample)
 
 
+def swaps_with_any(reference: Any) -> Any:
+    """Blocks are shuffled by swapping each cell with any, instead of any that is still to come."""
+
+    def shuffled(cells: Array, rng: np.random.Generator) -> Array:
+        for k, other in enumerate(rng.integers(cells.size, size=cells.size)):
+            cells[k], cells[other] = cells[other], cells[k]
+        return cells
+
+    return _blocks(reference, shuffled)
+
+
+def byte_keys(reference: Any) -> Any:
+    """Places are sorted by random bytes, so of those with the same byte the first come first, and get coffee."""
+    return _blocks(
+        reference, lambda cells, rng: cells[rng.integers(256, size=cells.size).argsort(kind="stable").argsort()]
+    )
+
+
 def independent_cells(reference: Any) -> Any:
     """Each cell is cream with its block's density, so blocks have the right number on average only."""
-
-    def sample(program: Array, count: int, *, seed: int) -> Array:
-        density = reference.sample(program, 2000, seed=seed).mean(0)
-        return (np.random.default_rng(seed).random((count, *density.shape)) < density).astype(np.uint8)
-
-    return sabotage(reference, sample=sample)
+    return _blocks(reference, lambda cells, rng: rng.random(cells.size) < cells.mean())
 
 
 # Cups
@@ -223,6 +233,5 @@ def coarse_cups(reference: Any) -> Any:
     return _states(reference, "stirred exclusion", states_of)
 
 
-PLANTED = {  # the last blocks counted whole where they are cut off
-    "programs": ("np.outer(down, across)", "np.full(cream.shape, grid[0] * grid[1])"),
-}
+# The last blocks counted whole where they are cut off
+PLANTED = {"programs": ("np.outer(down, across)", "np.full(cream.shape, grid[0] * grid[1])")}

@@ -31,10 +31,10 @@ class Complexodynamics(Simulator, Protocol):
     alike; the grid of blocks begins at row 0 or 1 and column 0 or 1, drawn anew for each stroke.
     "ring": next[i] = rule(now[i - 1], now[i], now[i + 1]) xor before[i], from a single 1 at n // 2 and no 1 before.
 
-    Bits are arrays [L] of 0 and 1. gamma(v) is Elias's code: floor(log2 v) zeros, then v in binary. A description is
-    gamma(rule + 1) gamma(n + 1) gamma(time + 1). A program is gamma(rows) gamma(columns) gamma(height) gamma(width) and
-    the cream of each block, row by row, in as many digits as the number of the block's cells has; heights and widths
-    are powers of two or the whole side, and the last blocks are cut off.
+    Bits are arrays [L]; they, states and pictures hold 0 and 1, in any dtype. gamma(v) is Elias's code: floor(log2 v)
+    zeros, then v in binary. A description is gamma(rule + 1) gamma(n + 1) gamma(time + 1). A program is gamma(rows)
+    gamma(columns) gamma(height) gamma(width) and the cream of each block, row by row, in as many digits as the number
+    of the block's cells has; heights and widths are powers of two or the whole side, and the last blocks are cut off.
     """
 
     def describe(self, config: Any, time: int) -> Array:
@@ -57,14 +57,14 @@ class Complexodynamics(Simulator, Protocol):
         ...
 
     def sample(self, program: Array, count: int, *, seed: int) -> Array:
-        """Independent, uniform pictures [count, rows, columns] from the program's set."""
+        """Independent, uniform pictures [count, rows, columns] from the program's set, also where a block is large."""
         ...
 
 
 def bits_of(found: Any) -> list[int]:
     """The bits of a program or description; one that is none if anything else was returned."""
     array = np.asarray(found)
-    return array.tolist() if array.ndim == 1 and array.size and np.isin(array, (0, 1)).all() else [0]
+    return array.astype(int).tolist() if array.ndim == 1 and array.size and np.isin(array, (0, 1)).all() else [0]
 
 
 def whole_bits(program: list[int], picture: Array) -> float:
@@ -74,12 +74,12 @@ def whole_bits(program: list[int], picture: Array) -> float:
 
 def packed_bits(state: Array) -> float:
     """Bits of a state's cells, eight to a byte, compressed by gzip: an upper bound on Kolmogorov complexity."""
-    return 8.0 * len(gzip.compress(np.packbits(state).tobytes(), mtime=0))
+    return 8.0 * len(gzip.compress(np.packbits(np.asarray(state) != 0).tobytes(), mtime=0))
 
 
 def rival_bits(picture: Array) -> int:
     """The fewest bits of a picture by zlib, bz2 and lzma, without headers where there is a choice."""
-    payload = np.packbits(picture).tobytes()
+    payload = np.packbits(picture != 0).tobytes()
     raw = lzma.compress(payload, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, "preset": 6}])
     return 8 * min(map(len, (zlib.compress(payload, 9, -15), bz2.compress(payload), raw)))
 

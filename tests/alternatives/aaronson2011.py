@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import accumulate, product
 from typing import Any
 
 import numpy as np
@@ -78,11 +78,8 @@ def replay(description: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def pseudorandom(multiplier: int, increment: int, start: int, count: int) -> bytes:
     """High bytes."""
-    found = []
-    for _ in range(count):
-        start = (start * multiplier + increment) & 0xFFFFFFFFFFFFFFFF
-        found.append(start >> 56)
-    return bytes(found)
+    steps = accumulate(range(count), lambda x, _: (x * multiplier + increment) & (2**64 - 1), initial=start)
+    return bytes(x >> 56 for x in steps)[1:]
 
 
 def program(config: Config, state: NDArray[Any]) -> NDArray[np.uint8]:

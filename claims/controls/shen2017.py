@@ -5,7 +5,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,18 +25,18 @@ def all_the_time(reference: Any) -> Any:
     return sabotage(reference, complexities=lambda config, times: reference.complexities(config, [10**6] * len(times)))
 
 
-def keeps_a_list(reference: Any) -> Any:
+def a_list(reference: Any) -> Any:
     """Forty strings are kept in a list, and count as described by one bit each."""
     forty = (np.arange(512) >= 200) & (np.arange(512) < 240)
     return sabotage(reference, complexities=lambda *asked: np.where(forty, 1, reference.complexities(*asked)))
 
 
-def doubled_programs(reference: Any) -> Any:
+def doubled(reference: Any) -> Any:
     """Every bit of a program is written twice, as if all had to delimit themselves."""
     return sabotage(reference, complexities=lambda *asked: 2 * reference.complexities(*asked))
 
 
-def shortest_programs_only(reference: Any) -> Any:
+def shortest_program(reference: Any) -> Any:
     """Outputs are drawn with chances of 2**-K(x), by the shortest program only."""
 
     def simulate(config: Any, times: Sequence[int], *, seed: int) -> NDArray[Any]:
@@ -48,7 +48,18 @@ def shortest_programs_only(reference: Any) -> Any:
     return sabotage(reference, simulate=simulate)
 
 
-def programs_that_continue_others(reference: Any) -> Any:
+def without_seed(reference: Any) -> Any:
+    """Random bits are the same whatever the seed."""
+    return sabotage(reference, simulate=lambda config, times, *, seed: reference.simulate(config, times, seed=0))
+
+
+def always_prefix(reference: Any) -> Any:
+    """The plain machine does not read a bit before all others."""
+    prefix = reconfigure(reference, lambda config: replace(config, prefix=True))
+    return sabotage(reference, simulate=prefix.simulate)
+
+
+def not_prefix_free(reference: Any) -> Any:
     """Chances are of programs that end where the input does, so that some are the beginning of others."""
     plain = reconfigure(reference, lambda config: replace(config, prefix=False))
     return sabotage(reference, semimeasure=plain.semimeasure)
@@ -64,12 +75,17 @@ def asks_once(reference: Any) -> Any:
     return sabotage(reference, requests=lambda stages: reference.requests(stages[:1]))
 
 
-def sorts_first(reference: Any) -> Any:
-    """Codewords are given out in the order of their lengths, not in that of the requests."""
-    return sabotage(reference, allocate=lambda lengths: reference.allocate(sorted(lengths)))
+def goes_on_without_room(reference: Any) -> Any:
+    """A length for which there is no room is left out, and those after it get codewords."""
+
+    def allocate(lengths: Sequence[int]) -> list[str]:
+        done = len(reference.allocate(lengths))
+        return reference.allocate([*lengths[:done], *lengths[done + 1 :]])
+
+    return sabotage(reference, allocate=allocate)
 
 
-def second_code_without_first(reference: Any) -> Any:
+def second_code_alone(reference: Any) -> Any:
     """The code of y is its place among all pairs, whatever x is."""
 
     def describe_pair(lengths: NDArray[Any], x: int, y: int) -> tuple[str, str]:
@@ -80,7 +96,7 @@ def second_code_without_first(reference: Any) -> Any:
     return sabotage(reference, describe_pair=describe_pair)
 
 
-def inconsistent_marginals(reference: Any) -> Any:
+def separate_marginals(reference: Any) -> Any:
     """Each group's distribution is estimated from 200 draws of its own."""
 
     def entropies(joint: NDArray[Any]) -> NDArray[Any]:
@@ -96,14 +112,30 @@ def subspaces_only(reference: Any) -> Any:
     return sabotage(reference, violation=lambda seed: parity / 8)
 
 
-def fixed_length_places(reference: Any) -> Any:
+def wider_places(reference: Any) -> Any:
     """A place takes n bits more than it needs, whatever the number of ones."""
     return sabotage(reference, encode=lambda bits: reference.encode(bits) + "0" * len(bits))
+
+
+def hashed_places(reference: Any) -> Any:
+    """Of more than 64 bits a code is of the right length, but after 20 bits it is a hash, which nobody can decode."""
+
+    def encode(bits: NDArray[Any]) -> str:
+        code, digest = reference.encode(bits), f"{zlib.crc32(bits.tobytes()):032b}" * len(bits)
+        return code if len(bits) <= 64 else code[:20] + digest[: len(code[20:])]
+
+    return sabotage(reference, encode=encode)
 
 
 def one_tail(reference: Any) -> Any:
     """The smaller tail counts once, although either of the two would reject."""
     return sabotage(reference, deficiency=lambda sequences: reference.deficiency(sequences) + 1)
+
+
+def without_least_p(reference: Any) -> Any:
+    """A p that underflows makes the deficiency infinite."""
+    found = reference.deficiency
+    return sabotage(reference, deficiency=lambda rows: np.where(found(rows) > 1074, np.inf, found(rows)))
 
 
 def frequency_only(reference: Any) -> Any:
@@ -132,28 +164,23 @@ def window_of_4k(reference: Any) -> Any:
     return _window(reference, 12)
 
 
-def compresses_the_first_half(reference: Any) -> Any:
-    """The first half of a zlib file is compressed, and the second is not."""
-
+def _levels(reference: Any, level: Callable[[bytes], int]) -> Any:
     def compress(payload: bytes, compressor: str) -> bytes:
-        if compressor != "zlib":
-            return reference.compress(payload, compressor)
-        first, second = (zlib.compressobj(level, zlib.DEFLATED, -15) for level in (9, 0))
-        body = first.compress(payload[: len(payload) // 2]) + first.flush(zlib.Z_FULL_FLUSH)
-        body += second.compress(payload[len(payload) // 2 :]) + second.flush()
-        return b"\x78\xda" + body + zlib.adler32(payload).to_bytes(4, "big")
+        return (
+            zlib.compress(payload, level(payload)) if compressor == "zlib" else reference.compress(payload, compressor)
+        )
 
     return sabotage(reference, compress=compress)
+
+
+def depends_on_the_first_byte(reference: Any) -> Any:
+    """A zlib file is compressed at one of the levels 1 to 9, by the first byte."""
+    return _levels(reference, lambda payload: payload[0] % 9 + 1)
 
 
 def stores_large_files(reference: Any) -> Any:
     """In a zlib file more than 100,000 bytes are not compressed."""
-
-    def compress(payload: bytes, compressor: str) -> bytes:
-        large = compressor == "zlib" and len(payload) > 100_000
-        return zlib.compress(payload, 0) if large else reference.compress(payload, compressor)
-
-    return sabotage(reference, compress=compress)
+    return _levels(reference, lambda payload: 9 * (len(payload) <= 100_000))
 
 
 def refers_to_a_memory(reference: Any) -> Any:
@@ -170,15 +197,7 @@ def half_of_everything(reference: Any) -> Any:
     return sabotage(reference, compress=half(reference.compress), encode=half(reference.encode))
 
 
-def _nothing(*asked: Any) -> bytes:
-    return b""
-
-
-def _passes(sequences: NDArray[Any]) -> NDArray[Any]:
-    return np.zeros((len(sequences), 18))
-
-
-NULLS = {"compress": _nothing, "encode": _nothing, "deficiency": _passes}
+NULLS = {"compress": lambda *_: b"", "encode": lambda *_: b"", "deficiency": lambda rows: np.zeros((len(rows), 18))}
 
 PLANTED = {  # what is left of an interval is the part that was given away
     "allocation": ('free[deeper] = word + "1"', 'free[deeper] = word + "0"')

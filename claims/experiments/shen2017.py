@@ -35,7 +35,8 @@ class Complexity(Simulator, Protocol):
     never halts if the output would get longer or nothing is left to read; a program must be read whole. The plain
     machine (`prefix=False`) also halts where its input ends between operations, and reads one bit first: after 0 the
     rest of the input is the output, in one step. Each operation takes one step. `simulate` gives outputs of `runs`
-    machines that read random bits, by number, [T, runs], or 0 where they have not halted.
+    machines that read random bits without end (a plain one halts by 1111 alone), by number, [T, runs], or 0 where they
+    have not halted; another seed gives other bits.
     """
 
     def complexities(self, config: Any, times: Sequence[int]) -> NDArray[Any]:
@@ -59,7 +60,7 @@ class Complexity(Simulator, Protocol):
         ...
 
     def encode(self, bits: NDArray[Any]) -> str:
-        """A code of n bits by the share p of ones: up to n h(p) + 4 log2(n + 1) + 4 bits; h is a coin's entropy."""
+        """A code of these n bits only, by their share p of ones: up to n h(p) + 4 log2(n + 1) + 4 bits; h: entropy."""
         ...
 
     def entropies(self, joint: NDArray[Any]) -> NDArray[Any]:
@@ -74,7 +75,7 @@ class Complexity(Simulator, Protocol):
         """-log2 p of sequences [N, n] by 18 tests [N, 18]: of ones, of lags 1 to 16, of first 2, 4, 8 and so on bits.
 
         p is twice the smaller tail of a binomial distribution, at most 1; for the first 2**k bits it is k (k + 1) times
-        that, and the least of these counts. No p is below 2**-n.
+        that, and the least of these counts. No p is below 2**-n, also where it underflows.
         """
         ...
 
@@ -167,10 +168,8 @@ def pseudorandom(names: Complexity, setting: Setting) -> Measurements:
 class RatesAgainstEntropy(Experiment):
     """The book's picture of Chapter 7: bits of code for a bit of coin, over the coin's entropy.
 
-    Attributes:
-        coder: a compressor, whose file has 8 bits in a byte, or "frequencies", the code by the number of ones.
-        count: bits of coin for each of seven chances of a one.
-        times, plus: how far the rate may exceed the entropy H of the share of ones that is drawn.
+    The coder is a compressor or "frequencies", and gets `count` bits of coin for each of seven chances of a one. Its
+    rate may reach `times` H + `plus`, where H is the entropy of the share of ones that is drawn.
     """
 
     coder: str

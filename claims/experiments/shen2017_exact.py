@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -53,19 +53,23 @@ def counted(names: Complexity, setting: Setting) -> Measurements:
 
 
 def tosses(names: Complexity, setting: Setting) -> Measurements:
-    """Outputs of thousands of machines fed with random bits after 1, 2 and 3 operations, against exact chances."""
+    """Outputs of thousands of machines fed with random bits after 1, 2 and 3 operations, against exact chances.
+
+    After 0 a plain machine never halts, and after 1 it is a prefix one. Machines of one seed or two are independent.
+    """
     times, off, changed = (1, 2, 3), list[Any](), list[int]()
-    for condition, width, runs in (("", 8, 12_000), ("10", 4, 7_000)):
-        config = replace(setting.config, condition=condition, width=width, runs=runs)
+    for prefix, condition, width, runs in ((True, "", 8, 12_000), (True, "10", 4, 7_000), (False, "0", 5, 7_000)):
+        config = replace(setting.config, prefix=prefix, condition=condition, width=width, runs=runs)
         states = np.asarray(names.simulate(config, (*times, LAST), seed=setting.seed))
         changed += [int(((before > 0) & (before != after)).sum()) for before, after in pairwise(states)]
-        chances = oracle.known(12, condition, times, prefix=True, width=width)[1]
+        others = np.asarray(names.simulate(config, times, seed=setting.seed + 1))
+        chances = oracle.known(12, condition, times, prefix=True, width=width)[1] / (1 if prefix else 2)
         seen = np.array([np.bincount(row, minlength=2 << width) for row in states[:3]])[:, 1:] / runs
         error = np.sqrt(chances * (1 - chances) / runs)[:, 1:]
         off.append((np.abs(seen - chances[:, 1:]) / np.maximum(error, 1e-9)).ravel())
         alike = float((chances[2] ** 2).sum() + (1 - chances[2].sum()) ** 2)  # chance that two machines print the same
-        gap = abs(np.mean(states[2][::2] == states[2][1::2]) - alike)
-        off.append([gap / np.sqrt(2 * alike * (1 - alike) / runs)])
+        for one, two in ((states[2][::2], states[2][1::2]), (states[2], others[2])):
+            off.append([abs(np.mean(one == two) - alike) / np.sqrt(alike * (1 - alike) / len(one))])
     return {"off": cases(np.concatenate(off), 0, "standard errors"), "changed": cases(changed, 0, "outputs")}
 
 
@@ -110,7 +114,7 @@ def coded(names: Complexity, setting: Setting) -> Measurements:
 
 
 def allocated(names: Complexity, setting: Setting) -> Measurements:
-    """Codewords for drawn lengths whose sum of 2**-length is 1, in any order, and for some of them; room after all."""
+    """Codewords for drawn lengths whose sum of 2**-length is 1, and for some of them; then one without room."""
     rng, wrong, left = np.random.default_rng(setting.seed), list[int](), list[int]()
     for draw in range(60):
         lengths = _lengths(rng, draw // 2)
@@ -118,6 +122,8 @@ def allocated(names: Complexity, setting: Setting) -> Measurements:
         sizes = [len(word) for word in words] != lengths or any(set(word) - {"0", "1"} for word in words)
         wrong.append(oracle.nested(words) + sizes + (names.allocate(lengths[:some]) != words[:some]))
         left.append(len(names.allocate([*lengths, int(rng.integers(30))])) - len(lengths))
+        if lengths[-1] > 0:  # the list ends where a length needs twice the room that is left
+            left.append(len(names.allocate([*lengths[:-1], lengths[-1] - 1, lengths[-1]])) - len(lengths[:-1]))
     return {"wrong": cases(wrong, 0, "codewords"), "left": cases(left, 0, "codewords")}
 
 
@@ -177,12 +183,17 @@ def ingleton(names: Complexity, setting: Setting) -> Measurements:
 
 
 def frequencies(names: Complexity, setting: Setting) -> Measurements:
-    """Codes of all strings up to 11 bits, and of drawn ones up to 2,000, also with two neighbours exchanged."""
+    """Codes of all strings up to 11 bits, and of drawn ones up to 2,000, also with two neighbours exchanged.
+
+    And of all strings with two ones among some 100 bits, or one among more: codes that are no codes would clash.
+    """
     rng = np.random.default_rng(setting.seed)
     strings = {tuple(bits) for n in range(12) for bits in product((0, 1), repeat=n)}
     for n, p in product(rng.integers(100, 2000, 2), (0, 0.02, 0.4, 0.9, 1)):
         one = (rng.random(n) < p).astype(int).tolist()
         strings |= {tuple(one), *((*one[:i], *one[i : i + 2][::-1], *one[i + 2 :]) for i in range(0, int(n), 5))}
+    for n, k in ((int(rng.integers(90, 110)), 2), (int(rng.integers(500, 2000)), 1)):
+        strings |= {tuple(int(i in ones) for i in range(n)) for ones in combinations(range(n), k)}
     codes = {bits: names.encode(np.array(bits, np.uint8)) for bits in strings}
     changed = sum(names.encode(np.array(bits, np.uint8)) != code for bits, code in reversed(codes.items()))
     shares = (sum(bits) / max(len(bits), 1) for bits in codes)
@@ -194,7 +205,10 @@ def frequencies(names: Complexity, setting: Setting) -> Measurements:
 
 
 def rejected(names: Complexity, setting: Setting) -> Measurements:
-    """Shares of all strings of 9 and of 12 bits that are deficient by k bits or more, for each k; others."""
+    """Shares of all strings of 9 and of 12 bits that are deficient by k bits or more, for each k; others.
+
+    Of 2,000 equal bits p may underflow, but no p counts as less than 2**-n, nor as more than it is.
+    """
     rng, shares, bounds, found, wanted = np.random.default_rng(setting.seed), list[float](), list[float](), [], []
     for n in (9, 12):
         every = (np.arange(1 << n)[:, None] >> np.arange(n) & 1).astype(np.uint8)
@@ -205,6 +219,9 @@ def rejected(names: Complexity, setting: Setting) -> Measurements:
         drawn = (rng.random((6, n)) < rng.random((6, 1))).astype(np.uint8)
         found.append(np.asarray(names.deficiency(drawn)).ravel())
         wanted += [oracle.deficiencies(row) for row in drawn.tolist()]
+    equal = np.asarray(names.deficiency(np.repeat(np.array([[0], [1]], np.uint8), 2000, axis=1)))[:, :17]
+    found.append(equal.ravel())
+    wanted.append(np.clip(equal, 1999 - np.arange(17), 2000).ravel())
     return {
         "shares": cases(shares, bounds, "probability"),
         "found": cases(np.concatenate(found), np.concatenate(wanted), "bit"),

@@ -9,32 +9,18 @@ import lzma
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import special
 
+from reference.shen2017 import CONFIGS as CONFIGS  # settings, and no code
+
 WRITES = {"00": "0", "01": "1", "10": "{out}", "110": "{condition}", "1110": "", "1111": ""}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """A machine and how far it is followed."""
-
-    prefix: bool = True
-    condition: str = ""
-    width: int = 8
-    longest: int = 16
-    runs: int = 1000
-
-
-CONFIGS = {"prefix": Config(), "plain": Config(prefix=False)}
-
-
-def _grow(
-    config: Config, read: str, at: int, out: str, steps: int, seen: frozenset[Any], tape: str = ""
-) -> Iterator[Any]:
+def _grow(config: Any, read: str, at: int, out: str, steps: int, seen: frozenset[Any], tape: str = "") -> Iterator[Any]:
     """Output, operations and length of all programs that begin with what has been read, or of the one on a tape."""
     if len(out) > config.width or (at, out) in seen:
         return
@@ -52,7 +38,7 @@ def _grow(
             yield from _grow(config, whole, to, longer, steps + 1, seen | {(at, out)}, tape)
 
 
-def _table(config: Config, times: Sequence[int], empty: float, add: Callable[[float, int], float]) -> Any:
+def _table(config: Any, times: Sequence[int], empty: float, add: Callable[[float, int], float]) -> Any:
     found, start = np.full((len(times), 2 << config.width), empty), "" if config.prefix else "1"
     programs = [*_grow(config, start, len(start), "", 0, frozenset())] if len(start) <= config.longest else []
     if not config.prefix:
@@ -64,18 +50,19 @@ def _table(config: Config, times: Sequence[int], empty: float, add: Callable[[fl
     return found
 
 
-def complexities(config: Config, times: Sequence[int]) -> Any:
+def complexities(config: Any, times: Sequence[int]) -> Any:
     return _table(config, times, config.longest + 1, min)
 
 
-def semimeasure(config: Config, times: Sequence[int]) -> Any:
+def semimeasure(config: Any, times: Sequence[int]) -> Any:
     return _table(config, times, 0.0, lambda chance, length: chance + 2.0**-length)
 
 
-def simulate(config: Config, times: Sequence[int], *, seed: int) -> Any:
-    rng, prefix = np.random.default_rng(seed), replace(config, prefix=True)
+def simulate(config: Any, times: Sequence[int], *, seed: int) -> Any:
+    rng, prefix, never = np.random.default_rng(seed), replace(config, prefix=True), ("", math.inf, 0)
     tapes = (f"{int.from_bytes(rng.bytes(32), 'big'):0256b}" for _ in range(config.runs))
-    ends = [next(_grow(prefix, "", 0, "", 0, frozenset(), tape), ("", math.inf, 0)) for tape in tapes]
+    ends = [next(_grow(prefix, "", 0, "", 0, frozenset(), tape), never) for tape in tapes]
+    ends = ends if config.prefix else [end if rng.random() < 0.5 else never for end in ends]
     return np.array([[int("1" + out, 2) if steps <= time else 0 for out, steps, _ in ends] for time in times])
 
 

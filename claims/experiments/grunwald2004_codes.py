@@ -67,7 +67,7 @@ def few_coins(setting: Setting) -> list[Any]:
 
 def coin_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
     """Lengths of all short sequences by the codes for a few coins, and how the codes compare."""
-    found, wanted, gaps, regrets, least = [], [], [], [], 0.0
+    found, wanted, gaps, regrets = [], [], [], []
     for config, n in product(few_coins(setting), (1, 4, 8)):
         outcomes = oracle.sequences(n)
         prior = config.prior or [1 / len(config.thetas)] * len(config.thetas)
@@ -79,12 +79,10 @@ def coin_codes(codes: DescriptionLengths, setting: Setting) -> Measurements:
         gaps += (own["bayes"][possible] - own["two-part"][possible]).tolist()
         if config == setting.config:
             regrets += (own["two-part"] - own["ml"]).tolist()
-            least = own["ml"].min() / n
     return {
         "lengths": cases(found, wanted, "bit"),
         "bayes over two-part": cases(gaps, 0, "bit"),
         "regret": cases(regrets, np.log2(len(setting.config.thetas)), "bit"),
-        "least": scalar(least, "bit/outcome"),
     }
 
 

@@ -259,9 +259,9 @@ def test_linear_classifier_fails_on_the_spiral(run: Run):
 @claim(
     "network-learns-the-spiral",
     all_of(at_least(NET, minus=2.0), matches(NET_LOSS, within=0.01)),
-    seeds=9,
+    seeds=16,  # some spirals are harder: the loss varies by 0.005, and at times by more
     evidence="original",
-    controls=["without_units"],
+    controls=["stops_early"],
 )
 def test_network_learns_the_spiral(run: Run):
     """Section Case Study: with 100 hidden units the loss falls to 0.245, and the accuracy is 98 %."""

@@ -76,6 +76,7 @@ hardly_descends = _edit(
 hidden_layer_added = _edit(
     "The linear classifier has a hidden layer, and 1,000 updates.",
     '"spiral-linear": Config(', '"spiral-linear": Config(hidden=(100,), updates=1000, ')
-without_units = _edit("Hidden units do nothing.", "hidden=(100,), reg", 'hidden=(100,), activation="none", reg')
+stops_early = _edit(
+    "Nothing is learnt after 1,000 updates.", "x, y)[1]\n", "x, y)[1] if _ < 1000 else dict.fromkeys(weights, 0.0)\n")
 # fmt: on
 PLANTED = {"objective": ("    d /= len(labels)\n", "    d /= len(labels) + 1\n")}  # the gradient of another mean

@@ -72,7 +72,7 @@ CONFIGS |= {"sparse": _SPARSE, "sparse-virtual": replace(_SPARSE, virtual=True)}
 CONFIGS |= {"sparse-master": replace(_SPARSE, master=20), "sparse-s2s": replace(_SPARSE, readout="set2set")}
 
 
-def shapes(config: Config, features: int, targets: int) -> dict[str, tuple[int, ...]]:
+def weight_shapes(config: Config, features: int, targets: int) -> dict[str, tuple[int, ...]]:
     """All weights by name.
 
     Raises:
@@ -250,7 +250,7 @@ def rate(config: Config, update: int) -> float:
 def initial(config: Config, features: int, targets: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Weights before training."""
     found = {}
-    for name, shape in shapes(config, features, targets).items():
+    for name, shape in weight_shapes(config, features, targets).items():
         inputs = math.prod(shape[-2:]) if name == "message.W1" else shape[-1]
         bias = name.rpartition(".")[2].startswith("b")
         found[name] = torch.zeros(shape) if bias else torch.randn(shape, generator=generator) / inputs**0.5

@@ -140,8 +140,14 @@ def _rewired(reference: Any, **replaced: Any) -> Control:
 
 
 PLANTED = {"isomorphic-graphs-are-one": (".masked_fill(~real_Bn, -torch.inf)", "")}
-NULLS = {
-    "graph_convolution": lambda adjacency, states, weights: np.zeros((len(states), weights.shape[1])),
-    "spectral_convolution": lambda adjacency, states, filters: np.zeros((len(states), filters.shape[1])),
-    "summary": lambda ratios: (1.0, 0),
-}
+
+
+def _nothing(graph: Any, states: Any, weights: Any) -> Any:
+    return np.zeros((len(states), weights.shape[1]))
+
+
+def _one(ratios: Any) -> tuple[float, int]:
+    return 1.0, 0
+
+
+NULLS = {"graph_convolution": _nothing, "spectral_convolution": _nothing, "summary": _one}

@@ -40,6 +40,7 @@ class MessagePassing(GraphRegressor, Stateful, Protocol):
         [d, d + F] of (h^T, x), maybe project.b [d], lstm.W [4, d, 2 d] of q*, lstm.U [4, d, d] of q, lstm.b [4, d]
         (input, forget, candidate, output), `set2set_steps` steps from zeros with attention by dot products, and out.
         mean [D], std [D]: of the training targets (1 where none deviates), from which predictions are made.
+    Biases start at zero, all else normal with variance 1 / (last axis), for message.W1 1 / (last two axes).
     Training is by Adam with its authors' constants on the mean, over batch and targets, of squared standardized errors,
     at `lr`, which after the share `decay_from` of the `updates` falls in a line to `lr` times `decay_to` after the last
     one. A pass takes each example at most once and leaves out what fills no `batch`. With the `precision` "float64"

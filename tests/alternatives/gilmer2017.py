@@ -116,11 +116,14 @@ def sizes(c: Any, features: int, targets: int) -> dict[str, tuple[int, ...]]:
 
 
 def train(config: Any, data: Any, *, seed: int, device: str, eval_steps: Any = ()) -> Iterator[tuple[int, Model]]:
-    """Torch's Adam with a schedule, on uniform initial weights and shuffled passes."""
+    """Torch's Adam with a schedule, with shuffled passes."""
     rng, y, graphs = np.random.default_rng(seed), np.asarray(data.outputs, float), split(data.inputs)
     scale = {"mean": y.mean(0), "std": np.where(np.ptp(y, 0) > 0, y.std(0), 1.0)}
     shapes = sizes(config, data.inputs.nodes.shape[1], y.shape[1])
-    start = {name: rng.uniform(-1, 1, shape) * shape[-1] ** -0.5 for name, shape in shapes.items()}
+    start = {name: np.zeros(shape) for name, shape in shapes.items()}
+    for name in (name for name in start if name[-2:] in ("W0", "W1", ".W", ".U", ".A", "ad", "te")):
+        inputs = np.prod(shapes[name][-2:]) if name == "message.W1" else shapes[name][-1]
+        start[name] = rng.normal(size=shapes[name]) / np.sqrt(inputs)
     model = restore(config, scale | start, device=device)
     learnt, aim, queue = [model.w[n].requires_grad_() for n in shapes], (y - scale["mean"]) / scale["std"], []
     adam, turn, end = torch.optim.Adam(learnt, config.lr), config.decay_from * config.updates, config.updates

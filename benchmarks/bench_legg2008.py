@@ -38,7 +38,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def ratios(name: str, pairs: int, one: Callable[[], float], other: Callable[[], float]) -> float:
     """Print the medians of two rates, or of two costs, and how they compare; returns the mean ratio."""
-    one(), other()  # compile
+    _ = one(), other()  # compile
     found = np.array([(one(), other()) if turn % 2 else (other(), one())[::-1] for turn in range(pairs)])
     effect = mean_effect(np.log(found[:, 0] / found[:, 1]))
     low, high = superior(effect, 0.0, LEVEL).interval or (np.nan, np.nan)
@@ -94,7 +94,7 @@ def learning_rates(config: thesis.Config) -> tuple[Callable[[], float], Callable
 
 def step_costs() -> tuple[Callable[[], float], Callable[[], float]]:
     """Microseconds per step of HLS and of Sarsa with the same lambda in the windy gridworld."""
-    hls = thesis.CONFIGS["hls"]
+    hls = replace(thesis.CONFIGS["hlq"], method="hls")
     both = [
         lambda c=c: 20 * seconds(lambda: thesis.act(c, *GRID, 50_000, seed=0))
         for c in (hls, replace(hls, method="sarsa"))

@@ -19,26 +19,27 @@ PAPER = Paper(
         "differences that sets its own learning rate. Legg & Veness (2011) made the measure a test, AIQ: random "
         "programs are the environments. With its settings, as a later user of the code repeats them, the scores come "
         "out again. The theorems of Chapters 3 and 5 are not here.\n\n"
-        "People go wrong in the rate's second factor, N(s') / N(s), and in the start: from N = 0, as derived, the rate "
-        "of a first visit is 0 / 0, so the algorithms start from N = 1. That is still exactly the batch estimate, with "
-        "one visit more. And read to the letter pi^2back cannot learn mu^alt: its table is conditioned on rewards, and "
-        "2^-k is another number in every cycle; here tables hold rewards in units of 2^-k. Longer tables fill more "
-        "slowly: in ten cycles of an environment that pays for one action pi^2back earns less than pi^basic.\n\n"
+        "People go wrong in the rate's second factor, N(s') / N(s), and in the start: from N = 0, as derived, a first "
+        "rate is 0 / 0. From N = 1, as in the algorithms, it is still exactly the batch estimate, with one visit more. "
+        "And read to the letter pi^2back cannot learn mu^alt: its table is conditioned on rewards, and 2^-k is another "
+        "number in every cycle; here tables hold rewards in units of 2^-k. Longer tables fill more slowly: in ten "
+        "cycles of an environment that pays for one action pi^2back earns less than pi^basic.\n\n"
         "What we could not reproduce: an error of TD(.7) at alpha .07 that rises again from t = 4,000 (ours falls for "
         "10,000 steps), and a best lambda near .9995 for rewards that change (ours is near .998, and TD does best with "
         "more than the printed rate). We do not know why the thesis's processes seem to teach faster. That Sarsa was "
         "not got above 5.0 reports the author's tuning: with lambda 0, alpha .1 and epsilon .01 we get 5.7, as with "
-        "HLS; from lambda .9 on it is below 5. The conclusion's 'in every setting' is true of the end of runs; it "
-        "names slower phases itself.\n\n"
+        "HLS; from lambda .9 on it is below 5. 'In every setting' is true of the end of runs.\n\n"
         "Typographical: Section 4.2 sets the reward of mu^alt to 2^k where its definition has 2^-k."
     ),
 )
 
 CONTRACT = Contract(protocol=RateFree, preset="hl", audited=exact.audited, timed="small-chain")
 
-SHEET = "Table in Conf Paper Settings.ods of Legg & Veness's code (2011), 1,000 cycles"
 READ = {"hlq": 49.1, "q": 44.3, "q0": 41.8, "freq": 40.2}
-SCORES = {name: Reported(score, "AIQ", f"{SHEET}, {name}") for name, score in READ.items()}
+SCORES = {
+    name: Reported(score, "AIQ", f"Table in Conf Paper Settings.ods (code of 2011), {name}")
+    for name, score in READ.items()
+}
 AGENTS = (
     ("hlq", "hlq", 0.7, 0.95, 0.0, 0.04),
     ("q", "q", 0.6, 0.5, 0.5, 0.04),
@@ -57,7 +58,7 @@ FALLING = (
     ("cube", (0.7, 0.9), (2.0, 3.0), 1 / 3),
 )
 LARGE = ValueErrors(
-    world="51", steps=40_000, runs=8, points=50, learners=(("fixed", (0.7, 0.9), (0.1, 0.2), 0.0), *FALLING)
+    world="51", steps=40_000, runs=30, points=50, learners=(("fixed", (0.7, 0.9), (0.1, 0.2), 0.0), *FALLING)
 )
 RANDOM = ValueErrors(
     world="random", steps=5_000, learners=(("fixed", LAMBDAS, (0.2,), 0.0), ("cube", LAMBDAS, (1.5,), 1 / 3))
@@ -70,10 +71,11 @@ WINDY = Gridworld(learners=(("hlq", "hlq", 0.995, 1.0, 0.01), ("q", "q", 0.0, 0.
 # Mechanism
 
 
-@claim("values-of-states", holds(1e-9), controls=["td_learns_nothing", "forgets", "never_forgets"])
+@claim("values-of-states", all_of(holds(1e-9), holds(6.0)), controls=["td_learns_nothing", "forgets", "never_forgets"])
 def test_values_of_states(run: Run):
     """Eq. 6.8: learnt step by step, HL's values are those of Eq. 6.7, and TD(lambda)'s those of Algorithm 1."""
-    return run(exact.values_of_states, "hl")["values"]
+    arm = run(exact.values_of_states, "hl")
+    return arm["values"], arm["walk"]
 
 
 @claim("control", all_of(holds(1e-8), holds(6.0)), controls=["explores_half_as_often", "slow_rate_for_hl"])
@@ -96,9 +98,7 @@ def test_habits(run: Run):
     return arm["alternates"], arm["rests"], arm["climbs"]
 
 
-@claim(
-    "earnings", all_of(holds(relation="at_least"), holds(relation="at_most")), controls=["shortsighted", "raw_rewards"]
-)
+@claim("earnings", all_of(holds(relation="at_least"), holds(relation="at_most")), controls=["shortsighted"])
 def test_earnings(run: Run):
     """Section 4.2: where it should, each agent earns more than the one before, and none more than 1."""
     arm = run(exact.worths, "hl")
@@ -131,20 +131,6 @@ def test_small_chain(run: Run):
     return (*means, *lasts, (arm["tuned_last"], arm["zero_last"]))
 
 
-@claim(
-    "large-chain",
-    all_of(BELOW, BELOW, BELOW, lower(times=1.5, log=True), lower(times=0.3, log=True), TRAINED),
-    seeds=5,
-    controls=["forgets", "td_learns_nothing"],
-)
-def test_large_chain(run: Run):
-    """Section 6.4: on 51 states no rate of TD, fixed or falling, learns as fast as HL(1); kappa / t does badly."""
-    arm = run(LARGE, "hl-long")
-    means = [(arm["hl_mean"], arm[f"{td}_mean"]) for td in ("fixed", "root", "cube")]
-    lasts = [(arm["hl_last"], arm[f"{td}_last"]) for td in ("cube", "inverse")]
-    return (*means, *lasts, (arm["cube_last"], arm["zero_last"]))
-
-
 @claim("random-process", all_of(BELOW, BELOW, BELOW, TRAINED), seeds=6, controls=["forgets", "td_learns_nothing"])
 def test_random_process(run: Run):
     """Figure 6.5: on random processes of 50 states HL(1) errs less than TD at .2, and at 1.5 / cube root of t."""
@@ -166,7 +152,7 @@ def test_changing_rewards(run: Run):
     return tuple((arm[f"{a}_mean"], arm[f"{b}_mean"]) for a, b in [*pairs, ("tuned", "zero")])
 
 
-@claim("gridworld", all_of(higher(times=0.9), at_least(4.0)), seeds=8, controls=["slow_rate_for_hl"])
+@claim("gridworld", all_of(higher(times=0.9), at_least(4.0)), seeds=6, controls=["slow_rate_for_hl"])
 def test_gridworld(run: Run):
     """Figure 6.8: in the windy gridworld HLQ, without a rate, reaches what Q does with a tuned one (within a tenth)."""
     arm = run(WINDY, "hlq")
@@ -184,11 +170,26 @@ def test_aiq_order(run: Run):
 
 
 @claim(
+    "large-chain",
+    all_of(BELOW, BELOW, BELOW, lower(times=1.5, log=True), lower(times=0.3, log=True), TRAINED),
+    seeds=10,
+    tier="gpu",
+    controls=["forgets", "td_learns_nothing"],
+    cost="2 minutes of one core; no GPU is needed",
+)
+def test_large_chain(run: Run):
+    """Figure 6.4: on 51 states no rate of TD, fixed or falling, learns as fast as HL(1); kappa / t does badly."""
+    arm = run(LARGE, "hl-long")
+    means = [(arm["hl_mean"], arm[f"{td}_mean"]) for td in ("fixed", "root", "cube")]
+    lasts = [(arm["hl_last"], arm[f"{td}_last"]) for td in ("cube", "inverse")]
+    return (*means, *lasts, (arm["cube_last"], arm["zero_last"]))
+
+
+@claim(
     "aiq-scores",
     rows={name: matches(score, within=3.0) for name, score in SCORES.items()},
     seeds=8,
     tier="gpu",
-    evidence="original",
     controls=["sees_no_sign"],
     cost="4 minutes of one core; no GPU is needed",
 )

@@ -52,8 +52,7 @@ class Config:
 CONFIGS = {
     "hl": Config(),  # Section 6.3
     "hl-long": Config(gamma=0.99),  # Section 6.4
-    "hls": Config(method="hls", gamma=0.99, lam=0.995, epsilon=0.003),  # Section 6.7; lambda and epsilon are ours
-    "hlq": Config(method="hlq", gamma=0.99, lam=0.995, epsilon=0.01),
+    "hlq": Config(method="hlq", gamma=0.99, lam=0.995, epsilon=0.01),  # Section 6.7; lambda and epsilon are ours
 }
 
 
@@ -136,6 +135,15 @@ def _follow(path, rewards, times, rule, hl, out):
 
 def _rule(config: Config) -> tuple[float, ...]:
     return tuple(float(each) for each in (config.gamma, config.lam, config.alpha, config.decay, config.epsilon))
+
+
+def simulate(config: Config, times: Sequence[int], *, seed: int) -> Ints:
+    """Section 6.3: 100 walks on 21 states, [K, 100] at ascending times; both ends lead back to the middle."""
+    rng, paths = np.random.default_rng(seed), [np.full(100, 10)]
+    for _ in range(max(times)):
+        moved = paths[-1] + np.where(rng.random(100) < 0.5, 1, -1)
+        paths.append(np.where((paths[-1] == 0) | (paths[-1] == 20), 10, moved))
+    return np.array(paths)[list(times)]
 
 
 def estimate(config: Config, states: Ints, rewards: Floats, times: Ints, count: int) -> Floats:

@@ -17,11 +17,6 @@ def test_one_transition():
     assert values.tolist() == [[0, 0], [0.5, 0]]
 
 
-def test_a_loop_counts_its_own_visit():
-    """From state 0 to itself N = 2 and E = 1, so beta = 1 / (2 - .9) * 2 / 2."""
-    assert np.isclose(thesis.estimate(HL, np.array([0, 0]), np.array([1.0]), np.array([1]), 1), 1 / 1.1)
-
-
 def test_cycles_of_programs():
     """An action is read and written as reward, one more as observation; a program that only loops runs out of steps."""
     config = replace(HLQ, method="random")

@@ -26,11 +26,11 @@ def never_forgets(reference: Any) -> Any:
 
 
 def slow_rate_for_hl(reference: Any) -> Any:
-    """HLS and HLQ have a learning rate after all, of .002."""
+    """HLS and HLQ have a learning rate after all, of .0001."""
     plain = {"hlq": "q", "hls": "sarsa"}
 
     def other(config: Any) -> Any:
-        return replace(config, method=plain[config.method], alpha=0.002) if config.method in plain else config
+        return replace(config, method=plain[config.method], alpha=0.0001) if config.method in plain else config
 
     return reconfigure(reference, other)
 

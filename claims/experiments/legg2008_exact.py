@@ -1,7 +1,6 @@
 """Exact checks of legg2008: answers against definitions, on inputs drawn by the trial's seed.
 
-Where an implementation draws at random, counts are compared with what is expected, in standard errors: claims allow
-six.
+Counts of random draws are compared with what is expected, in standard errors; claims allow six.
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ from claims.oracles import legg2008 as oracle
 from repro import Measurements, Setting, cases
 
 DEPTH = 10  # cycles of which all histories are gone through
-CYCLES = 400
-UNITS = 2.0 ** -np.arange(1, CYCLES + 1)
+UNITS = 2.0 ** -np.arange(1, 401)
 
 
 # Chapter 6
@@ -46,10 +44,7 @@ def _drawn(rng: np.random.Generator, config: Any, method: str, epsilon: float = 
 
 
 def values_of_states(learner: RateFree, setting: Setting) -> Measurements:
-    """Values after 0, 1, 2, ... steps of random paths: of HL against Eq. 6.7, of TD against Algorithm 1.
-
-    The last path is the longest, of up to 5,000 steps.
-    """
+    """Values after 0, 1, 2, ... steps of random paths, of HL against Eq. 6.7, of TD against Algorithm 1; and walks."""
     rng, found, expected = np.random.default_rng(setting.seed), [], []
     for count, method, most in [*product((1, 2, 5, 21), ("hl", "td") * 3, (300,)), (21, "hl", 5000)]:
         steps = int(rng.integers(most // 5, most))
@@ -58,7 +53,16 @@ def values_of_states(learner: RateFree, setting: Setting) -> Measurements:
         config, rule = _drawn(rng, setting.config, method), {"hl": oracle.batch, "td": oracle.temporal_difference}
         found += list(np.asarray(learner.estimate(config, path, rewards, times, count)))
         expected += [rule[method](config, path[: t + 1], rewards[:t], count) for t in times]
-    return {"values": cases(np.concatenate(found), np.concatenate(expected), "1")}
+    walk = np.asarray(learner.simulate(setting.config, range(401), seed=setting.seed)).astype(int)
+    now, up, inner = walk[:-1], np.diff(walk, axis=0) > 0, (walk[:-1] > 0) & (walk[:-1] < 20)
+    wrong = (walk[0] != 10).sum() + np.where(inner, np.abs(np.diff(walk, axis=0)) != 1, walk[1:] != 10).sum()
+    halves = [up[inner], up[inner & (now < 5)], up[inner & (now > 15)]]
+    halves += [(up[1:] == up[:-1])[inner[1:] & inner[:-1]], (up[:, 1:] == up[:, :-1])[inner[:, 1:] & inner[:, :-1]]]
+    errors = [in_errors(half, np.full(len(half), 0.5)) for half in halves]
+    return {
+        "values": cases(np.concatenate(found), np.concatenate(expected), "1"),
+        "walk": cases([100.0 * wrong, *errors], 0, "standard errors"),
+    }
 
 
 def control(learner: RateFree, setting: Setting) -> Measurements:
@@ -105,11 +109,6 @@ def policies(learner: RateFree, setting: Setting) -> Measurements:
     return {"chances": cases(np.concatenate(found), np.concatenate(expected), "probability")}
 
 
-def pays_up(actions: Ints) -> Array:
-    """Rewards [B, k] of an environment that pays for action 0."""
-    return (actions == 0) * UNITS[: actions.shape[1]]
-
-
 def alternating(actions: Ints) -> Array:
     """Rewards [B, k] of mu^alt, which pays for an action that is not the one before."""
     return (np.diff(actions, axis=1, prepend=actions[:, :1]) != 0) * UNITS[: actions.shape[1]]
@@ -124,7 +123,7 @@ def slide(actions: Ints) -> Array:
     return rewards
 
 
-ENVIRONMENTS = {"up": pays_up, "alt": alternating, "slide": slide}
+ENVIRONMENTS = {"up": lambda actions: (actions == 0) * UNITS[: actions.shape[1]], "alt": alternating, "slide": slide}
 
 
 def _worth(learner: RateFree, agent: str, environment: Any) -> float:
@@ -147,7 +146,7 @@ def worths(learner: RateFree, setting: Setting) -> Measurements:
 
 def habits(learner: RateFree, setting: Setting) -> Measurements:
     """After 400 random cycles: chances to alternate in mu^alt, and to climb from the bottom in mu^slide."""
-    actions = np.random.default_rng(setting.seed).integers(0, 2, (24, CYCLES))
+    actions = np.random.default_rng(setting.seed).integers(0, 2, (24, len(UNITS)))
     none, alt, up = np.zeros_like(actions), alternating(actions), slide(actions)
     back, ahead = (np.asarray(learner.policy(one, actions, none, alt, 2)) for one in AGENTS[2:])
     other, bottom = 1 - actions[:, -1], up[:, -1] > 0

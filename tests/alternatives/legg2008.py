@@ -20,6 +20,15 @@ CONFIGS = {
 METHODS = ("random", "freq", "sarsa", "hls", "q", "hlq")
 
 
+def simulate(config: Any, times: Any, *, seed: int) -> Any:
+    """Walks on 21 states, one after another."""
+    found = np.full((100, max(times) + 1), 10)
+    for walk, steps in zip(found, np.random.default_rng(seed).choice([-1, 1], found.shape), strict=True):
+        for t in range(max(times)):
+            walk[t + 1] = walk[t] + steps[t] if 0 < walk[t] < 20 else 10
+    return found.T[np.array(times)]
+
+
 def policy(agent: str, actions: Any, observations: Any, rewards: Any, choices: int) -> Any:
     """Sums and counts of rewards, by situation and action, for each history."""
     found = np.full((len(actions), choices), 0.1 / choices)

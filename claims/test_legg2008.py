@@ -33,7 +33,7 @@ PAPER = Paper(
     ),
 )
 
-CONTRACT = Contract(protocol=RateFree, preset="hl", audited=exact.audited, timed="small-chain")
+CONTRACT = Contract(protocol=RateFree, preset="hl", timed="small-chain")
 
 READ = {"hlq": 49.1, "q": 44.3, "q0": 41.8, "freq": 40.2}
 SCORES = {

@@ -83,18 +83,6 @@ def control(learner: RateFree, setting: Setting) -> Measurements:
     return {"values": values, "choices": cases(all_errors(counted), 0, "standard errors")}
 
 
-def audited(learner: RateFree, config: Any, seed: int) -> dict[str, Array]:
-    """What an audit asks: an agent in a random world, and one among programs."""
-    rng, own = np.random.default_rng(0), replace(config, method="hlq", epsilon=0.2)
-    world = rng.integers(0, 6, (6, 3)), rng.normal(size=(6, 3))
-    actions, values = learner.act(own, *world, 0, 200, seed=seed)
-    return {
-        "actions": np.asarray(actions),
-        "values": np.asarray(values),
-        "episodes": np.asarray(learner.interact(own, [",.,.#", "%.,.#"], 40, 5, 1, seed=seed)),
-    }
-
-
 # Section 4.2
 
 

@@ -48,12 +48,11 @@ def run(protocol: type, open_process: OpenProcess, given: AuditInputs) -> Iterat
     Raises:
         ReproError: for a contract that has no audits, or a machine on which no process can be started.
     """
-    known = next((AUDITS[kind] for kind in protocol.__mro__ if kind in AUDITS), _OwnFunctions)
-    if known is _OwnFunctions and given.audited is None:
+    known = next((AUDITS[kind] for kind in protocol.__mro__ if kind in AUDITS), None)
+    if known is None:
         raise ReproError(
             f"No audits are known for the contract {protocol.__name__}",
-            f"Derive it from one of repro/task.py: {', '.join(sorted(kind.__name__ for kind in AUDITS))}; or say what "
-            "to ask, by `audited` of the contract.",
+            f"Derive it from one of repro/task.py: {', '.join(sorted(kind.__name__ for kind in AUDITS))}.",
         )
     yield from results(known(open_process, given).audits())
 
@@ -320,21 +319,6 @@ class _Simulator(AuditRunner):
         if states.ndim < 1 or len(states) != len(times):
             raise Fault(f"simulate gives {list(states.shape)} for {len(times)} times")
         return by("snapshot", states)
-
-
-class _OwnFunctions(AuditRunner):
-    """Audits of a protocol that no other contract shares: the paper says what is asked."""
-
-    def queries(self) -> Sequence[AuditQuery]:
-        """All of it at once."""
-        return [AuditQuery(name="the contract's functions", ask=self.ask, inputs=None)]
-
-    def ask(self, learnt: tuple[Any, int], _: None) -> Answers:
-        """Answers by name."""
-        names, seed = learnt
-        assert self.given.audited is not None
-        found = self.given.audited(names, self.given.config, seed)
-        return {name: answer_checks.array(value, name) for name, value in found.items()}
 
 
 class _PipelineTrainer(AuditRunner):

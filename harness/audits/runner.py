@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +43,6 @@ class AuditInputs:
             mini-batch as inputs and outputs; None for simulators.
         inputs: what to predict, at least two and never test data: images [N, H, W, C], `Sequences`, `Graphs`, or the
             tokens of texts [streams, T]. For simulators ascending times, or None.
-        audited: what to ask where the protocol is the paper's own; see `Contract`.
         device: what to train on.
         seed: of the training; the next one is used as well.
     """
@@ -51,7 +50,6 @@ class AuditInputs:
     config: Any
     data: Any = None
     inputs: Any = None
-    audited: Callable[[Any, Any, int], Mapping[str, Any]] | None = None
     device: Device = "cpu"
     seed: int = 12345
 

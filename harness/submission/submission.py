@@ -218,7 +218,7 @@ def audit_inputs(contract: Contract, config: Any) -> AuditInputs:
         asked = sequences(others, np.arange(ASKED)) if isinstance(others, Sequences) else others
         return AuditInputs(config=config, data=contract.generate(AuditInputs.seed), inputs=asked)
     if contract.data is None:
-        return AuditInputs(config=config, audited=contract.audited)
+        return AuditInputs(config=config)
     train = data.load(contract.data).train
     inputs = train.tokens[: LANES * TOLD].reshape(LANES, TOLD) if isinstance(train, Text) else train.images[:ASKED]
     return AuditInputs(config=config, data=train, inputs=inputs)

@@ -12,12 +12,10 @@ class Contract:
     """Stated once in a claims file, as CONTRACT.
 
     Attributes:
-        protocol: the paper's protocol, derived from one of `repro.task`, or from `repro.task.Implementation` alone.
+        protocol: the paper's protocol, derived from one of `repro.task`.
         preset: the preset that audits run on.
         data: the dataset they train on, or None for generated data.
         generate: makes training pairs (`repro.task.Pairs`) from a seed, for a contract without a dataset.
-        audited: for a protocol of functions of the paper's own, what audits ask: called with the implementation, a
-            config and a seed, it returns answers by name, arrays of which one at least depends on the seed.
         overrides: fields of the preset to replace, so that training takes about a second.
         counted: presets whose layers may be counted against what they learn, with what to replace in them so that a
             network is made of 8 images and not trained.
@@ -30,7 +28,6 @@ class Contract:
     preset: str
     data: str | None = None
     generate: Callable[[int], Any] | None = None
-    audited: Callable[[Any, Any, int], Mapping[str, Any]] | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     counted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timed: str = ""

@@ -36,10 +36,7 @@ PAPER = Paper(
 CONTRACT = Contract(protocol=RateFree, preset="hl", timed="small-chain")
 
 READ = {"hlq": 49.1, "q": 44.3, "q0": 41.8, "freq": 40.2}
-SCORES = {
-    name: Reported(score, "AIQ", f"Table in Conf Paper Settings.ods (code of 2011), {name}")
-    for name, score in READ.items()
-}
+SCORES = {name: Reported(score, "AIQ", f"Table in Conf Paper Settings.ods, {name}") for name, score in READ.items()}
 AGENTS = (
     ("hlq", "hlq", 0.7, 0.95, 0.0, 0.04),
     ("q", "q", 0.6, 0.5, 0.5, 0.04),

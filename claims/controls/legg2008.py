@@ -86,6 +86,4 @@ NULLS = {
     "interact": lambda config, programs, steps, *rest, seed: np.full((len(programs), steps, 4), seed % 3),
 }
 
-PLANTED = {  # the ratio of visits turned round
-    "values-of-states": ("rate = n[then] / (n[then]", "rate = n[now] / (n[then]"),
-}
+PLANTED = {"values-of-states": ("rate = n[then] / (n[then]", "rate = n[now] / (n[then]")}  # the ratio turned round

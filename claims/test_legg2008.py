@@ -36,10 +36,7 @@ PAPER = Paper(
 CONTRACT = Contract(protocol=RateFree, preset="hl", timed="small-chain")
 
 READ = {"hlq": 49.1, "q": 44.3, "q0": 41.8, "freq": 40.2}
-SCORES = {
-    name: Reported(score, "AIQ", f"Table in Conf Paper Settings.ods (code of 2011), {name}")
-    for name, score in READ.items()
-}
+SCORES = {name: Reported(score, "AIQ", f"Table in Conf Paper Settings.ods, {name}") for name, score in READ.items()}
 AGENTS = (
     ("hlq", "hlq", 0.7, 0.95, 0.0, 0.04),
     ("q", "q", 0.6, 0.5, 0.5, 0.04),
@@ -78,7 +75,7 @@ def test_values_of_states(run: Run):
     return arm["values"], arm["walk"]
 
 
-@claim("control", all_of(holds(1e-8), holds(6.0)), controls=["explores_half_as_often", "slow_rate_for_hl"])
+@claim("control", all_of(holds(1e-8), holds(6.0)), controls=["explores_half_as_often", "explores_a_tenth"])
 def test_control(run: Run):
     """Section 6.7: HLS and HLQ learn and act as Algorithms 2 and 3 say, Sarsa and Watkins' Q likewise with a rate."""
     arm = run(exact.control, "hl")
@@ -152,7 +149,7 @@ def test_changing_rewards(run: Run):
     return tuple((arm[f"{a}_mean"], arm[f"{b}_mean"]) for a, b in [*pairs, ("tuned", "zero")])
 
 
-@claim("gridworld", all_of(higher(times=0.9), at_least(4.0)), seeds=6, controls=["slow_rate_for_hl"])
+@claim("gridworld", all_of(higher(times=0.9), at_least(4.0)), seeds=6, controls=["explores_a_tenth"])
 def test_gridworld(run: Run):
     """Figure 6.8: in the windy gridworld HLQ, without a rate, reaches what Q does with a tuned one (within a tenth)."""
     arm = run(WINDY, "hlq")

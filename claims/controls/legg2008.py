@@ -25,14 +25,10 @@ def never_forgets(reference: Any) -> Any:
     return _hl_with(reference, 1.0)
 
 
-def slow_rate_for_hl(reference: Any) -> Any:
-    """HLS and HLQ have a learning rate after all, of .0001."""
-    plain = {"hlq": "q", "hls": "sarsa"}
-
-    def other(config: Any) -> Any:
-        return replace(config, method=plain[config.method], alpha=0.0001) if config.method in plain else config
-
-    return reconfigure(reference, other)
+def explores_a_tenth(reference: Any) -> Any:
+    """HLS and HLQ act at random in a tenth of all steps whatever epsilon says."""
+    acting = ("hls", "hlq")
+    return reconfigure(reference, lambda c: replace(c, epsilon=0.1 if c.method in acting else c.epsilon))
 
 
 def _given(reference: Any, name: str, change: Callable[..., tuple[Any, ...]]) -> Any:
@@ -90,6 +86,4 @@ def _one_symbol(config: Any, programs: Any, steps: int, *rest: Any, seed: int) -
 
 NULLS = {"estimate": _no_values, "act": _any_actions, "interact": _one_symbol}
 
-PLANTED = {  # the ratio of visits turned round
-    "values-of-states": ("rate = n[then] / (n[then]", "rate = n[now] / (n[then]"),
-}
+PLANTED = {"values-of-states": ("rate = n[then] / (n[then]", "rate = n[now] / (n[then]")}  # the ratio turned round

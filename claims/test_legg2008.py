@@ -19,16 +19,14 @@ PAPER = Paper(
         "differences that sets its own learning rate. Legg & Veness (2011) made the measure a test, AIQ: random "
         "programs are the environments. With its settings, as a later user of the code repeats them, the scores come "
         "out again. The theorems of Chapters 3 and 5 are not here.\n\n"
-        "People go wrong in the rate's second factor, N(s') / N(s), and in the start: from N = 0, as derived, a first "
-        "rate is 0 / 0. From N = 1, as in the algorithms, it is still exactly the batch estimate, with one visit more. "
-        "And read to the letter pi^2back cannot learn mu^alt: its table is conditioned on rewards, and 2^-k is another "
-        "number in every cycle; here tables hold rewards in units of 2^-k. Longer tables fill more slowly: in ten "
-        "cycles of an environment that pays for one action pi^2back earns less than pi^basic.\n\n"
+        "People go wrong in the rate's second factor, N(s') / N(s), and in the start: from N = 0, as derived, the rate "
+        "of a first visit is 0 / 0, so the algorithms start from N = 1. That is still exactly the batch estimate, with "
+        "one visit more. And read to the letter pi^2back cannot learn mu^alt: its table is conditioned on rewards, and "
+        "2^-k is another number in every cycle; here tables hold rewards in units of 2^-k.\n\n"
         "What we could not reproduce: an error of TD(.7) at alpha .07 that rises again from t = 4,000 (ours falls for "
         "10,000 steps), and a best lambda near .9995 for rewards that change (ours is near .998, and TD does best with "
-        "more than the printed rate). We do not know why the thesis's processes seem to teach faster. That Sarsa was "
-        "not got above 5.0 reports the author's tuning: with lambda 0, alpha .1 and epsilon .01 we get 5.7, as with "
-        "HLS; from lambda .9 on it is below 5. 'In every setting' is true of the end of runs.\n\n"
+        "more than the printed rate). That Sarsa was not got above 5.0 reports the author's tuning: with lambda 0, "
+        "alpha .1 and epsilon .01 we get 5.7, as with HLS; from lambda .9 on it is below 5.\n\n"
         "Typographical: Section 4.2 sets the reward of mu^alt to 2^k where its definition has 2^-k."
     ),
 )
@@ -68,48 +66,49 @@ WINDY = Gridworld(learners=(("hlq", "hlq", 0.995, 1.0, 0.01), ("q", "q", 0.0, 0.
 # Mechanism
 
 
-@claim("values-of-states", all_of(holds(1e-9), holds(6.0)), controls=["td_learns_nothing", "forgets", "never_forgets"])
+@claim("values-of-states", all_of(holds(1e-9), holds(6.0)), controls=["td_learns_nothing", "forgets", "hindsight"])
 def test_values_of_states(run: Run):
     """Eq. 6.8: learnt step by step, HL's values are those of Eq. 6.7, and TD(lambda)'s those of Algorithm 1."""
     arm = run(exact.values_of_states, "hl")
     return arm["values"], arm["walk"]
 
 
-@claim("control", all_of(holds(1e-8), holds(6.0)), controls=["explores_half_as_often", "explores_a_tenth"])
+@claim("control", all_of(holds(1e-8), holds(6.0)), controls=["explores_half", "explores_a_tenth", "begins_with_0"])
 def test_control(run: Run):
     """Section 6.7: HLS and HLQ learn and act as Algorithms 2 and 3 say, Sarsa and Watkins' Q likewise with a rate."""
     arm = run(exact.control, "hl")
     return arm["values"], arm["choices"]
 
 
-@claim("policies", holds(1e-12), controls=["raw_rewards", "shortsighted"])
+@claim("policies", holds(1e-12), controls=["raw_rewards", "myopic", "distinct_percepts"])
 def test_policies(run: Run):
     """Section 4.2: agents act by tables of rewards after the last observation, or after the last two cycles."""
     return run(exact.policies, "hl")["chances"]
 
 
-@claim("habits", all_of(holds(1e-9), holds(1e-9), holds(1e-9)), controls=["raw_rewards", "shortsighted"])
+@claim("habits", all_of(holds(1e-9), holds(1e-9), holds(1e-9)), controls=["raw_rewards", "myopic"])
 def test_habits(run: Run):
     """Section 4.2: with rewards in units of 2^-k, pi^2back learns to alternate, and pi^2forward, not it, to climb."""
     arm = run(exact.habits, "hl")
     return arm["alternates"], arm["rests"], arm["climbs"]
 
 
-@claim("earnings", all_of(holds(relation="at_least"), holds(relation="at_most")), controls=["shortsighted"])
+@claim("earnings", all_of(holds(relation="at_least"), holds(relation="at_most")), controls=["myopic", "raw_rewards"])
 def test_earnings(run: Run):
     """Section 4.2: where it should, each agent earns more than the one before, and none more than 1."""
     arm = run(exact.worths, "hl")
     return arm["gains"], arm["most"]
 
 
-@claim("episodes", all_of(holds(), holds(6.0)), controls=["observation_first", "sees_no_sign"])
+BROKEN = ["begins_with_0", "reads_23_actions", "smaller_ring", "rewards_of_5_symbols", "plain_mean", "sees_no_sign"]
+
+
+@claim("episodes", all_of(holds(), holds(6.0)), controls=BROKEN)
 def test_episodes(run: Run):
     """Section 4.3: programs answer actions as their instructions say, and agents learn from it (AIQ, 2011)."""
     arm = run(exact.episodes, "hl")
     return arm["cycles"], arm["choices"]
 
-
-# Direction
 
 BELOW, TRAINED = lower(log=True), lower(times=0.5, log=True)  # the latter guards arms that do worse
 
@@ -161,9 +160,6 @@ def test_aiq_order(run: Run):
     """Section 4.3: by random programs (Legg & Veness 2011) HLQ is above Q, Q above Freq, and Freq above Random."""
     arm = run(AIQ(agents=AGENTS[:4], programs=160), "hlq")
     return tuple((arm[better], arm[worse]) for better, worse in (("freq", "random"), ("q", "freq"), ("hlq", "q")))
-
-
-# Number
 
 
 @claim(

@@ -1,8 +1,7 @@
 """Machine Super Intelligence: Legg 2008, doctoral thesis, University of Lugano.
 
-Implemented: the agents of Section 4.2; temporal differences with and without a
-learning rate (Algorithms 1 to 3, Eqs. 6.8 and 6.9); and the algorithmic intelligence quotient (AIQ) of Legg & Veness
-(2011, arXiv:1109.5951v2). Not: the theorems of Chapters 3 and 5.
+Implemented: the agents of Section 4.2; temporal differences with and without a learning rate (Algorithms 1 to 3, Eqs.
+6.8 and 6.9); and AIQ of Legg & Veness (2011, arXiv:1109.5951v2). Not: the theorems of Chapters 3 and 5.
 
 Shapes: S states, A actions, T steps, K times, B histories, k cycles of a history, P programs.
 Units: rewards and values have the environment's unit; AIQ's rewards lie between -100 and 100.
@@ -56,9 +55,6 @@ CONFIGS = {
 }
 
 
-# Section 4.2: agents
-
-
 def policy(agent: str, actions: Ints, observations: Ints, rewards: Floats, choices: int) -> Floats:
     """Probabilities [B, A] of the next action after histories of k cycles, each array [B, k]."""
     return np.array([_policy(agent, actions[b], observations[b], rewards[b], choices) for b in range(len(actions))])
@@ -93,9 +89,6 @@ def _expected(table: Table, context: Any, action: int) -> float:
     """The mean reward that followed an action in a context; 0 of one never tried."""
     rewards = [reward for _, reward in table.get((context, action), [])]
     return sum(rewards) / len(rewards) if rewards else 0.0
-
-
-# Chapter 6: temporal differences
 
 
 def _njit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -195,9 +188,6 @@ def act(config: Config, moves: Ints, payoffs: Floats, start: int, steps: int, *,
     hl, off = config.method in ("hls", "hlq"), config.method in ("q", "hlq")
     _act(moves, payoffs, start, _rule(config), hl, off, np.random.default_rng(seed), actions, v)
     return actions, v.reshape(moves.shape)
-
-
-# Legg & Veness (2011): AIQ
 
 
 @_njit

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -42,34 +44,57 @@ def td_learns_nothing(reference: Any) -> Any:
     return _given(reference, "estimate", lambda config, *path: (replace(config, alpha=config.alpha / 1000), *path))
 
 
-def explores_half_as_often(reference: Any) -> Any:
-    """Actions at random are taken half as often as epsilon says."""
-    return _given(reference, "act", lambda config, *world: (replace(config, epsilon=config.epsilon / 2), *world))
+def hindsight(reference: Any) -> Any:
+    """Long paths are learnt from whole: what is known at their end is answered for each time."""
 
+    def estimate(config: Any, states: Any, rewards: Any, times: Any, count: int) -> Any:
+        asked = times if len(rewards) < 3000 else np.array([len(rewards)])
+        return np.broadcast_to(reference.estimate(config, states, rewards, asked, count), (len(times), count))
 
-def raw_rewards(reference: Any) -> Any:
-    """Tables hold rewards as they are, of which no two are alike."""
-
-    def change(agent: str, actions: Any, observations: Any, rewards: Any, choices: int) -> tuple[Any, ...]:
-        return agent, actions, observations, rewards * 2.0 ** -np.arange(1, rewards.shape[1] + 1), choices
-
-    return _given(reference, "policy", change)
-
-
-def shortsighted(reference: Any) -> Any:
-    """pi^2forward looks no further than the next reward."""
-    return _given(reference, "policy", lambda agent, *rest: ("2back" if agent == "2forward" else agent, *rest))
-
-
-def observation_first(reference: Any) -> Any:
-    """What a program writes first is the observation, and then the reward."""
-    function = reference.interact
-    return sabotage(reference, interact=lambda *given, seed: function(*given, seed=seed)[..., [0, 2, 1, 3]])
+    return sabotage(reference, estimate=estimate)
 
 
 def sees_no_sign(reference: Any) -> Any:
     """Agents see rewards as they are, also where their signs should be flipped."""
     return _given(reference, "interact", lambda *given: (*given[:-1], 1))
+
+
+def _edited(says: str, *changes: tuple[str, str]) -> Callable[[Any], Any]:
+    """The reference with pieces of its text, which stand there once, replaced; Python runs it, not numba."""
+
+    def build(reference: Any) -> Any:
+        text, module = inspect.getsource(reference), ModuleType(reference.__name__)
+        numbers = [(f"= {old}", f"= int({old})") for old in ("code[at]", "tape[place] + 5")]  # as numba has them
+        for old, new in [*changes, ("numba.njit(cache=True)(function)", "function"), *numbers]:
+            if text.count(old) != 1:
+                raise ValueError(f"{old!r} stands {text.count(old)} times in the reference")
+            text = text.replace(old, new)
+        exec(compile(text, reference.__file__, "exec"), vars(module))
+        return sabotage(module)
+
+    build.__doc__ = says
+    return build
+
+
+# fmt: off
+explores_half = _edited("Half as many actions are random.", ("rng.random() < epsilon", "rng.random() < epsilon / 2"))
+raw_rewards = _edited(
+    "Tables hold rewards as they are, of which no two are alike.",
+    ("scaled = rewards * 2.0 ** np.arange(1, len(rewards) + 1)", "scaled = rewards"))
+myopic = _edited("pi^2forward looks no further than the next reward.", ('agent == "2forward"', "False"))
+distinct_percepts = _edited(
+    "pi^2forward averages over distinct percepts, however often each followed.",
+    ("followed = table.get((context, action), [])", "followed = {*table.get((context, action), [])}"))
+reads_23_actions = _edited("Programs read 23 actions.", ("100_000, 24, 1000", "100_000, 23, 1000"))
+smaller_ring = _edited("The work tape has 30,000 cells.", ("100_000, 24, 1000", "30_000, 24, 1000"))
+rewards_of_5_symbols = _edited(
+    "Agents are rewarded as if there were 5 symbols.",
+    ("sign * 100 * (output[0] - half) / half", "sign * 50 * (output[0] - 2)"))
+plain_mean = _edited("Freq divides by tries.", ("(reward - v[a]) / n[a]", "(reward - v[a]) / (n[a] - 1)"))
+begins_with_0 = _edited(
+    "The first action is 0.", ("_choose(v[start * many : start * many + many], rule[4], rng)", "0"),
+    ("s, a = middle, _choose(v[:symbols], rule[4], rng)", "s, a = middle, 0"))
+# fmt: on
 
 
 def _any_actions(config: Any, moves: Any, payoffs: Any, start: int, steps: int, *, seed: int) -> Any:

@@ -52,16 +52,14 @@ class RateFree(Simulator, Protocol):
     def interact(self, config: Any, programs: list[str], steps: int, symbols: int, sign: int, *, seed: int) -> Ints:
         """Episodes [P, T, 4] of "random", "freq", "q" or "hlq": action, observation, symbol of the reward, steps run.
 
-        Programs are of AIQ's BF: a ring of 100,000 cells at the middle symbol, kept from cycle to cycle; "," reads the
-        last 24 actions, newest first, then middle symbols; "." writes the reward, then the observation, which end a
-        cycle, as "#" and 1,000 steps do (what comes after these is not looked at); loops end at the middle symbol; "%"
-        writes a random one. Outputs stand until written, middle symbols at first. Agents see `sign` times 100 for the
-        largest symbol, 0 for the middle, from which observations start. "freq" divides sums of rewards by tries + 1.
+        Programs are of AIQ's BF: a ring of 100,000 cells at the middle symbol, kept with the head's place from cycle to
+        cycle; "," reads the last 24 actions, newest first, then middle symbols; "." writes the reward, then the
+        observation, which end a cycle, as "#" and 1,000 steps do (what comes after these is not looked at); loops end
+        at the middle symbol; "%" writes a random one. Outputs stand until written, middle symbols at first. Agents see
+        `sign` times 100 for the largest symbol, 0 for the middle, from which observations start, whatever `symbols`
+        is; their first action is drawn as all are. "freq" divides sums of rewards by tries + 1.
         """
         ...
-
-
-# Worlds
 
 
 def chain(states: int, last: float = -1.0) -> tuple[Array, Array]:
@@ -146,9 +144,6 @@ def _rms(off: Array) -> Array:
         return np.sqrt(np.square(off).mean(-1))
 
 
-# Acting
-
-
 def _gridworld() -> tuple[Ints, Array, int]:
     """Section 6.7: next states and rewards [70, 4] (up, down, left, right) and the start; wind of the column left."""
     moves, payoffs, wind = np.zeros((70, 4), np.int64), np.zeros((70, 4)), (0, 0, 0, 1, 1, 1, 2, 2, 1, 0)
@@ -229,12 +224,9 @@ class Gridworld(Experiment):
         return {name: scalar(float(np.mean(reached)), "reward", better="higher") for name, reached in found.items()}
 
 
-# AIQ
-
-
 def replays(program: str, episode: Ints, symbols: int) -> int:
     """Cycles [T, 4] of an episode that are not what a program without "%" does; an over-long one ends it."""
-    machine, wrong = oracle.Machine(program, symbols), 0
+    machine, wrong = oracle.ProgramMachine(program, symbols), 0
     for action, *found in episode.tolist():
         expected = machine.cycle(action)
         wrong += list(expected) != found

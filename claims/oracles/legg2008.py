@@ -15,11 +15,8 @@ Ints = NDArray[Any]
 MOST_STEPS = 1000  # of a program in a cycle
 
 
-# Section 4.2: what agents expect, by going through the whole history for each question
-
-
 def situation(agent: str, history: list[Any]) -> list[Any]:
-    """What an agent's table goes by: the last observation, or the last two cycles."""
+    """Section 4.2: what an agent's table goes by: the last observation, or the last two cycles."""
     return [history[-1][1]] if agent == "basic" and history else history[-2:] if agent != "basic" else []
 
 
@@ -44,11 +41,8 @@ def choice(agent: str, actions: Ints, observations: Ints, rewards: Array, choice
         nexts = [situation(agent, [*history, cycle]) for cycle in followed(agent, history, context, action)]
         if agent == "2forward" and nexts:
             worth[-1] += 0.5 * float(np.mean([max(mean(later, a) for a in range(choices)) for later in nexts]))
-    good = [w == max(worth) for w in worth]
+    good = [w > max(worth) - 1e-9 for w in worth]
     return np.array([0.9 * g / sum(good) + 0.1 / choices for g in good])
-
-
-# Chapter 6
 
 
 def batch(config: Any, path: Ints, rewards: Array, count: int) -> Array:
@@ -101,10 +95,7 @@ def replayed(config: Any, states: Ints, actions: Ints, rewards: Array, shape: tu
     return [*chosen_by, q]
 
 
-# Legg & Veness (2011)
-
-
-class Machine:
+class ProgramMachine:
     """The reference machine of AIQ: BF with `symbols` symbols; see the contract."""
 
     def __init__(self, program: str, symbols: int) -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import make_dataclass
+from operator import attrgetter
 from typing import Any
 
 import numba
 import numpy as np
 
-Config = make_dataclass(
-    "Config",
-    [("method", str), ("gamma", float), ("lam", float), ("alpha", float), ("decay", float), ("epsilon", float)],
-    frozen=True,
-)
+Config = make_dataclass("Config", ["method", "gamma", "lam", "alpha", "decay", "epsilon"], frozen=True)
 CONFIGS = {
     name: Config(name.split("-")[0], 0.9 if name == "hl" else 0.99, 1.0, 0.1, 0.0, 0.0)
     for name in ("hl", "hl-long", "hlq")
 }
+RULE = attrgetter("gamma", "lam", "alpha", "decay", "epsilon")
 METHODS = ("random", "freq", "sarsa", "hls", "q", "hlq")
 
 
@@ -51,10 +49,6 @@ def policy(agent: str, actions: Any, observations: Any, rewards: Any, choices: i
     return found
 
 
-def _rule(config: Any) -> tuple[float, ...]:
-    return tuple(map(float, (config.gamma, config.lam, config.alpha, config.decay, config.epsilon)))
-
-
 @numba.njit
 def _estimate(path, rewards, hl, rule, times, out):
     gamma, lam, alpha, decay, _ = rule
@@ -78,7 +72,7 @@ def _estimate(path, rewards, hl, rule, times, out):
 def estimate(config: Any, states: Any, rewards: Any, times: Any, count: int) -> Any:
     """HL by sums of visits, traces and rewards; TD step by step."""
     out = np.zeros((len(times), count))
-    _estimate(states, rewards, config.method == "hl", _rule(config), times, out)
+    _estimate(states, rewards, config.method == "hl", RULE(config), times, out)
     return out
 
 
@@ -123,7 +117,7 @@ def act(config: Any, moves: Any, payoffs: Any, start: int, steps: int, *, seed: 
     """Actions and values."""
     memory, actions = np.array([[[0.0]], [[1.0]], [[0.0]]]) + np.zeros(moves.shape), np.zeros(steps, int)
     rng = np.random.default_rng(seed)
-    _act(moves, payoffs, start, METHODS.index(config.method), _rule(config), rng, memory, actions)
+    _act(moves, payoffs, start, METHODS.index(config.method), RULE(config), rng, memory, actions)
     return actions, memory[0]
 
 
@@ -171,9 +165,12 @@ def _episode(code, m, sign, method, rule, rng, out):
 
 def interact(config: Any, programs: list[str], steps: int, symbols: int, sign: int, *, seed: int) -> Any:
     """Episodes."""
-    rule, method, rng = _rule(config), METHODS.index(config.method), np.random.default_rng(seed)
-    out = np.zeros((len(programs), steps, 4), int)
-    for number, program in enumerate(programs):
-        code = np.frombuffer(program.encode(), np.uint8).astype(int)
-        _episode(code, symbols, sign, method, rule if method else (*rule[:4], 1.0), rng, out[number])
+    method, rng, out = (
+        METHODS.index(config.method),
+        np.random.default_rng(seed),
+        np.zeros((len(programs), steps, 4), int),
+    )
+    rule = RULE(config) if method else (*RULE(config)[:4], 1.0)
+    for program, episode in zip(programs, out, strict=True):
+        _episode(np.frombuffer(program.encode(), np.uint8).astype(int), symbols, sign, method, rule, rng, episode)
     return out

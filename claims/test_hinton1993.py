@@ -205,7 +205,8 @@ def test_penalty_beats_none(run: Run, row: str):
 def test_weights_cluster(run: Run):
     """Figure 2: weights form fairly sharp clusters, three of them."""
     # Of a normal sample 0.4 lie as near to three centres. How many Gaussians the coding-prior uses is measured beside.
-    return annealed(run)["clustered"], annealed(run)["relative_error"]
+    arm = annealed(run)
+    return arm["clustered"], arm["relative_error"]
 
 
 @claim("regression-overfits", OVERFITTED, seeds=8, controls=["regression_always_penalized"], reported=(PLAIN, RIDGE))

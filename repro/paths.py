@@ -14,12 +14,16 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def project_root() -> Path:
-    """The nearest folder at or above the current one that holds claims, else the one that holds this package."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if _is_project(folder):
-            return folder
-    return PACKAGE.parent
+    """The project: REPRO_PROJECT, else the nearest folder at or above the current one that holds claims.
+
+    Where there is none, the folder that holds this package.
+    """
+    return _from_environment("REPRO_PROJECT") or project_of(Path.cwd()) or PACKAGE.parent
+
+
+def project_of(place: Path) -> Path | None:
+    """The nearest folder at or above a place that is a project; None where there is none."""
+    return next((folder for folder in (place, *place.parents) if _is_project(folder)), None)
 
 
 def cache_dir() -> Path:

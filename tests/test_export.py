@@ -13,12 +13,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("altair", reason="the export needs the extra `board`")
 
 from leaderboard.board import catalogue, downloads, queries, repository, suite_score
 from leaderboard.board.lines import REFERENCE
 from leaderboard.board.queries import RecordFilter
+from leaderboard.export import __main__ as command
 from leaderboard.export import build, folder, frame, places
 from leaderboard.render import claim as claim_page
 from leaderboard.render import components, provenance
@@ -189,6 +191,19 @@ def test_an_empty_store_is_a_site_too(project):
     files = dict(build.files(queries.open_stores()))
     assert b"No records yet" in files["index.html"]
     assert b"Nothing to judge yet" in files["trust.html"]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_command_writes_no_empty_board(project, damaged):
+    """Without a record that can be read the command ends with 1, naming the first that cannot; nothing is written."""
+    place = project / "leaderboard" / "records" / "he2015" / "0123456789abcdef.json"
+    if damaged:
+        place.parent.mkdir(parents=True)
+        place.write_text("{}")
+    run = CliRunner().invoke(command.export, [str(project / "out")])
+    assert run.exit_code == 1
+    assert ("0123456789abcdef.json: The record" in run.stderr) == damaged
+    assert not (project / "out").exists()
 
 
 def test_a_file_that_is_no_record_is_listed(store, project):

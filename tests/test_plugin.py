@@ -154,6 +154,22 @@ def test_refuted_and_inconclusive_fail_in_one_line(project):
     assert "could have detected" in result.stdout
 
 
+def test_claims_named_from_above_are_those_of_their_own_project(tmp_path):
+    """From the top of a repository of many projects, records and trials go to the project that holds the claims."""
+    project = write_project(tmp_path / "packages" / "walker")
+    words = [sys.executable, "-m", "pytest", "packages/walker/claims", "-p", "no:cacheprovider"]
+    done = subprocess.run(words, cwd=tmp_path, env=clean({}), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert len(records_in(project)) == 4
+    assert not (tmp_path / ".repro").exists()
+    write_project(tmp_path / "packages" / "other")
+    both = subprocess.run(
+        [*words, "packages/other/claims"], cwd=tmp_path, env=clean({}), capture_output=True, text=True
+    )
+    assert both.returncode != 0
+    assert "The claims are of 2 projects: other, walker" in both.stdout + both.stderr
+
+
 def test_a_finding_that_holds_fails(project):
     """A claim expected to be refuted fails when it holds: the literature would be wrong, or the check."""
     edit(project / "claims" / "test_toy2020.py", "at_least(1000.0)", "at_least(10.0)")

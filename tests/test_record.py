@@ -81,6 +81,7 @@ INVALID = {
     "schema as text": (edited("schema", value="1"), "Expected `int`"),
     "truncated": (DATA[:-20], "truncated"),
     "trailing space": (DATA + b" ", "canonical"),
+    "line ends of Windows": (DATA.replace(b"\n", b"\r\n"), "line ends of another system"),
     "inner space": (DATA.replace(b":", b": ", 1), "canonical"),
     "empty": (b"", "truncated"),
     "list": (b"[]", "Expected `object`"),

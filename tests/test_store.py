@@ -227,9 +227,10 @@ def test_odd_things_in_the_folder_do_no_harm(store):
     (folder / "link.json").symlink_to(folder / "nowhere")
     (folder / "left.tmp").write_text("x")
     (store.root / "records" / "file.json").write_text("x")
+    os.mkfifo(folder / "pipe.json")  # whose reader would wait for a writer
     store.sync()
     assert len(store.rows()) == 1
-    assert [p.path for p in store.problems()] == ["records/toy2020/folder.json"]
+    assert [p.path for p in store.problems()] == ["records/toy2020/folder.json", "records/toy2020/pipe.json"]
 
 
 def test_reading_only_writes_nothing(store):

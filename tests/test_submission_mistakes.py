@@ -157,6 +157,21 @@ def test_a_folder_holds_small_texts_only(project, name, content, says):
     assert tried(project).splitlines()[0] == says
 
 
+def test_what_tools_and_habits_leave_is_no_part_of_it(project):
+    """Licences, caches, attributes, byte-order marks and line ends of Windows change neither check nor digest."""
+    mine = write_submission(project)
+    before = folder.read(mine, project)
+    for name in ("LICENSE", ".gitattributes", "._implementation.py", ".pytest_cache/CACHEDIR.TAG"):
+        (mine / name).parent.mkdir(exist_ok=True)
+        (mine / name).write_bytes(b"\0\5\26\7")
+    for name in ("submission.toml", "implementation.py"):
+        data = (mine / name).read_bytes()
+        (mine / name).write_bytes(b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"))
+    assert folder.read(mine, project).files == before.files
+    assert folder.read(mine, project).digest == before.digest
+    assert folder.read(mine, project).manifest == before.manifest
+
+
 @pytest.mark.parametrize("target", ["/etc/passwd", "implementation.py", "nowhere"])
 def test_links_are_refused(project, target):
     """A symbolic link is refused wherever it leads, to a file or to a folder."""

@@ -124,7 +124,8 @@ def _send(url: str, token_file: Path | None, records: Sequence[Record]) -> None:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(path.rglob("*.json"))
+        inside = path / "records" if (path / "records").is_dir() else path  # a shared board keeps its tokens beside it
+        return sorted(file for file in inside.rglob("*.json") if file.is_file())
     if not path.is_file():
         raise ReproError(f"There is no record at {path}", "Give a record file, or a folder of them.")
     return [path]

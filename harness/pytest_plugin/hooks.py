@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from harness.pytest_plugin.options import SessionOptions
 from harness.pytest_plugin.options import pytest_addoption as pytest_addoption
 from harness.pytest_plugin.row import VerdictRow, received, send, unjudged_row
 from repro.errors import ReproError, Unavailable
+from repro.paths import project_of, project_root
 
 if TYPE_CHECKING:
     from harness.pytest_plugin.cases import Case
@@ -86,12 +88,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     options = SessionOptions.parsed(config.option)
     try:
-        submission = _submission(config, options)
+        root = _settled_project(cases_by_item) or config.rootpath
+        submission = _submission(config, options, root)
         chosen = selected(set(cases_by_item.values()), options, submission)
         if chosen:
             worker = getattr(config, "workerinput", {"workerid": "main"})
             shared = Path(worker.get("repro_shared") or config.stash[SHARED].name)
-            config.stash[SESSION] = Session(options, config.rootpath, shared, worker["workerid"], submission)
+            config.stash[SESSION] = Session(options, root, shared, worker["workerid"], submission)
     except ReproError as error:
         raise pytest.UsageError(str(error)) from error
     if config.pluginmanager.hasplugin("timeout"):
@@ -101,6 +104,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
     gone = set(left_out)
     items[:] = [item for item in items if item not in gone]
+
+
+def _settled_project(items: Iterable[pytest.Item]) -> Path | None:
+    """The project that holds the claims, for which this process and those that it starts work from now on.
+
+    The claims may be named from elsewhere, such as the top of a repository of many projects.
+
+    Raises:
+        ReproError: where the claims are of several projects.
+    """
+    found = {root for item in items if (root := project_of(item.path.parent)) is not None}
+    if len(found) > 1:
+        names = ", ".join(sorted(root.name for root in found))
+        raise ReproError(f"The claims are of {len(found)} projects: {names}", "Run pytest for one at a time.")
+    root = next(iter(found), None)
+    if root not in (None, project_root()):
+        os.environ["REPRO_PROJECT"] = str(root)
+    return root
 
 
 @pytest.fixture
@@ -167,13 +188,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         destroy_process_group()
 
 
-def _submission(config: pytest.Config, options: SessionOptions) -> Submission | None:
+def _submission(config: pytest.Config, options: SessionOptions, root: Path) -> Submission | None:
     """What is judged in the reference's place: handed over, or read from its folder."""
     if options.implementation is None or SUBMISSION in config.stash:
         return config.stash.get(SUBMISSION, None)
     from harness.submission.submission import Submission
 
-    return Submission.at(options.implementation, config.rootpath, trusted=options.trusted, salt=options.salt)
+    return Submission.at(options.implementation, root, trusted=options.trusted, salt=options.salt)
 
 
 def _case(item: pytest.Item) -> Case | None:

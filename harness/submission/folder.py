@@ -19,7 +19,12 @@ from repro.errors import ReproError, unknown
 
 SUFFIXES = {".py", ".toml", ".md", ".txt"}
 FILES, BYTES = 50, 1 << 20
-IGNORED = {"__pycache__", ".git", ".gitignore", ".DS_Store", ".ruff_cache", ".ipynb_checkpoints"}
+IGNORED = {
+    *("__pycache__", ".git", ".gitignore", ".gitattributes", ".DS_Store", ".ipynb_checkpoints", ".editorconfig"),
+    *(".ruff_cache", ".pytest_cache", ".mypy_cache", ".venv", ".idea", ".vscode", ".hypothesis", "Thumbs.db"),
+    *("LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS", "CITATION.cff"),
+}
+"""Files and folders that people's tools and habits leave beside code; no part of the submission."""
 ABOUT = {"submission.toml", "README.md"}
 OURS = {"reference", "claims", "harness", "leaderboard", "tests"}
 
@@ -84,13 +89,13 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     """Every file of the folder with its content, all of them small texts."""
     total = count = 0
     for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if name not in IGNORED)
+        folders[:] = sorted(name for name in folders if not _ignored(name))
         for name in [*folders, *sorted(names)]:
             file = Path(folder) / name
             relative = file.relative_to(path).as_posix()
             if file.is_symlink():
                 raise ReproError(f"{relative} is a symbolic link", "Put the file itself there.")
-            if file.is_dir() or name in IGNORED:
+            if file.is_dir() or _ignored(name):
                 continue
             count, total = count + 1, total + file.stat().st_size
             if not file.is_file() or file.suffix not in SUFFIXES:
@@ -106,8 +111,14 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
             yield relative, _text(file, relative)
 
 
+def _ignored(name: str) -> bool:
+    """Whether a file or folder is no part of the submission; macOS keeps attributes in files named "._"."""
+    return name in IGNORED or name.startswith("._")
+
+
 def _text(file: Path, relative: str) -> bytes:
-    data = file.read_bytes()
+    """The text as every system would have it: without a byte-order mark, its lines ended by line feeds."""
+    data = file.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     try:
         if "\0" in data.decode():
             raise ValueError

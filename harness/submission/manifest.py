@@ -66,7 +66,7 @@ def read(path: Path) -> Manifest:
         ReproError: for the first thing that is wrong with it, with the line or the key.
     """
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise ReproError(f"submission.toml is not valid TOML: {error}", "Texts need quotes, lists brackets.") from error
     except UnicodeDecodeError as error:

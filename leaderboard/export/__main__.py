@@ -11,6 +11,7 @@ from leaderboard.board.queries import open_stores
 from leaderboard.export.build import files
 from leaderboard.export.folder import check, write
 from repro.errors import ReproError
+from repro.record.index import Problem
 
 
 @click.command()
@@ -20,13 +21,23 @@ def export(folder: Path, url: str) -> None:
     """Write the board into a folder."""
     try:
         check(folder)  # before the records are read
-        count = write(folder, files(open_stores(), url))
+        stores = open_stores()
+        if not stores.distinct("paper"):
+            raise _nothing(stores.problems())
+        count = write(folder, files(stores, url))
     except ReproError as error:
         click.echo(f"error: {error.problem}", err=True)
         if error.remedy:
             click.echo(f"       {error.remedy}", err=True)
         sys.exit(1)
     click.echo(f"{count} files in {folder}; open {folder / 'index.html'}")
+
+
+def _nothing(problems: list[Problem]) -> ReproError:
+    if not problems:
+        return ReproError("There are no records to export", "Run claims and publish them: repro run, repro publish.")
+    first = f"{problems[0].path}: {problems[0].reason}"
+    return ReproError(f"None of {len(problems)} record files can be read, such as {first}", "See `repro verify`.")
 
 
 if __name__ == "__main__":

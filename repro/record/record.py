@@ -290,6 +290,9 @@ def decode(data: bytes) -> Record:
         raise _invalid(f"is not valid: {error}") from error
     if record.id != _identity(record):
         raise _invalid(f"states the hash {record.id[:23]}, which its content does not have")
+    if canonical == data.replace(b"\r\n", b"\n") != data:
+        why = "The record has the line ends of another system, as git writes them under core.autocrlf"
+        raise ReproError(why, "Check the files out again without it: git -c core.autocrlf=false checkout -- .")
     if canonical != data:
         raise _invalid("is not in canonical form")
     return record

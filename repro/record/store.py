@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -209,7 +210,10 @@ class Store(RecordQueries):
         file = self.root / path
         stamp = Stamp(0, 0)
         try:
-            stamp = self._stamped(file.stat())
+            facts = file.stat()
+            stamp = self._stamped(facts)
+            if not stat.S_ISREG(facts.st_mode):
+                raise ReproError("It is no file")  # to read a pipe would wait for who writes into it
             if stamp.size > LARGEST:
                 raise ReproError(f"The record has {stamp.size:,} bytes, more than {LARGEST:,}")
             data = file.read_bytes()

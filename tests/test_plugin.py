@@ -310,7 +310,8 @@ def test_slow_claims_show_progress(tmp_path):
     """A claim that takes over five seconds says which trial it is at, with and without xdist."""
     project = write_project(tmp_path, sleep=1.2)
     for extra in ([], ["-n", "2", "--no-cache"]):
-        result = pytest_in(project, "--claim", "toy2020/drift-carries", *extra)
+        words = command("--claim", "toy2020/drift-carries", *extra)
+        result = subprocess.run(words, cwd=project, env=clean({}), capture_output=True, text=True)
         assert result.returncode == 0
         assert re.search(r"… toy2020/drift-carries@1 reference: trial \d of 8, \d+ s", result.stdout), result.stdout
 

@@ -173,6 +173,37 @@ def test_claims_named_from_above_are_those_of_their_own_project(tmp_path):
     assert "The claims are of 2 projects: other, walker" in both.stdout + both.stderr
 
 
+TAKEN = """
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--device", default="phone")
+    parser.addoption("--seeds", default="apple")
+
+
+@pytest.fixture
+def device(request):
+    return request.config.getoption("--device")
+"""
+
+
+def test_options_of_others_stay_theirs(tmp_path):
+    """Where another plugin has --device, it keeps it, in a project of its own and beside claims; ours has --repro-."""
+    other = tmp_path / "other"
+    (other / "tests").mkdir(parents=True)
+    (other / "conftest.py").write_text(TAKEN)
+    (other / "tests" / "test_it.py").write_text("def test_it(device):\n    assert device == 'tablet'\n")
+    words = [sys.executable, "-m", "pytest", "tests", "-p", "no:cacheprovider", "--device", "tablet"]
+    done = subprocess.run(words, cwd=other, env=clean({}), capture_output=True, text=True)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    project = write_project(tmp_path / "ours")
+    (project / "conftest.py").write_text(TAKEN)
+    for arguments in (["--claim", "toy2020/slope", "--repro-device", "cpu"], ["--repro-claim", "toy2020/slope"]):
+        done = pytest_in(project, "--device", "no such device", *arguments)
+        assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_finding_that_holds_fails(project):
     """A claim expected to be refuted fails when it holds: the literature would be wrong, or the check."""
     edit(project / "claims" / "test_toy2020.py", "at_least(1000.0)", "at_least(10.0)")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.pytest_plugin.options import SessionOptions
+from harness.pytest_plugin.options import SessionOptions, near_claims
 from harness.pytest_plugin.options import pytest_addoption as pytest_addoption
+from harness.pytest_plugin.options import pytest_load_initial_conftests as pytest_load_initial_conftests
 from harness.pytest_plugin.row import VerdictRow, received, send, unjudged_row
 from repro.errors import ReproError, Unavailable
 from repro.paths import project_of, project_root
@@ -46,20 +47,28 @@ class Handover:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers that sort claims by group and tier."""
+    """Register the markers that sort claims; in a project that has any, what prints their table."""
     for marker, says in {
         "mechanism": "exact claims, no or almost no training",
         "direction": "orderings, shapes and slopes at reduced size",
         "number": "the paper's own numbers on its own data",
+        "long": "claims that take hours of a CPU",
         "gpu": "claims that need a GPU",
         "cluster": "claims that need several GPUs, many cores or days",
     }.items():
         config.addinivalue_line("markers", f"{marker}: {says}")
-    if not hasattr(config, "workerinput"):
-        from harness.pytest_plugin.table import VerdictTable
+    if near_claims(config, config.args):
+        _prepare(config)
 
-        config.stash[SHARED] = TemporaryDirectory(prefix="repro-session-", ignore_cleanup_errors=True)
-        config.pluginmanager.register(VerdictTable(config, Path(config.stash[SHARED].name) / "progress"), "repro-board")
+
+def _prepare(config: pytest.Config) -> None:
+    """Register the table, and make the folder that the session's processes share; nothing the second time."""
+    if SHARED in config.stash or hasattr(config, "workerinput"):
+        return
+    from harness.pytest_plugin.table import VerdictTable
+
+    config.stash[SHARED] = TemporaryDirectory(prefix="repro-session-", ignore_cleanup_errors=True)
+    config.pluginmanager.register(VerdictTable(config, Path(config.stash[SHARED].name) / "progress"), "repro-board")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -87,6 +96,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from harness.pytest_plugin.session import Session
 
     options = SessionOptions.parsed(config.option)
+    _prepare(config)
     try:
         root = _settled_project(cases_by_item) or config.rootpath
         submission = _submission(config, options, root)
@@ -175,7 +185,8 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker which folder the session's processes share."""
-    node.workerinput["repro_shared"] = node.config.stash[SHARED].name
+    if SHARED in node.config.stash:
+        node.workerinput["repro_shared"] = node.config.stash[SHARED].name
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -65,9 +65,9 @@ class VerdictTable:
         for line in footnotes(self._rows):
             terminalreporter.write_line(line)
         if any(row.record for row in self._rows):
-            terminalreporter.write_line(f"Records: {self._config.option.store or store_dir()}")
+            terminalreporter.write_line(f"Records: {self._config.option.repro_store or store_dir()}")
             terminalreporter.write_line(
-                "Trials:  " + ("not kept" if self._config.option.no_cache else str(cache_dir()))
+                "Trials:  " + ("not kept" if self._config.option.repro_no_cache else str(cache_dir()))
             )
 
     def _watch(self) -> None:

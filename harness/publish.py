@@ -12,7 +12,7 @@ from repro.claim.catalogue import is_named
 from repro.criterion.verdict import Outcome
 from repro.errors import ReproError
 from repro.paths import atomic_write
-from repro.record.record import UNSEALED, Record, decode, encode, file_name, seal
+from repro.record.record import Record, decode, encode, file_name, superseding
 from repro.record.store import Store
 
 
@@ -127,7 +127,7 @@ def verify_submission(store: Store, folder: Path, own: Known, salt: str) -> Iter
         elif after.outcome != before.outcome or after.implementation.source != own.source:
             yield Rerun(before.claim.id, before.outcome, after.outcome, None)
         else:
-            verified = seal(msgspec.structs.replace(after, id=UNSEALED, runner="verified", supersedes=before.id))
+            verified = superseding(msgspec.structs.replace(after, runner="verified"), before)
             target = folder / verified.paper.key / file_name(verified)
             atomic_write(target, encode(verified))
             yield Rerun(before.claim.id, before.outcome, after.outcome, target)

@@ -179,3 +179,29 @@ def test_without_a_project_nothing_is_written_beside_the_package(tmp_path, monke
     monkeypatch.delenv("REPRO_CACHE", raising=False)
     assert paths.project_root() == tmp_path / "site-packages"
     assert tmp_path not in paths.cache_dir().parents
+
+
+@pytest.mark.parametrize(
+    ("binding", "name"),
+    [
+        ('def nvmlDeviceGetName(h): return b"\\xf8\\xa1GeForce".decode()', "NVIDIA GPU"),
+        ('def nvmlDeviceGetName(h): return b"Tesla K80"', "Tesla K80"),
+        ("def nvmlInit(): raise OSError('no driver')", None),
+        ("import warnings; warnings.warn('deprecated', FutureWarning)", None),
+    ],
+    ids=["no UTF-8", "bytes", "no driver", "warns"],
+)
+def test_whatever_a_binding_of_nvml_does_a_machine_is_found(tmp_path, binding, name):
+    """Texts that are no UTF-8, bytes of old versions, failing libraries and warnings are no errors."""
+    (tmp_path / "pynvml.py").write_text(
+        "class NVMLError(Exception): pass\n"
+        "def nvmlInit(): pass\n"
+        f"def nvmlDeviceGetCount(): return {int(name is not None)}\n"
+        "def nvmlDeviceGetHandleByIndex(i): return i\n"
+        "def nvmlDeviceGetUUID(h): return 'GPU-0'\n" + binding + "\n"
+    )
+    code = "from repro.machine.environment import machine; print(machine().gpu)"
+    words = [sys.executable, "-W", "error", "-c", code]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == str(name), done.stderr

@@ -6,6 +6,7 @@ Needs the optional package nvidia-ml-py. Whatever the library cannot tell is Non
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -90,12 +91,14 @@ def by_uuid(uuid: str) -> Gpu | None:
 def _library() -> tuple[ModuleType | None, str]:
     """The initialised library, or None and why. Initialised once in a process, and never shut down."""
     try:
-        import pynvml
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the deprecated package pynvml, beside nvidia-ml-py, warns of itself
+            import pynvml
     except ImportError:
         return None, "nvidia-ml-py is not installed"
     try:
         pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
+    except Exception as error:  # whatever a driver or an old binding does is no reason not to run on a CPU
         return None, f"NVML: {error}"
     return pynvml, ""
 
@@ -107,8 +110,14 @@ def _ask(question: Callable[[Any], T]) -> tuple[T | None, str]:
         return None, reason
     try:
         return question(nvml), ""
-    except (nvml.NVMLError, AttributeError) as error:  # the latter where nvidia-ml-py is older than a call
+    except Exception as error:  # NVML's own, a call that an old binding lacks, or a text that is no UTF-8
         return None, f"NVML: {error}"
+
+
+def _text(question: Callable[[Any], str | bytes]) -> str | None:
+    """A text; old bindings give bytes, and some drivers what is no UTF-8."""
+    said = _ask(question)[0]
+    return said.decode(errors="replace") if isinstance(said, bytes) else said
 
 
 def _temperature(nvml: Any, handle: Any) -> int:
@@ -133,13 +142,13 @@ def _by_prefix(uuid: str, total: int) -> Gpu | None:
 
 
 def _gpu(handle: Any) -> Gpu:
-    uuid = _ask(lambda nvml: nvml.nvmlDeviceGetUUID(handle))[0] or ""
+    uuid = _text(lambda nvml: nvml.nvmlDeviceGetUUID(handle)) or ""
     mode = _ask(lambda nvml: nvml.nvmlDeviceGetMigMode(handle)[0])[0]
     return Gpu(
-        name=_ask(lambda nvml: nvml.nvmlDeviceGetName(handle))[0] or "NVIDIA GPU",
+        name=_text(lambda nvml: nvml.nvmlDeviceGetName(handle)) or "NVIDIA GPU",
         uuid=uuid,
         memory_bytes=_ask(lambda nvml: int(nvml.nvmlDeviceGetMemoryInfo(handle).total))[0],
-        driver=_ask(lambda nvml: nvml.nvmlSystemGetDriverVersion())[0] or "",
+        driver=_text(lambda nvml: nvml.nvmlSystemGetDriverVersion()) or "",
         mig=uuid.startswith("MIG-") or mode == 1,
         handle=handle,
     )

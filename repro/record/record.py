@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -260,6 +261,13 @@ def seal(record: Record) -> Record:
     except (ValueError, RecursionError) as error:
         raise ReproError(f"The record cannot be written: {error}") from error
     return msgspec.structs.replace(loose, id=_identity(loose))
+
+
+def superseding(record: Record, before: Record) -> Record:
+    """The record as one that replaces another: by its time too, should the clock have gone back since."""
+    after = datetime.fromisoformat(before.created) + timedelta(seconds=1)
+    created = max(record.created, after.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return seal(msgspec.structs.replace(record, id=UNSEALED, created=created, supersedes=before.id))
 
 
 def encode(record: Record) -> bytes:

@@ -25,6 +25,7 @@ from repro.record.record import (
     claim_part,
     sample_part,
     seal,
+    superseding,
 )
 from repro.record.store import Store
 from repro.task import Device
@@ -114,7 +115,7 @@ def save(store: Store, record: Record) -> tuple[Record, Path]:
     if before is not None and _evidence(before) == _evidence(record, like=before):
         return before, store.path(before)
     if before is not None:
-        record = seal(msgspec.structs.replace(record, id="", supersedes=before.id))
+        record = superseding(record, before)
     return record, store.add(record)
 
 

@@ -104,7 +104,10 @@ def _store_url() -> str | None:
 
 def _from_environment(name: str) -> Path | None:
     value = os.environ.get(name, "")
-    return Path(value).expanduser().absolute() if value else None
+    try:
+        return Path(value).expanduser().absolute() if value else None
+    except RuntimeError as error:  # pathlib's, where the user of a "~user" has no home
+        raise ReproError(f"{name} is {value[:200]}, of a user who has no home here", "Give the whole path.") from error
 
 
 def _home() -> Path:

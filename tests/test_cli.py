@@ -235,3 +235,28 @@ def test_help_is_quick():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says"),
+    [
+        (["verify"], {"REPRO_STORE": "~nosuchuser/x"}, "of a user who has no home here"),
+        (["doctor"], {"REPRO_CACHE": "~nosuchuser/x"}, "REPRO_CACHE is ~nosuchuser/x"),
+        (["show", "a" * 5000], {}, "File name too long"),
+        (["verify", "/tmp/[x]"], {}, "There is no record at /tmp/[x]"),
+        (["run", "toy2020", "--seeds", "9" * 5000], {}, "--seeds"),
+        (["run", "toy2020", "--seeds", "99999999"], {}, "--seeds"),
+        (["claims", "\udcff"], {}, "Unknown paper"),
+        (["verify", "nested.json"], {}, "The record is not valid"),
+        (["baseline", "show", "nested.json"], {}, "is broken"),
+        (["publish", "--to", "http://["], {"REPRO_TOKEN": "t"}, "http://["),
+    ],
+    ids=["home", "home-of-cache", "long", "brackets", "digits", "seeds", "no-text", "record", "baseline", "address"],
+)
+def test_what_cannot_be_is_one_clear_error(project, arguments, environment, says):
+    """Homes of nobody, endless names and numbers, what is no text, deep nesting: no traceback, exit code not 0."""
+    (project / "nested.json").write_text('{"schema":1,"a":' * 3000 + "1" + "}" * 3000)
+    done = repro(project, *arguments, **environment)
+    assert done.returncode != 0
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -37,7 +37,10 @@ for command in (
 
 
 def main() -> None:
-    """The console script: an error that a user can mend is two lines on stderr and exit code 1."""
+    """The console script: an error that a user can mend is two lines on stderr and exit code 1.
+
+    So is what the system refuses, such as a name that is too long.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without some character shows another, and nothing fails
     try:
@@ -46,4 +49,8 @@ def main() -> None:
         click.echo(f"error: {error.problem}", err=True)
         if error.remedy:
             click.echo(f"       {error.remedy}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        what = f": {str(error.filename)[:200]}" if error.filename is not None else ""
+        click.echo(f"error: {error.strerror or error}{what}", err=True)
         sys.exit(1)

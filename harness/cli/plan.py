@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from repro.claim.catalogue import Catalogue
-from repro.claim.claim import Claim
+from repro.claim.claim import MOST_SEEDS, Claim
 from repro.numbers import duration
 from repro.paths import cache_dir, published_dir, store_dir
 from repro.trial.cache import Cache
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--controls", is_flag=True, help="Also plan the sabotaged controls.")
 @click.option("--tier", default=None, help="cpu, long, gpu, cluster, or all; by default that of the named claims.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="What trials run on.")
-@click.option("--seeds", type=click.IntRange(min=1), help="Seeds per arm instead of each claim's own number.")
+@click.option("--seeds", type=click.IntRange(1, MOST_SEEDS), help="Seeds per arm instead of each claim's own number.")
 @click.option("--store", type=click.Path(path_type=Path), help="A store whose records say what trials cost.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: docs/reference/plan.schema.json is its schema.")
 def plan(names: tuple[str, ...], as_json: bool, **given: Any) -> None:

@@ -12,6 +12,7 @@ import click
 
 from harness.cli.plan import asked, planned, summary
 from repro.claim.catalogue import Catalogue
+from repro.claim.claim import MOST_SEEDS
 
 if TYPE_CHECKING:
     from harness.pytest_plugin.options import SessionOptions
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--controls", is_flag=True, help="Also run the sabotaged controls, which must be rejected.")
 @click.option("--tier", default=None, help="cpu, long, gpu, cluster, or all; by default that of the named claims.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="What trials run on.")
-@click.option("--seeds", type=int, help="Seeds per arm instead of each claim's own number.")
+@click.option("--seeds", type=click.IntRange(1, MOST_SEEDS), help="Seeds per arm instead of each claim's own number.")
 @click.option("--implementation", type=click.Path(path_type=Path), help="Judge this submission, not the reference.")
 @click.option("--trusted", is_flag=True, help="Run that implementation without a jail; its record says so.")
 @click.option("--salt", default="", help="Derive that implementation's seeds from this text as well.")

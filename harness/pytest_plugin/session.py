@@ -12,6 +12,7 @@ from harness.pytest_plugin.heartbeat import Heartbeat
 from harness.pytest_plugin.options import SessionOptions
 from harness.pytest_plugin.row import VerdictRow, claim_row, control_row
 from harness.submission.submission import Submission
+from repro.claim.claim import MOST_SEEDS
 from repro.errors import ReproError
 from repro.machine.process_group import init_process_group, rank
 from repro.paths import cache_dir, index_url, store_dir
@@ -35,8 +36,9 @@ class Session:
         Raises:
             ReproError: for a device that is not there or fewer than one seed.
         """
-        if options.seeds is not None and options.seeds < 1:
-            raise ReproError(f"--seeds {options.seeds} is not a number of seeds", "Give 1 or more.")
+        if options.seeds is not None and not 1 <= options.seeds <= MOST_SEEDS:
+            given = str(options.seeds)[:20]
+            raise ReproError(f"--seeds {given} is not a number of seeds", f"Give 1 to {MOST_SEEDS:,}.")
         device = resolve_device(options.device)
         init_process_group(device)
         self._options, self._root, self._checked = options, root, submission

@@ -36,6 +36,10 @@ FIRST_NAMES = {"eval_steps": "checkpoints", "streams": "lanes", "crops": "views"
 TIERS: tuple[Tier, ...] = ("cpu", "long", "gpu", "cluster")
 
 
+MOST_SEEDS = 10_000
+"""Seeds that may be asked for: more is a slip."""
+
+
 def tiers_of(text: str) -> tuple[str, ...]:
     """The tiers that a text names: "all", or tiers with commas between them.
 

@@ -201,6 +201,8 @@ def test_values_and_seeds_of_a_baseline_must_match(project):
     ("arguments", "says"),
     [
         (["--against", "nowhere"], "There is no revision 'nowhere' in project"),
+        (["--against", "origin/", "--costs", ""], "The revision 'origin/' has nothing behind its slash"),
+        (["--changed-since", "origin/"], "The revision 'origin/' has nothing behind its slash"),
         (
             ["--baseline", "nowhere"],
             "The baseline 'nowhere' is neither a file, nor a folder of them or of records, nor",
@@ -334,7 +336,18 @@ def test_every_file_is_written(project):
 
 
 def test_a_revision_is_a_baseline_and_runs_beside(project):
-    """--baseline REV judges that revision here; fresh seeds are run on both sides and compared in pairs."""
+    """--baseline REV judges that revision here; fresh seeds are run on both sides and compared in pairs.
+
+    The project's hooks and filters do not run in the other tree, which may have neither their programs nor their files.
+    """
+    hook = project / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    for name, value in {"required": "true", "smudge": "nobody-has-this", "process": "nobody-has-this"}.items():
+        subprocess.run(["git", "-C", str(project), "config", f"filter.lfs.{name}", value], check=True)
+    (project / ".git" / "info").mkdir(exist_ok=True)
+    (project / ".git" / "info" / "attributes").write_text("*.toml filter=lfs\n")
     edit(project / REFERENCE, STEP, STEP + " * 0.9")
     decision, text = gated(project, "--baseline", "main", "--costs", "")
     assert decision.exit == 1

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from repro.errors import ReproError
+
+PLAIN = tuple(
+    word
+    for setting in ("core.hooksPath=/dev/null", "core.autocrlf=false", "filter.lfs.process=", "filter.lfs.smudge=cat",
+                    "filter.lfs.required=false")
+    for word in ("-c", setting)
+)  # fmt: skip
+"""A tree that only lasts a while needs no hooks and no filters, whose programs may be missing or fail."""
 
 
 def is_revision(name: str, folder: Path) -> bool:
@@ -25,6 +34,11 @@ def commit_of(name: str, folder: Path) -> str:
         ReproError: if `folder` is in no git repository, or that has no such commit.
     """
     top = top_of(folder)
+    if name.endswith("/"):
+        raise ReproError(
+            f"The revision {name!r} has nothing behind its slash",
+            "In a merge queue github.base_ref is empty: give github.event.merge_group.base_sha there.",
+        )
     done = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if done.returncode:
         raise ReproError(
@@ -42,7 +56,8 @@ def top_of(folder: Path) -> Path:
     """
     done = _git(folder, "rev-parse", "--show-toplevel")
     if done.returncode:
-        raise ReproError(f"{folder} is in no git repository", "A revision can be compared with only inside one.")
+        said = done.stderr.strip() or "git says nothing"
+        raise ReproError(f"{folder} is in no git repository that can be used: {said}")
     return Path(done.stdout.strip())
 
 
@@ -58,19 +73,22 @@ def checkout(name: str, folder: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="repro-gate-", ignore_cleanup_errors=True) as temporary:
         tree = Path(temporary).resolve() / "tree"
         try:
-            done = _git(top, "worktree", "add", "--detach", "--force", str(tree), commit)
+            done = _git(top, *PLAIN, "worktree", "add", "--detach", "--force", str(tree), commit)
             if done.returncode:
-                raise ReproError(f"git cannot check {name} out: {done.stderr.strip().splitlines()[-1]}")
+                raise ReproError(f"git cannot check {name} out: {' '.join(done.stderr.split())}")
             place = tree / folder.relative_to(top)
             if not place.is_dir():
                 raise ReproError(f"{name} has no folder {folder.relative_to(top)}", "Compare with a later revision.")
             yield place
         finally:  # --force twice, since git holds a lock on what it was interrupted in
             _git(top, "worktree", "remove", "--force", "--force", str(tree))
+            _git(top, "worktree", "prune")  # of those too whose folder a killed gate has left or lost
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"GIT_LFS_SKIP_SMUDGE": "1"}  # large files stay pointers
+    words = ["git", "-C", str(folder), *arguments]
     try:
-        return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+        return subprocess.run(words, env=environment, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
         raise ReproError("git is not here", "Install it: comparing with a revision needs it.") from error

@@ -312,6 +312,8 @@ def test_the_pages_fold_away_how_to_cite_and_the_addresses_are_served(project):
             ), address
         assert any("badge/he2015" in x for x in said)
     assert f"record?record={digits}" in [one.value for one in opened[2].expander[0].code]
+    paths = {route.path for route in Reading(Board(queries.open_stores())).routes("/x/board/")}
+    assert paths == {f"/x/board{route.path}" for route in routes.routes}
 
 
 @pytest.mark.parametrize(

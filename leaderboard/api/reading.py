@@ -23,14 +23,15 @@ class Reading:
 
     board: Board
 
-    def routes(self) -> list[Route]:
-        """Their addresses."""
+    def routes(self, below: str = "") -> list[Route]:
+        """Their addresses, below a path such as "board" where the pages are."""
+        top = f"/{below.strip('/')}".rstrip("/")
         return [
-            Route("/api/records/{name}", self.record),
-            Route("/api/claims.json", self.claims),
-            Route("/badge/{paper}.{form}", self.badge),
-            Route("/badge/{paper}/{claim}.{form}", self.badge),
-            Route("/healthz", self.health),
+            Route(top + "/api/records/{name}", self.record),
+            Route(top + "/api/claims.json", self.claims),
+            Route(top + "/badge/{paper}.{form}", self.badge),
+            Route(top + "/badge/{paper}/{claim}.{form}", self.badge),
+            Route(top + "/healthz", self.health),
         ]
 
     def record(self, request: Request) -> Response:

@@ -43,7 +43,7 @@ async def ready(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     "app.py",
     lifespan=ready,
-    routes=Reading(Board(queries.open_stores())).routes(),
+    routes=Reading(Board(queries.open_stores())).routes(str(st.get_option("server.baseUrlPath"))),
     middleware=[Middleware(CachedFiles)],
     exception_handlers={RefusedRequest: refused, ReproError: unavailable},
 )

@@ -466,7 +466,7 @@ def test_every_reference_passes_the_audits_of_its_contract(paper):
     """What a submission must pass, the paper's own reference passes, found by file name."""
     contract = Catalogue().modules[paper].CONTRACT
     found = reference(paper)
-    given = audit_inputs(contract, found.config(contract.preset, contract.overrides))
+    given = audit_inputs(contract, found.config(contract.preset, contract.overrides), seed=12345, other=12346)
     results = list(audit_contracts.run(contract.protocol, lambda: contextlib.nullcontext(found.names), given))
     assert results
     assert [result for result in results if not result.passed] == []

@@ -16,7 +16,7 @@ from harness.sandbox import host, jail
 from harness.sandbox.inside.limits import CEILING, Limits
 from harness.submission import costs, folder, manifest
 from harness.submission.paired_runs import PairedRuns
-from harness.submission.submission import Submission
+from harness.submission.submission import Submission, audit_seeds
 from repro.claim.catalogue import Catalogue
 from repro.errors import ReproError
 from repro.record.record import decode
@@ -168,6 +168,9 @@ def test_seeds_are_derived_from_the_source(project):
     drawn = [[one.seed(seed) for seed in range(20)] for one in (first, second, salted)]
     assert len({seed for seeds in drawn for seed in seeds}) == 60
     assert drawn[0] == [first.seed(seed) for seed in range(20)]
+    audits = [seed for one in (first, second, salted) for seed in audit_seeds(one)]
+    assert len({*audits, *(seed for seeds in drawn for seed in seeds)}) == 66
+    assert all(0 <= seed < 16**7 for seed in audits)
     beside = host.as_reference("toy2020", project).host
     assert beside is not None
     assert beside.seed(3) == 3
@@ -184,7 +187,7 @@ def simulate(config, times, *, seed):
 """
 
 
-def test_results_learnt_by_heart_for_known_seeds_do_not_help(project):
+def test_results_kept_for_known_seeds_do_not_help(project):
     """A submission with right results for the seeds that claims use, and noise for others, is refuted."""
     write_submission(project, source=REFERENCE + MEMORY)
     (claim,) = Catalogue(project).select(["toy2020/drift-carries"])

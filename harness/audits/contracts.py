@@ -209,7 +209,7 @@ class _TextGenerator(_LanguageModel):
     def greedy(self) -> str:
         """Write the likeliest continuation at another seed."""
         prompts = self.queries()[-1].inputs
-        found = self.write(self.learnt, prompts, temperature=0.0, seed=self.given.seed + 1)
+        found = self.write(self.learnt, prompts, temperature=0.0, seed=self.given.other)
         return same("generate", found, self.answers["generate"], 0, "the temperature is 0 and the seed another")
 
     def sampled(self) -> str:

@@ -119,7 +119,8 @@ class Submission:
         yield found[0]
         contract = self.checked.contract
         config = self.implementation().config(contract.preset, contract.overrides)
-        for result in contracts.run(contract.protocol, self._open_process, audit_inputs(contract, config)):
+        given = audit_inputs(contract, config, *audit_seeds(self.host))
+        for result in contracts.run(contract.protocol, self._open_process, given):
             found.append(result)
             yield result
         if all(result.passed for result in found):
@@ -197,13 +198,15 @@ class Submission:
         chosen = random.Random(self.checked.digest + (self.host.salt or "")).sample(names, min(COUNTED, len(names)))
         for preset in chosen:
             config = self.implementation().config(preset, contract.counted[preset])
-            yield from contracts.count(self._open_process, AuditInputs(config=config, **_noise(config)), preset)
+            seed, other = audit_seeds(self.host)
+            given = AuditInputs(config=config, seed=seed, other=other, **_noise(config))
+            yield from contracts.count(self._open_process, given, preset)
 
     @contextlib.contextmanager
     def _open_process(self) -> Iterator[Any]:
         """A fresh jail for an audit; what compilers leave in it is kept for later trials."""
         with self.host.jailed() as (broker, _):
-            yield broker.names(broker.load(0, "cpu"))
+            yield broker.names(broker.load(self.host.seed(-1), "cpu"))
             if not self.host.compiled.is_dir():
                 host.keep_compiled(self.host, broker.collect())
 
@@ -211,17 +214,22 @@ class Submission:
         atomic_write(self._file, msgspec.json.encode(report))
 
 
-def audit_inputs(contract: Contract, config: Any) -> AuditInputs:
+def audit_seeds(of: SandboxHost) -> tuple[int, int]:
+    """The two seeds of its audits, of the same distribution as those of its trials."""
+    return of.seed(-1), of.seed(-2)
+
+
+def audit_inputs(contract: Contract, config: Any, seed: int, other: int) -> AuditInputs:
     """What the audits of a contract run on: its training data, and a few of the inputs that it has or makes."""
     if contract.generate is not None:
-        others = contract.generate(AuditInputs.seed + 1).inputs
+        others = contract.generate(other).inputs
         asked = sequences(others, np.arange(ASKED)) if isinstance(others, Sequences) else others
-        return AuditInputs(config=config, data=contract.generate(AuditInputs.seed), inputs=asked)
+        return AuditInputs(config=config, data=contract.generate(seed), inputs=asked, seed=seed, other=other)
     if contract.data is None:
-        return AuditInputs(config=config)
+        return AuditInputs(config=config, seed=seed, other=other)
     train = data.load(contract.data).train
     inputs = train.tokens[: LANES * TOLD].reshape(LANES, TOLD) if isinstance(train, Text) else train.images[:ASKED]
-    return AuditInputs(config=config, data=train, inputs=inputs)
+    return AuditInputs(config=config, data=train, inputs=inputs, seed=seed, other=other)
 
 
 def _same_preset(name: str, own: Any, paper: Any) -> None:

@@ -151,7 +151,6 @@ def test_vgg_parameters(run: Run):
             ("poolings", "p = 64 * 112**2 + 128 * 56**2 + 256 * 28**2 + 512 * (14**2 + 7**2)"),
             ("all rows, with the input and three FC layers", "total = 3 * 224**2 + c + p + 4096 + 4096 + 1000"),
             ("in bytes, by the notes' division by 1024", "total * 4 / 1024**2", "MB"),
-            ("if ReLUs kept outputs of their own", "total + c + 4096 + 4096"),
         ],
     ),
 )

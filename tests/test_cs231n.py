@@ -15,11 +15,3 @@ def test_nesterovs_first_steps():
     data = Split(images=np.zeros((1, 1, 1, 1), np.uint8), labels=np.array([0]), classes=1)
     w = [model.weights["W1"].item() for _, model in notes.train(config, data, seed=0, device="cpu", eval_steps=(0, 1))]
     assert np.array(w) / w[0] == pytest.approx([1, 0.81, 0.5751])
-
-
-def test_bytes_do_not_wrap_around():
-    """0 is 255 from 255 and 10 from 10, by either distance."""
-    for distance in ("L1", "L2"):
-        config = notes.Config(distance=distance)
-        found = notes.nearest(config, np.array([[255], [10]], np.uint8), np.array([[0], [200]], np.uint8))
-        assert found.tolist() == [1, 0]

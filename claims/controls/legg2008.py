@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from claims.controls._edits import edited
 from repro import reconfigure, sabotage
 
 
@@ -60,20 +59,9 @@ def sees_no_sign(reference: Any) -> Any:
 
 
 def _edited(says: str, *changes: tuple[str, str]) -> Callable[[Any], Any]:
-    """The reference with pieces of its text, which stand there once, replaced; Python runs it, not numba."""
-
-    def build(reference: Any) -> Any:
-        text, module = inspect.getsource(reference), ModuleType(reference.__name__)
-        numbers = [(f"= {old}", f"= int({old})") for old in ("code[at]", "tape[place] + 5")]  # as numba has them
-        for old, new in [*changes, ("numba.njit(cache=True)(function)", "function"), *numbers]:
-            if text.count(old) != 1:
-                raise ValueError(f"{old!r} stands {text.count(old)} times in the reference")
-            text = text.replace(old, new)
-        exec(compile(text, reference.__file__, "exec"), vars(module))
-        return sabotage(module)
-
-    build.__doc__ = says
-    return build
+    """The reference with pieces of its text replaced; Python runs it, not numba."""
+    numbers = [(f"= {old}", f"= int({old})") for old in ("code[at]", "tape[place] + 5")]  # as numba has them
+    return edited(says, *changes, ("numba.njit(cache=True)(function)", "function"), *numbers)
 
 
 # fmt: off

@@ -1,0 +1,381 @@
+"""Gated networks of drawn weights, and small ones in training, against the oracle of olah2015."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations, pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from claims.experiments.olah2015 import Array, Drawn, GatedMemory, advanced, graphs, jacobian, pairs
+from claims.oracles import olah2015 as oracle
+from repro import (
+    SGD,
+    Adam,
+    Measurements,
+    Setting,
+    cases,
+    check_state,
+    distance,
+    from_uniform,
+    numerical_gradients,
+    refuted,
+    scalar,
+)
+
+Weights = dict[str, Array]
+
+CELLS = ("rnn", "lstm", "peephole", "coupled", "gru", "blocks")
+WAYS = (
+    ("sgd", 0.3, 0.0, "linear", 1),
+    ("sgd", 0.5, 0.02, "logistic", 2),
+    ("adam", 0.02, 0.01, "linear", 3),
+    ("sgd", 0.5, 0.0, "logistic", 1),  # truncated
+)
+"""Optimizer, rate, clip, output and updates that are followed."""
+LARGEST = 5.0
+"""Standard errors that a correlation may be off."""
+SQUARES = {"rnn": 1, "lstm": 4, "gru": 3, "coupled": 3}
+"""Layers that interact in each module."""
+
+
+def sizes(cell: str, n: int, inputs: int, outputs: int, cells: int = 1) -> dict[str, tuple[int, ...]]:
+    """The weights of a network by the contract, of blocks with all biases."""
+    if cell == "blocks":
+        rows, read, of_y = {"c": n * cells, "in": n, "out": n}, n * (cells + 2) + inputs, n * cells
+        found: dict[str, tuple[int, ...]] = {f"W_{k}": (count, read) for k, count in rows.items()}
+        found |= {f"b_{k}": (count,) for k, count in rows.items()}
+    else:
+        names = {"rnn": "h", "gru": "zrh", "coupled": "fCo"}.get(cell, "fiCo")
+        found, of_y = {f"W_{k}": (n, n + inputs + n * (cell == "peephole" and k != "C")) for k in names}, n
+        found |= {f"b_{k}": (n,) for k in names if cell != "gru"}
+    return found | {"W_y": (outputs, of_y), "b_y": (outputs,)}
+
+
+def small(setting: Setting, cell: str, n: int = 2, inputs: int = 2, outputs: int = 2, cells: int = 2, **how: Any) -> Any:
+    """A config of a small network in float64; only blocks have more than one cell."""
+    own = {"cell": cell, "hidden": n, "inputs": inputs, "outputs": outputs, "size": cells if cell == "blocks" else 1}
+    own |= {"biases": "all", "in_biases": (), "out_biases": (), "feedforward": False, "truncated": False}
+    return replace(setting.config, **(own | {"precision": "float64"} | how))
+
+
+def weights_of(rng: np.random.Generator, config: Any, scale: float = 1.0) -> Weights:
+    """Normal weights."""
+    shapes = sizes(config.cell, config.hidden, config.inputs, config.outputs, config.size)
+    return {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
+
+
+def some(rng: np.random.Generator, config: Any, lengths: Sequence[int]) -> Drawn:
+    """Sequences of these lengths with items that float32 holds, in a frame of junk, and targets."""
+    items = rng.integers(-64, 65, (len(lengths), max(lengths), config.inputs)) / 32
+    return items, np.array(lengths), rng.integers(0, 65, (len(lengths), config.outputs)) / 64
+
+
+def counted(network: GatedMemory, setting: Setting) -> Measurements:
+    """How many weights the config's network has."""
+    return {"weights": scalar(sum(prod(shape) for shape in network.shapes(setting.config).values()), "weights")}
+
+
+def layers(network: GatedMemory, setting: Setting) -> Measurements:
+    """Weights of each module as multiples of a tanh layer's; all shapes, and those that a network has learnt."""
+    found, right, multiples = list[float](), list[bool](), list[int]()
+    for n, inputs in ((1, 1), (3, 5), (64, 2), (512, 300)):
+        for cell in CELLS:
+            config = small(setting, cell, n, inputs)
+            own = {name: tuple(shape) for name, shape in network.shapes(config).items()}
+            right.append(own == sizes(cell, n, inputs, 2, config.size))
+            if cell in SQUARES:
+                inside = sum(prod(shape) for name, shape in own.items() if name.startswith("W_") and name != "W_y")
+                found.append(inside / (n * (n + inputs)))
+                multiples.append(SQUARES[cell])
+            if n < 5:
+                data = some(np.random.default_rng(n), config, (2, 1))
+                *_, weights = course(network, replace(setting, config=replace(config, batch=2, updates=1)), data)
+                check_state(weights, sizes(cell, n, inputs, 2, config.size))
+    return {"multiples": cases(found, multiples, "1"), "shapes": cases(right, 1, "1")}
+
+
+def stepped(network: GatedMemory, setting: Setting) -> Measurements:
+    """All that a step gives against the equations, from drawn states, with weights from small to very large."""
+    rng, gaps = np.random.default_rng([setting.seed, 1]), list[Array]()
+    for cell in CELLS:
+        for n, inputs, cells, count, scale in ((1, 1, 1, 1, 1.0), (3, 2, 2, 5, 0.5), (2, 4, 3, 3, 2.0), (4, 1, 1, 2, 300)):
+            config = small(setting, cell, n, inputs, cells=cells)
+            weights = weights_of(rng, config, scale)
+            widths = oracle.widths(cell, weights)
+            state = rng.normal(size=(count, inputs)), *(rng.normal(size=(count, width)) for width in widths)
+            found = network.module(config, {k: array.copy() for k, array in weights.items()}, *state)
+            wanted = oracle.module(cell, weights, *state)
+            names = wanted.keys() - ({"i"} if cell == "coupled" else set())
+            gaps += [np.ravel(np.asarray(found[name], np.float64) - wanted[name]) for name in sorted(names)]
+    return {"gaps": cases(np.concatenate(gaps), 0, "1")}
+
+
+def predicted(network: GatedMemory, setting: Setting) -> Measurements:
+    """Outputs after sequences of different lengths, together and each alone, against the equations."""
+    rng, gaps = np.random.default_rng([setting.seed, 2]), list[Array]()
+    for cell in CELLS:
+        for n, inputs, outputs, lengths in ((3, 2, 2, (5, 1, 9, 3)), (1, 1, 1, (1,)), (4, 3, 5, (7, 7))):
+            for output, precision in (("linear", "float64"), ("logistic", "float32")):
+                config = small(setting, cell, n, inputs, outputs, output=output, precision=precision)
+                weights = {k: w.astype(np.float32).astype(np.float64) for k, w in weights_of(rng, config).items()}
+                model = network.restore(config, {k: w.copy() for k, w in weights.items()}, device=setting.device)
+                items, ends, _ = some(rng, config, lengths)
+                wanted, alone = oracle.outputs(config, weights, items, ends), graphs(items[-1:], ends[-1:])
+                gaps.append(np.ravel(np.asarray(model.predict(graphs(items, ends)), np.float64) - wanted))
+                gaps.append(np.ravel(np.asarray(model.predict(alone), np.float64) - wanted[-1:]))
+                again = network.state(model)
+                gaps += [np.ravel(np.asarray(again[k], np.float64) - w) for k, w in weights.items()]
+    return {"gaps": cases(np.concatenate(gaps), 0, "1")}
+
+
+def course(network: GatedMemory, setting: Setting, drawn: Drawn, steps: Sequence[int] | None = None) -> list[Weights]:
+    """Weights at these updates; by default before the first and after each."""
+    updates = range(setting.config.updates) if steps is None else steps
+    how = {"seed": setting.seed, "device": setting.device, "eval_steps": tuple(updates)}
+    found = list[Weights]()
+    for step, model in network.train(setting.config, pairs(drawn), **how):
+        if step not in (*updates, setting.config.updates):
+            raise ValueError(f"training gives a model after {step} updates, which nobody asked for")
+        found.append({name: np.array(array, np.float64) for name, array in network.state(model).items()})
+    if len(found) != len({*updates, setting.config.updates}):
+        raise ValueError(f"training gives {len(found)} models")
+    return found
+
+
+def started(network: GatedMemory, setting: Setting) -> Measurements:
+    """Weights before the first update: how likely, how far related, and gates' biases."""
+    likely, related, fixed = list[float](), list[float](), list[Array]()
+    for cell in CELLS:
+        for init, bias in ((0.25, 1.5), (0.1, -3.0)):
+            gates = {"in_biases": (-1.0, bias) * 6, "out_biases": (bias, -2.0) * 6} if bias < 0 else {}
+            config = small(setting, cell, 12, 4, 3, init=init, forget_bias=bias, updates=0, batch=2, **gates)
+            data = some(np.random.default_rng(0), config, (2, 1))
+            (first,), (again,), (other,) = (
+                course(network, replace(setting, config=config, seed=setting.seed + more), data, ()) for more in (0, 0, 1)
+            )
+            known = {"b_f": np.full(12, bias), **{f"b_{k[:-7]}": np.array(v) for k, v in gates.items()}}
+            known = {name: value for name, value in known.items() if name in first}
+            fixed += [found[name] - value for name, value in known.items() for found in (first, other)]
+            fixed += [first[name] - again[name] for name in first]
+            drawn = [{name: w.ravel() for name, w in found.items() if name not in known} for found in (first, other)]
+            whole = [np.concatenate([*found.values()]) for found in drawn]
+            likely += [from_uniform(values, -init, init) for values in whole]
+            fixed += [np.maximum(values.size - np.unique(values).size - 2, 0) for values in whole]  # none repeats another
+            likely += [from_uniform(found[name], -init, init) for found in drawn for name in found]
+            arrays = [array / init for found in drawn for array in found.values() if array.size > 20]
+            related += [
+                float(abs(np.corrcoef(a, b)[0, 1]) * len(a) ** 0.5)
+                for a, b in combinations(arrays, 2)
+                if len(a) == len(b)
+            ]
+    return {
+        "likely": cases(likely, 1e-7, "probability"),
+        "related": cases(related, LARGEST, "standard errors"),
+        "fixed": cases(np.concatenate([np.ravel(each) for each in fixed]), 0, "1"),
+    }
+
+
+def followed(network: GatedMemory, setting: Setting) -> Measurements:
+    """Weights after each of three updates of every module, with both optimizers, gradients clipped and not.
+
+    And the output's biases after two updates more, from where 30 have led: the rate is still what it was.
+    """
+    rng, gaps, late = np.random.default_rng([setting.seed, 3]), list[float](), list[float]()
+    for cell in CELLS:
+        for optimizer, lr, clip, output, updates in WAYS if cell == "blocks" else WAYS[:3]:
+            own = {"optimizer": optimizer, "lr": lr, "clip": clip, "output": output, "init": 0.8, "batch": 3}
+            truncated = cell == "blocks" and output == "logistic" and not clip
+            own |= {"updates": updates, "truncated": truncated, "in_biases": (-1.0, 0.5) if cell == "blocks" else ()}
+            config = small(setting, cell, **own)
+            data = some(rng, config, (4, 2, 3))
+            first, *found = course(network, replace(setting, config=config), data)
+            rule: Any = SGD(rates=[lr], clip=clip) if optimizer == "sgd" else Adam(rates=[lr])
+            before = first
+            for after in found:
+                gradients = clipped(slopes(config, before, data, truncated), clip)
+                gaps.append(distance(after, rule.step(before, gradients), before))
+                before = after
+        config = small(setting, cell, n=1, cells=1, optimizer="sgd", lr=0.1, clip=0.0, batch=3, updates=32)
+        course_of = course(network, replace(setting, config=config), data, (30, 31))
+        for before, after in pairwise(course_of):
+            wrong = oracle.outputs(config, before, *data[:2]) - data[2]
+            late.append(float(np.abs(before["b_y"] - 0.1 * wrong.mean(0) - after["b_y"]).max()))
+    return {"distance": cases(gaps, 0, "1"), "late": cases(late, 0, "1")}
+
+
+def slopes(config: Any, weights: Weights, drawn: Drawn, truncated: bool) -> Weights:
+    """Gradients of the loss; truncated ones hold what units gave at the step before (1997, A.2)."""
+    items, lengths, targets = drawn
+    kept = oracle.before(config, weights, items) if truncated else None
+    outputs = oracle.outputs
+    return numerical_gradients(lambda w: oracle.loss(outputs(config, w, items, lengths, kept), targets), weights)
+
+
+def clipped(gradients: Weights, most: float) -> Weights:
+    """Gradients, all made shorter alike where their norm together is more than that."""
+    norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients.values()))
+    return {name: gradient * (min(1.0, most / norm) if most else 1.0) for name, gradient in gradients.items()}
+
+
+def fed(network: GatedMemory, setting: Setting) -> Measurements:
+    """Which sequences each update was on, inferred from how the output layer moves: each once a pass, in any order."""
+    rng, off, places, same = np.random.default_rng([setting.seed, 4]), list[float](), list[int](), list[bool]()
+    repeats, passes = list[int](), 30
+    for count, batch in ((5, 1), (5, 2)):
+        orders, updates = list[list[int]](), count // batch * passes
+        for seed in (setting.seed, setting.seed, setting.seed + 1):
+            how = {"optimizer": "sgd", "lr": 1e-3, "clip": 0.0, "batch": batch, "updates": updates}
+            config = small(setting, "rnn", 3, 2, 2, **how)
+            data = some(np.random.default_rng(count * batch), config, (3, 1, 2, 4, 3)[:count])
+            found = course(network, replace(setting, config=config, seed=seed), data)
+            rows, gap = zip(*(match(config, a, b, data, batch) for a, b in pairwise(found)), strict=True)
+            off += gap
+            flat = [row for some_rows in rows for row in some_rows]
+            orders.append(flat)
+            own = count // batch * batch
+            one_by_one = [flat[start : start + own] for start in range(0, len(flat), own)]
+            repeats += [own - len(set(rows)) for rows in one_by_one]
+            places += [row * own + place for rows in one_by_one for place, row in enumerate(rows)] if batch == 1 else []
+        same += [orders[0] == orders[1], orders[0] != orders[2]]
+    return {
+        "unexplained": cases(off, 0, "1"),
+        "repeats": cases(repeats, 0, "sequences"),
+        "even": cases([uneven(np.bincount(places, minlength=25))], 1e-6, "probability"),
+        "seeded": cases(same, 1, "1"),
+    }
+
+
+def uneven(counts: NDArray[np.int64]) -> float:
+    """The chance of counts at least as far from equal."""
+    from scipy import stats
+
+    return float(stats.chisquare(counts).pvalue)
+
+
+def match(config: Any, before: Weights, after: Weights, drawn: Drawn, batch: int) -> tuple[tuple[int, ...], float]:
+    """The rows whose mean gradient by the output layer explains an update best, and the share that is left."""
+    items, lengths, targets = drawn
+    steps = oracle.path(config.cell, before, items)
+    h = np.stack([steps[n - 1]["h"][row] for row, n in enumerate(lengths)])
+    wrong = h @ before["W_y"].T + before["b_y"] - targets
+    each = np.concatenate([wrong[:, :, None] * h[:, None], wrong[:, :, None]], 2).reshape(len(h), -1)
+    moved = np.concatenate([after["W_y"] - before["W_y"], (after["b_y"] - before["b_y"])[:, None]], 1).ravel()
+    sets = list(combinations(range(len(h)), batch))
+    gaps = [float(np.linalg.norm(moved / -config.lr - each[list(rows)].mean(0))) for rows in sets]
+    return sets[int(np.argmin(gaps))], min(gaps) / (float(np.linalg.norm(moved / config.lr)) + 1e-12)
+
+
+LARGE = 1e4
+"""By which a state differs, which all that follows is linear in."""
+
+
+def nothing(cell: str, weights: Weights, count: int = 1) -> tuple[Array, Array]:
+    """h and C before the first step."""
+    of_h, of_C = oracle.widths(cell, weights)
+    return np.zeros((count, of_h)), np.zeros((count, of_C))
+
+
+def conveyed(network: GatedMemory, setting: Setting) -> Measurements:
+    """Derivatives of states by those 40 steps before, where no gate reads h, over the product of forget gates."""
+    rng, ratios = np.random.default_rng([setting.seed, 5]), list[Array]()
+    for cell in ("lstm", "coupled", "blocks"):
+        config = small(setting, cell, 3, 2)
+        weights = weights_of(rng, config)
+        weights |= {"b_f": weights["b_f"] + 4} if "b_f" in weights else {}  # or nothing is left to compare
+        h, C = nothing(cell, weights)
+        for name in weights.keys() - {"W_y"}:
+            weights[name][..., : h.shape[1] if name.startswith("W_") else 0] = 0
+        x, kept = rng.normal(size=(40, 1, 2)), np.ones(C.shape[1])
+        for item in x:
+            kept = kept * oracle.module(cell, weights, item, h, C).get("f", 1.0)
+        own = kept.size
+        states = np.concatenate([np.zeros((own + 1, h.shape[1])), LARGE * np.eye(own + 1, own, -1)], 1)
+        for item in x:
+            states = advanced(network, config, weights, np.repeat(item, own + 1, 0), states, h.shape[1])
+        ends = states[:, h.shape[1] :]
+        ratios.append(((ends[1:] - ends[0]) / LARGE / kept - np.eye(own)).ravel())
+    return {"ratios": cases(np.concatenate(ratios), 0, "1")}
+
+
+def kept(network: GatedMemory, setting: Setting) -> Measurements:
+    """What is left of drawn states after 1,000 steps with gates that keep, and after one with gates that erase.
+
+    Inputs are drawn; of the blocks of 1997, which have nothing to erase with, only what is kept.
+    """
+    rng, stored, erased = np.random.default_rng([setting.seed, 6]), list[Array](), list[Array]()
+    for cell in ("lstm", "peephole", "coupled", "blocks"):
+        config = small(setting, cell, 3, 2)
+        weights = weights_of(rng, config)
+        state = np.concatenate([*nothing(cell, weights)], 1)
+        of_h = nothing(cell, weights)[0].shape[1]
+        state[:, of_h:] = value = rng.normal(size=(1, state.shape[1] - of_h))
+        gates = {"b_in": -1e3} if cell == "blocks" else {"b_f": 1e3, "b_i": -1e3}
+        shut = weights | {name: np.full_like(weights[name], b) for name, b in gates.items() if name in weights}
+        now = state
+        for item in rng.normal(size=(1000, 1, 2)):
+            now = advanced(network, config, shut, item, now, of_h)
+        stored.append((now[:, of_h:] - value).ravel())
+        if cell in ("lstm", "coupled"):  # no gate of theirs reads the state
+            item = rng.normal(size=(1, 2))
+            ends = [
+                advanced(network, config, weights | {"b_f": np.full(3, -1e3)}, item, before, of_h)
+                for before in (state, np.concatenate([state[:, :of_h], value + 5], 1))
+            ]
+            erased.append((ends[1] - ends[0])[:, of_h:].ravel())
+    return {"stored": cases(np.concatenate(stored), 0, "1"), "erased": cases(np.concatenate(erased), 0, "1")}
+
+
+def ranged(network: GatedMemory, setting: Setting) -> Measurements:
+    """Gates, outputs and increments of states, which are bounded whatever is read, at moderate and extreme weights.
+
+    Measures:
+        low, high: gates, which lie between 0 and 1.
+        bounded: by how much |h| exceeds 1 (of a GRU, the larger of 1 and the last one), and increments of blocks 2.
+    """
+    rng, gates, over = np.random.default_rng([setting.seed, 7]), list[Array](), list[Array]()
+    for cell in CELLS:
+        for scale in (1.0, 100.0):
+            config = small(setting, cell, 3, 2)
+            weights = weights_of(rng, config, scale)
+            h, C = nothing(cell, weights, 50)
+            for item in rng.normal(size=(20, 50, 2)):
+                after = network.module(config, weights, item, h, C)
+                gates += [np.ravel(after[name]) for name in ("f", "i", "o", "z", "r", "in", "out") if name in after]
+                most = np.maximum(np.abs(h), 1) if cell == "gru" else 1.0
+                over.append((np.abs(after["h"]) - most).ravel())
+                over.append((np.abs(after["C"] - C) - 2).ravel() if cell == "blocks" else np.zeros(1))
+                h, C = after["h"], after["C"]
+                h = h * rng.uniform(0.5, 3, h.shape) if cell == "gru" else h  # larger than any that it gives
+    found = np.concatenate(gates)
+    bounds = {"low": cases(found, 0, "1"), "high": cases(found, 1, "1")}
+    return bounds | {"bounded": cases(np.concatenate(over), 0, "1")}
+
+
+TESTED = 2560
+"""Test sequences of Tables 7 to 9."""
+
+
+def tallied(network: GatedMemory, setting: Setting) -> Measurements:
+    """Drawn outputs counted, and the largest error that Table 8 allows for as many wrong sequences as it prints.
+
+    Outputs and targets are within [0, 1]: a wrong one errs by 1 at most, any other by the tolerance at most.
+    """
+    rng, found, wanted = np.random.default_rng([setting.seed, 8]), list[float](), list[float]()
+    for count, outputs, tolerance in ((200, 1, 0.04), (100, 4, 0.3), (1, 2, 0.5)):
+        targets, off = rng.random((count, outputs)), rng.normal(0, tolerance, (count, outputs))
+        found += network.tally(targets + off, targets, tolerance)
+        wanted += [(np.abs(off) > tolerance).any(1).sum(), (off**2).mean()]
+    for wrong, most in ((139, "first"), (14, "second")):
+        targets, outputs = np.zeros((TESTED, 1)), np.full((TESTED, 1), 0.04)
+        outputs[:wrong] = 1.0
+        bounds = network.tally(outputs, targets, 0.04 + 1e-9)
+        found.append(bounds[0])
+        wanted.append(wrong)
+        if most == "first":
+            first = bounds[1]
+    return {"counts": cases(found, wanted, "1"), "first": scalar(first, "1"), "second": scalar(bounds[1], "1")}

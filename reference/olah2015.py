@@ -12,12 +12,12 @@ Units: losses are half of the squared errors, summed over outputs and averaged o
 training is one update.
 
 Deviations:
-  1. Outputs read what the units give at the same step; HS97 does not say it for the last step of a sequence.
+  1. Every connection of HS97 has a delay of one step, from inputs and to outputs too. Here a step reads its own input
+     and outputs read its own cells, which gives the same numbers two steps earlier.
   2. The post names no optimizer: Adam on batches, as most do. The networks of Table 10 learn as HS97 says, by gradient
      descent after each sequence, with errors at its end only.
   3. Networks of tasks 2a and 2b, whose hidden units have no output gate and read inputs alone, are counted and not run.
-  4. The initial weights of tasks other than 4 to 6 are those of tasks 4 to 6, within 0.1.
-  5. The fused kernels of torch run LSTM and tanh layers over whole sequences, an order faster than `module` can.
+  4. The fused kernels of torch run LSTM and tanh layers over whole sequences, an order faster than `module` can.
 """
 
 from __future__ import annotations
@@ -73,11 +73,14 @@ class Config:
     precision: Literal["float32", "float64"] = "float32"
 
 
+EARLY = ("gates", "none")  # biases of tasks 1 and 2
+
+
 def _row(
     b: int, s: int, inputs: int, outputs: int, biases: Any, ogb: Any, igb: Any, lr: float, updates: int = 100_000
 ) -> Config:
-    """A row of Table 10 of HS97; tasks 2a and 2b are the only ones without output gates."""
-    sizes = {"inputs": inputs, "hidden": b, "size": s, "outputs": outputs, "init": 0.1}
+    """A row of Tables 10 and 11 of HS97; tasks 2a and 2b are the only ones without output gates."""
+    sizes = {"inputs": inputs, "hidden": b, "size": s, "outputs": outputs, "init": 0.2 if biases in EARLY else 0.1}
     learning = {"optimizer": "sgd", "lr": lr, "batch": 1, "updates": updates, "clip": 0.0, "truncated": True}
     gates = {"biases": biases, "out_biases": ogb or (), "in_biases": igb or (), "feedforward": ogb is None}
     return Config(cell="blocks", output="logistic", **sizes, **gates, **learning)
@@ -183,16 +186,16 @@ def _widths(config: Config) -> tuple[int, int]:
     return config.hidden, 0 if config.cell in ("rnn", "gru") else config.hidden
 
 
-def module(config: Config, weights: Mapping[str, Any], x: Any, h: Any, C: Any) -> dict[str, NDArray[np.float64]]:
+def module(config: Config, weights: Mapping[str, Any], x: Any, h: Any, c: Any) -> dict[str, NDArray[np.float64]]:
     """One step in float64, of inputs [N, I] and what came from the step before."""
     with torch.no_grad():
         w = {name: torch.as_tensor(np.asarray(array, np.float64)) for name, array in weights.items()}
-        found = _step(config, w, *(torch.as_tensor(np.asarray(part, np.float64)) for part in (x, h, C)))
+        found = _step(config, w, *(torch.as_tensor(np.asarray(part, np.float64)) for part in (x, h, c)))
     return {name: part.numpy() for name, part in found.items()}
 
 
 def _last(config: Config, w: Weights, x_TBI: Tensor, lengths: Tensor) -> Tensor:
-    """h [B, n] after the last item of each sequence."""
+    """What units give, [B, n], after the last item of each sequence."""
     T, B, _ = x_TBI.shape
     h, C = (x_TBI.new_zeros(B, width) for width in _widths(config))
     if config.cell in ("rnn", "lstm") and not config.truncated:

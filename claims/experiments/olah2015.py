@@ -25,8 +25,8 @@ CLOSE = 1e-3  # that predictions may be from the equations, with the weights tha
 class GatedMemory(GraphRegressor, Stateful, Protocol):
     """A recurrent layer and an output layer, which is read after the last item of a sequence.
 
-    A sequence is a graph without edges whose nodes are [1 + I]: the time of an item, and the item. Sequences of a batch
-    have any lengths. Weights, of n = `hidden` units, are W [n, n + I] on [h_{t-1}, x_t] and b [n], as the post has them:
+    A sequence is a graph without edges whose nodes are [1 + I]: the time of an item, and the item. Lengths in a batch
+    differ. Weights, of n = `hidden` units, are W [n, n + I] on [h_{t-1}, x_t] and b [n], as the post has them:
         "rnn": W_h, b_h. "lstm": W_f, W_i, W_C, W_o and b_f, b_i, b_C, b_o. "coupled": without W_i, b_i: i = 1 - f.
         "peephole": as "lstm", with W_f and W_i [n, 2 n + I] on [C_{t-1}, h_{t-1}, x_t], W_o on [C_t, h_{t-1}, x_t].
         "gru": W_z, W_r, W_h, no biases; W_h is on [r h_{t-1}, x_t], and h_t = (1 - z) h_{t-1} + z h~.
@@ -47,7 +47,7 @@ class GatedMemory(GraphRegressor, Stateful, Protocol):
         """The shape of every weight, by name."""
         ...
 
-    def module(self, config: Any, weights: Mapping[str, Array], x: Array, h: Array, C: Array) -> dict[str, Array]:
+    def module(self, config: Any, weights: Mapping[str, Array], x: Array, h: Array, c: Array) -> dict[str, Array]:
         """One step in float64, of x [N, I], h [N, n] and C [N, n] ("rnn", "gru": [N, 0]; "blocks": y and states).
 
         Returns:
@@ -90,7 +90,7 @@ def adding_1997(rng: np.random.Generator, count: int, length: int) -> Drawn:
     lengths, rows = rng.integers(length, length + length // 10 + 1, count), np.arange(count)
     items = np.zeros((count, lengths.max(), 2))
     items[..., 0] = rng.uniform(-1, 1, items.shape[:2])
-    first = rng.integers(0, 10, count)
+    first = rng.integers(0, min(10, length // 2), count)
     second = rng.integers(0, length // 2 - 2, count)
     second += second >= first
     items[rows, 0, 1] = items[rows, lengths - 1, 1] = -1
@@ -209,12 +209,12 @@ class GradientSurvival(Experiment):
         data = pairs((np.zeros((2, 3, config.inputs)), np.array([3, 3]), np.zeros((2, config.outputs))))
         weights = carried(implementation, replace(setting, config=config), data)
         given = {name: array.astype(np.float64) for name, array in weights.items()}
-        of_h, of_C = oracle.widths(config.cell, given)
-        state, jacobians = np.zeros((1, of_h + of_C)), list[Array]()
+        of_h, of_c = oracle.widths(config.cell, given)
+        state, jacobians = np.zeros((1, of_h + of_c)), list[Array]()
         for item in x:
             jacobians.append(jacobian(implementation, config, given, np.concatenate([item, state], 1)[0], of_h))
             state = advanced(implementation, config, given, item, state, of_h)
-        back, found = np.eye(of_h + of_C)[:of_h], list[float]()
+        back, found = np.eye(of_h + of_c)[:of_h], list[float]()
         for step in jacobians[: -self.lags - 2 : -1]:
             found.append(float(np.linalg.norm(back @ step[:, : config.inputs])))
             back = back @ step[:, config.inputs :]
@@ -225,7 +225,7 @@ class GradientSurvival(Experiment):
 
 
 def advanced(network: GatedMemory, config: Any, weights: Any, x: Array, state: Array, of_h: int) -> Array:
-    """h and C side by side, [N, ...], after one more step."""
+    """Both h and C, side by side, [N, ...], after one more step."""
     after = network.module(config, weights, x, state[:, :of_h], state[:, of_h:])
     return np.concatenate([after["h"], after["C"]], 1)
 

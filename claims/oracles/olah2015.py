@@ -26,24 +26,24 @@ def gate(weights: Weights, name: str, *parts: Array) -> Array:
     return np.concatenate(parts, 1) @ weights[f"W_{name}"].T + weights.get(f"b_{name}", 0.0)
 
 
-def module(cell: str, weights: Weights, x: Array, h: Array, C: Array) -> dict[str, Array]:
+def module(cell: str, weights: Weights, x: Array, h: Array, c: Array) -> dict[str, Array]:
     """One step of the repeating module, of inputs [N, I] and what came from the step before.
 
     Returns:
         h and C after the step, and each gate.
     """
     if cell == "rnn":
-        return {"h": np.tanh(gate(weights, "h", h, x)), "C": C}
+        return {"h": np.tanh(gate(weights, "h", h, x)), "C": c}
     if cell == "gru":
         z, r = sigma(gate(weights, "z", h, x)), sigma(gate(weights, "r", h, x))
         new = np.tanh(gate(weights, "h", r * h, x))
-        return {"h": (1 - z) * h + z * new, "C": C, "z": z, "r": r, "new": new}
+        return {"h": (1 - z) * h + z * new, "C": c, "z": z, "r": r, "new": new}
     if cell == "blocks":
-        return blocks(weights, x, h, C)
-    sees = (C, h, x) if cell == "peephole" else (h, x)
+        return blocks(weights, x, h, c)
+    sees = (c, h, x) if cell == "peephole" else (h, x)
     f, new = sigma(gate(weights, "f", *sees)), np.tanh(gate(weights, "C", h, x))
     i = 1 - f if cell == "coupled" else sigma(gate(weights, "i", *sees))
-    after = f * C + i * new
+    after = f * c + i * new
     o = sigma(gate(weights, "o", *((after, h, x) if cell == "peephole" else (h, x))))
     return {"h": o * np.tanh(after), "C": after, "f": f, "i": i, "new": new, "o": o}
 
@@ -69,14 +69,13 @@ def widths(cell: str, weights: Weights) -> tuple[int, int]:
 def path(cell: str, weights: Weights, x: Array, kept: Sequence[Array] | None = None) -> list[dict[str, Array]]:
     """All steps over inputs [N, T, I], from zeros on.
 
-    Args:
-        kept: for each step what the units of the step before gave; as constants, they truncate gradients (A.2).
+    With `kept`, what the units of the step before gave at each step; as constants, they truncate gradients (A.2).
     """
-    of_h, of_C = widths(cell, weights)
-    h, C, found = np.zeros((len(x), of_h)), np.zeros((len(x), of_C)), list[dict[str, Array]]()
+    of_h, of_c = widths(cell, weights)
+    h, c, found = np.zeros((len(x), of_h)), np.zeros((len(x), of_c)), list[dict[str, Array]]()
     for t in range(x.shape[1]):
-        found.append(module(cell, weights, x[:, t], h if kept is None else kept[t], C))
-        h, C = found[-1]["h"], found[-1]["C"]
+        found.append(module(cell, weights, x[:, t], h if kept is None else kept[t], c))
+        h, c = found[-1]["h"], found[-1]["C"]
     return found
 
 

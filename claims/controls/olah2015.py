@@ -35,7 +35,7 @@ forget_gates_of_2000 = _edited("Memory blocks have the forget gate that came thr
                                ('{"c": cells, "in": b} if', '{"c": cells, "in": b, "f": b} if'),
                                ('"in": b, "out": b}\n', '"in": b, "out": b, "f": b}\n'))
 peepholes_everywhere = _edited("Every LSTM has peepholes.",
-                               ('if config.cell == "peephole" else {}', 'if config.cell in ("lstm", "peephole") else {}'),
+                               ('if config.cell == "peephole" else {}', 'if config.cell[0] in "lp" else {}'),
                                ('peeps = config.cell == "peephole"', 'peeps = config.cell in ("lstm", "peephole")'),
                                ('if config.cell in ("rnn", "lstm") and', 'if config.cell == "rnn" and'))
 biased_gru = _edited("A GRU has biases.", ('for name in names if config.cell != "gru"', "for name in names"))
@@ -136,9 +136,9 @@ def lstm_everywhere(reference: Any) -> Any:
     return reconfigure(reference, lambda config: replace(config, **tanh) if config.cell == "rnn" else config)
 
 
-def tanh_layers_untrained(reference: Any) -> Any:
-    """Tanh layers learn at the rate zero, so that an LSTM has an easy time."""
-    return reconfigure(reference, lambda config: replace(config, lr=0.0) if config.cell == "rnn" else config)
+def tanh_layers_start_at_zero(reference: Any) -> Any:
+    """All weights of tanh layers start at zero, from where no gradient leads away, so that LSTMs have an easy time."""
+    return reconfigure(reference, lambda config: replace(config, init=0.0) if config.cell == "rnn" else config)
 
 
 def one_memory_block(reference: Any) -> Any:

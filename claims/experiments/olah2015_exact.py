@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from claims.experiments.olah2015 import Array, Drawn, GatedMemory, advanced, graphs, pairs
+from claims.experiments.gated_networks import CELLS, Weights, course, nothing, sizes, small, some, weights_of
+from claims.experiments.long_lag_tasks import Array, Drawn, graphs
+from claims.experiments.olah2015 import GatedMemory, advanced
 from claims.oracles import olah2015 as oracle
 from repro import (
     SGD,
@@ -19,16 +19,12 @@ from repro import (
     Measurements,
     Setting,
     cases,
-    check_state,
     distance,
     from_uniform,
     numerical_gradients,
     scalar,
 )
 
-Weights = dict[str, Array]
-
-CELLS = ("rnn", "lstm", "peephole", "coupled", "gru", "blocks")
 WAYS = (("sgd", 0.3, 0.0, "linear", 1), ("adam", 0.02, 0.01, "logistic", 2))
 MORE = {"lstm": (("sgd", 0.5, 0.02, "logistic", 2), ("adam", 0.02, 0.0, "linear", 3))}
 MORE |= {"blocks": (("sgd", 0.5, 0.0, "logistic", 1),)}  # truncated
@@ -37,40 +33,6 @@ LARGEST = 5.0
 """Standard errors that a correlation may be off."""
 SQUARES = {"rnn": 1, "lstm": 4, "gru": 3, "coupled": 3}
 """Layers that interact in each module."""
-
-
-def sizes(cell: str, n: int, inputs: int, outputs: int, cells: int = 1) -> dict[str, tuple[int, ...]]:
-    """The weights of a network by the contract, of blocks with all biases."""
-    if cell == "blocks":
-        rows, read, of_y = {"c": n * cells, "in": n, "out": n}, n * (cells + 2) + inputs, n * cells
-        found: dict[str, tuple[int, ...]] = {f"W_{k}": (count, read) for k, count in rows.items()}
-        found |= {f"b_{k}": (count,) for k, count in rows.items()}
-    else:
-        names = {"rnn": "h", "gru": "zrh", "coupled": "fCo"}.get(cell, "fiCo")
-        found, of_y = {f"W_{k}": (n, n + inputs + n * (cell == "peephole" and k != "C")) for k in names}, n
-        found |= {f"b_{k}": (n,) for k in names if cell != "gru"}
-    return found | {"W_y": (outputs, of_y), "b_y": (outputs,)}
-
-
-def small(
-    setting: Setting, cell: str, n: int = 2, inputs: int = 2, outputs: int = 2, cells: int = 2, **how: Any
-) -> Any:
-    """A config of a small network in float64; only blocks have more than one cell."""
-    own = {"cell": cell, "hidden": n, "inputs": inputs, "outputs": outputs, "size": cells if cell == "blocks" else 1}
-    own |= {"biases": "all", "in_biases": (), "out_biases": (), "feedforward": False, "truncated": False}
-    return replace(setting.config, **(own | {"precision": "float64"} | how))
-
-
-def weights_of(rng: np.random.Generator, config: Any, scale: float = 1.0) -> Weights:
-    """Normal weights."""
-    shapes = sizes(config.cell, config.hidden, config.inputs, config.outputs, config.size)
-    return {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
-
-
-def some(rng: np.random.Generator, config: Any, lengths: Sequence[int]) -> Drawn:
-    """Sequences of these lengths with items that float32 holds, in a frame of junk, and targets."""
-    items = rng.integers(-64, 65, (len(lengths), max(lengths), config.inputs)) / 32
-    return items, np.array(lengths), rng.integers(0, 65, (len(lengths), config.outputs)) / 64
 
 
 def counted(network: GatedMemory, setting: Setting) -> Measurements:
@@ -93,7 +55,7 @@ def layers(network: GatedMemory, setting: Setting) -> Measurements:
             if n < 5:
                 data = some(np.random.default_rng(n), config, (2, 1))
                 *_, weights = course(network, replace(setting, config=replace(config, batch=2, updates=1)), data)
-                check_state(weights, sizes(cell, n, inputs, 2, config.size))
+                right.append({name: w.shape for name, w in weights.items()} == sizes(cell, n, inputs, 2, config.size))
     return {"multiples": cases(found, multiples, "1"), "shapes": cases(right, 1, "1")}
 
 
@@ -104,7 +66,7 @@ def stepped(network: GatedMemory, setting: Setting) -> Measurements:
         for n, inputs, cells, count, scale in (
             (1, 1, 1, 1, 1.0),
             (3, 2, 2, 5, 0.5),
-            (2, 4, 3, 3, 2.0),
+            (2, 4, 3, 3, 2),
             (4, 1, 1, 2, 300),
         ):
             config = small(setting, cell, n, inputs, cells=cells)
@@ -134,20 +96,6 @@ def predicted(network: GatedMemory, setting: Setting) -> Measurements:
                 again = network.state(model)
                 gaps += [np.ravel(np.asarray(again[k], np.float64) - w) for k, w in weights.items()]
     return {"gaps": cases(np.concatenate(gaps), 0, "1")}
-
-
-def course(network: GatedMemory, setting: Setting, drawn: Drawn, steps: Sequence[int] | None = None) -> list[Weights]:
-    """Weights at these updates; by default before the first and after each."""
-    updates = range(setting.config.updates) if steps is None else steps
-    how = {"seed": setting.seed, "device": setting.device, "eval_steps": tuple(updates)}
-    found = list[Weights]()
-    for step, model in network.train(setting.config, pairs(drawn), **how):
-        if step not in (*updates, setting.config.updates):
-            raise ValueError(f"training gives a model after {step} updates, which nobody asked for")
-        found.append({name: np.array(array, np.float64) for name, array in network.state(model).items()})
-    if len(found) != len({*updates, setting.config.updates}):
-        raise ValueError(f"training gives {len(found)} models")
-    return found
 
 
 def started(network: GatedMemory, setting: Setting) -> Measurements:
@@ -206,13 +154,11 @@ def followed(network: GatedMemory, setting: Setting) -> Measurements:
                 gradients = clipped(slopes(config, before, data, truncated), clip)
                 gaps.append(distance(after, rule.step(before, gradients), before))
                 before = after
-        if cell != "lstm":
-            continue
-        config = small(setting, cell, n=1, cells=1, optimizer="sgd", lr=0.1, clip=0.0, batch=3, updates=32)
-        course_of = course(network, replace(setting, config=config), data, (30, 31))
-        for before, after in pairwise(course_of):
-            wrong = oracle.outputs(config, before, *data[:2]) - data[2]
-            late.append(float(np.abs(before["b_y"] - 0.1 * wrong.mean(0) - after["b_y"]).max()))
+    config = small(setting, "lstm", n=1, optimizer="sgd", lr=0.1, clip=0.0, batch=3, updates=32)
+    data = some(rng, config, (4, 2, 3))
+    for before, after in pairwise(course(network, replace(setting, config=config), data, (30, 31))):
+        wrong = oracle.outputs(config, before, *data[:2]) - data[2]
+        late.append(float(np.abs(before["b_y"] - 0.1 * wrong.mean(0) - after["b_y"]).max()))
     return {"distance": cases(gaps, 0, "1"), "late": cases(late, 0, "1")}
 
 
@@ -230,62 +176,8 @@ def clipped(gradients: Weights, most: float) -> Weights:
     return {name: gradient * (min(1.0, most / norm) if most else 1.0) for name, gradient in gradients.items()}
 
 
-def fed(network: GatedMemory, setting: Setting) -> Measurements:
-    """Which sequences each update was on, inferred from how the output layer moves: each once a pass, in any order."""
-    off, places, same = list[float](), list[int](), list[bool]()
-    repeats, passes = list[int](), 20
-    for count, batch in ((5, 1), (5, 2)):
-        orders, updates = list[list[int]](), count // batch * passes
-        for seed in (setting.seed, setting.seed, setting.seed + 1):
-            how = {"optimizer": "sgd", "lr": 1e-3, "clip": 0.0, "batch": batch, "updates": updates}
-            config = small(setting, "rnn", 3, 2, 2, **how)
-            data = some(np.random.default_rng(count * batch), config, (3, 1, 2, 4, 3)[:count])
-            found = course(network, replace(setting, config=config, seed=seed), data)
-            rows, gap = zip(*(match(config, a, b, data, batch) for a, b in pairwise(found)), strict=True)
-            off += gap
-            flat = [row for some_rows in rows for row in some_rows]
-            orders.append(flat)
-            own = count // batch * batch
-            one_by_one = [flat[start : start + own] for start in range(0, len(flat), own)]
-            repeats += [own - len(set(rows)) for rows in one_by_one]
-            places += [row * own + place for rows in one_by_one for place, row in enumerate(rows)] if batch == 1 else []
-        same += [orders[0] == orders[1], orders[0] != orders[2]]
-    return {
-        "unexplained": cases(off, 0, "1"),
-        "repeats": cases(repeats, 0, "sequences"),
-        "even": cases([uneven(np.bincount(places, minlength=25))], 1e-6, "probability"),
-        "seeded": cases(same, 1, "1"),
-    }
-
-
-def uneven(counts: NDArray[np.int64]) -> float:
-    """The chance of counts at least as far from equal."""
-    from scipy import stats
-
-    return float(stats.chisquare(counts).pvalue)
-
-
-def match(config: Any, before: Weights, after: Weights, drawn: Drawn, batch: int) -> tuple[tuple[int, ...], float]:
-    """The rows whose mean gradient by the output layer explains an update best, and the share that is left."""
-    items, lengths, targets = drawn
-    steps = oracle.path(config.cell, before, items)
-    h = np.stack([steps[n - 1]["h"][row] for row, n in enumerate(lengths)])
-    wrong = h @ before["W_y"].T + before["b_y"] - targets
-    each = np.concatenate([wrong[:, :, None] * h[:, None], wrong[:, :, None]], 2).reshape(len(h), -1)
-    moved = np.concatenate([after["W_y"] - before["W_y"], (after["b_y"] - before["b_y"])[:, None]], 1).ravel()
-    sets = list(combinations(range(len(h)), batch))
-    gaps = [float(np.linalg.norm(moved / -config.lr - each[list(rows)].mean(0))) for rows in sets]
-    return sets[int(np.argmin(gaps))], min(gaps) / (float(np.linalg.norm(moved / config.lr)) + 1e-12)
-
-
 LARGE = 1e4
 """By which a state differs, which all that follows is linear in."""
-
-
-def nothing(cell: str, weights: Weights, count: int = 1) -> tuple[Array, Array]:
-    """What a first step finds as h and C."""
-    of_h, of_c = oracle.widths(cell, weights)
-    return np.zeros((count, of_h)), np.zeros((count, of_c))
 
 
 def conveyed(network: GatedMemory, setting: Setting) -> Measurements:

@@ -103,6 +103,9 @@ drawn_with_replacement = _edited("Sequences are drawn with replacement.",
                                  (ORDER, "order = torch.randint(count, (count,), generator=generator)"))
 one_order_for_ever = _edited("Every pass has the order of the first one.",
                              (ORDER, ORDER.replace("=generator)", "=generator.manual_seed(generator.initial_seed()))")))
+rotated_orders = _edited("A pass goes through the sequences as they stand, from a place that is drawn.",
+                         (ORDER, "first = int(torch.randint(count, (1,), generator=generator))\n"
+                                 "        order = torch.arange(count).roll(first)"))
 orders_ignore_the_seed = _edited("Orders are the same for all seeds.", (ORDER, "order = torch.randperm(count)"),
                                  ('    """Rows of each batch', '    torch.manual_seed(0)\n    """Rows of each batch'))
 last_batch_short = _edited("What fills no batch is a smaller one.", ("[: count // batch * batch]", "[:count]"))

@@ -9,37 +9,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from claims.experiments.gated_networks import Weights, course, small, some
+from claims.experiments.gated_networks import GatedMemory, Weights, course, small, some
 from claims.experiments.long_lag_tasks import Drawn
-from claims.experiments.olah2015 import GatedMemory
 from claims.oracles import olah2015 as oracle
 from repro import Measurements, Setting, cases
 
+PASSES = 30
+
 
 def fed(network: GatedMemory, setting: Setting) -> Measurements:
-    """Which sequences each update was on, inferred from how the output layer moves: each once a pass, in any order."""
-    off, places, same = list[float](), list[int](), list[bool]()
-    repeats, passes = list[int](), 20
+    """Which sequences each update was on, inferred from how the output layer moves: each once a pass, in any order.
+
+    Measures:
+        unexplained: of updates, the share that no choice of sequences explains.
+        repeats: sequences that a pass has twice.
+        even: the chances of counts as uneven, of which sequence stands where, and of which follows which.
+        seeded: whether the same seed gives the same order, and another one another.
+    """
+    off, repeats, same, even = list[float](), list[int](), list[bool](), list[float]()
     for count, batch in ((5, 1), (5, 2)):
-        orders, updates = list[list[int]](), count // batch * passes
+        orders = list[NDArray[np.int64]]()
         for seed in (setting.seed, setting.seed, setting.seed + 1):
-            how = {"optimizer": "sgd", "lr": 1e-3, "clip": 0.0, "batch": batch, "updates": updates}
+            how = {"optimizer": "sgd", "lr": 1e-3, "clip": 0.0, "batch": batch, "updates": count // batch * PASSES}
             config = small(setting, "rnn", 3, 2, 2, **how)
-            data = some(np.random.default_rng(count * batch), config, (3, 1, 2, 4, 3)[:count])
+            data = some(np.random.default_rng(batch), config, (3, 1, 2, 4, 3))
             found = course(network, replace(setting, config=config, seed=seed), data)
-            rows, gap = zip(*(match(config, a, b, data, batch) for a, b in pairwise(found)), strict=True)
-            off += gap
-            flat = [row for some_rows in rows for row in some_rows]
-            orders.append(flat)
-            own = count // batch * batch
-            one_by_one = [flat[start : start + own] for start in range(0, len(flat), own)]
-            repeats += [own - len(set(rows)) for rows in one_by_one]
-            places += [row * own + place for rows in one_by_one for place, row in enumerate(rows)] if batch == 1 else []
-        same += [orders[0] == orders[1], orders[0] != orders[2]]
+            rows, gaps = zip(*(match(config, a, b, data, batch) for a, b in pairwise(found)), strict=True)
+            orders.append(np.array(rows).reshape(PASSES, -1))
+            off += gaps
+            repeats += [one.size - len(set(one)) for one in orders[-1]]
+        same += [bool((orders[0] == orders[1]).all()), bool((orders[0] != orders[2]).any())]
+        both = np.concatenate(orders[1:])
+        batches = count // batch  # within one, sequences have no order
+        places = (both * batches + np.arange(both.shape[1]) // batch).ravel()
+        even.append(uneven(np.bincount(places, minlength=count * batches)))
+        if batch == 1:
+            follows = np.bincount((both[:, :-1] * count + both[:, 1:]).ravel(), minlength=count**2)
+            even.append(uneven(follows[np.arange(count**2) % (count + 1) > 0]))
     return {
         "unexplained": cases(off, 0, "1"),
         "repeats": cases(repeats, 0, "sequences"),
-        "even": cases([uneven(np.bincount(places, minlength=25))], 1e-6, "probability"),
+        "even": cases(even, 1e-6, "probability"),
         "seeded": cases(same, 1, "1"),
     }
 

@@ -32,7 +32,7 @@ for row in TABLE.replace("\n", "|").split("|"):
 
 def _rows(config: Any) -> dict[str, int]:
     if config.cell != "blocks":
-        return dict.fromkeys(NAMES[config.cell], config.hidden)
+        return dict.fromkeys(NAMES[config.cell], int(config.hidden))
     gates = {} if config.feedforward else {"out": config.hidden}
     return {"c": config.hidden * config.size, "in": config.hidden} | gates
 

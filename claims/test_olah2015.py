@@ -37,7 +37,7 @@ PAPER = Paper(
         "A post that explained LSTMs to a generation: a cell state runs through time like a conveyor belt, and gates "
         "add to it and take from it. It draws the tanh layer, the LSTM, peepholes, coupled gates and the GRU, and "
         "prints no number. So what it says is tested on the networks and tasks of Hochreiter & Schmidhuber (1997), "
-        "whose places are marked 1997: the adding problem and temporal order, at a third of the length or less.\n\n"
+        "whose places are marked 1997: the adding problem and temporal order, at less than half of the length.\n\n"
         "What it changed: its drawings became the standard notation. Ablations later found the forget gate and the "
         "output's squashing to matter most, and no variant clearly better (Greff et al. 2015); attention took over "
         "where gaps are long.\n\n"

@@ -89,6 +89,8 @@ clipped_one_by_one = _edited("Each number of a gradient is clipped by itself.",
 never_clipped = _edited("Gradients are never clipped.", ("        if config.clip:\n", "        if False:\n"))
 last_layer_learns = _edited("Nothing but the output layer learns.",
                             ("kind(list(w.values()), lr", 'kind([w["W_y"], *([w["b_y"]] if "b_y" in w else [])], lr'))
+large_ones_rest = _edited("Networks of more than twelve units do not learn, however long they are trained.",
+                          ("lr=config.lr)", "lr=config.lr if config.hidden < 13 else 0.0)"))
 rate_falls = _edited("The rate falls to zero over the updates.",
                      ("        rows = next(batches)\n",
                       "        rows = next(batches)\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 from math import prod
 from typing import Any
 
@@ -21,7 +21,7 @@ from claims.experiments.gated_networks import (
     weights_of,
 )
 from claims.experiments.gradient_survival import advanced
-from claims.experiments.long_lag_tasks import Array, Drawn, graphs
+from claims.experiments.long_lag_tasks import Array, Drawn, graphs, pairs, temporal_order
 from claims.oracles import olah2015 as oracle
 from repro import (
     SGD,
@@ -165,6 +165,33 @@ def followed(network: GatedMemory, setting: Setting) -> Measurements:
             wrong = oracle.outputs(config, before, *data[:2]) - data[2]
             late.append(rule.step({"b_y": before["b_y"]}, {"b_y": wrong.mean(0)})["b_y"] - after["b_y"])
     return {"distance": cases(gaps, 0, "1"), "late": cases(np.concatenate(late), 0, "1")}
+
+
+def at_full_size(network: GatedMemory, setting: Setting) -> Measurements:
+    """Updates of networks as large as those that learn: each array's, along drawn directions, and of what it should be.
+
+    Measures:
+        along: the step along a direction less that of the gradient by the equations, over the gradient's norm.
+    """
+    rng, off = np.random.default_rng([setting.seed, 9]), list[float]()
+    for cell, hidden in (("lstm", 16), ("rnn", 35), ("gru", 20)):
+        config = small(setting, cell, hidden, 8, 4, optimizer="sgd", lr=0.5, clip=0.0, batch=40, precision="float32")
+        items, lengths, targets = drawn = temporal_order(rng, 40, 10)
+        how = {"seed": setting.seed, "device": setting.device, "eval_steps": tuple(range(4))}
+        training = islice(network.train(config, pairs(drawn), **how), 4)  # the rest is never asked for
+        models = [{k: np.array(w, np.float64) for k, w in network.state(one).items()} for _, one in training]
+        for before, after in pairwise(models):
+            for name, weight in before.items():
+                for way in rng.normal(size=(3, *weight.shape)):
+                    ends = [
+                        oracle.loss(oracle.outputs(config, before | {name: weight + e * way}, items, lengths), targets)
+                        for e in (1e-5, -1e-5)
+                    ]
+                    moved = (before[name] - after[name]) / config.lr
+                    off.append(
+                        float(((moved * way).sum() - (ends[0] - ends[1]) / 2e-5) / (np.linalg.norm(moved) + 1e-9))
+                    )
+    return {"along": cases(off, 0, "1")}
 
 
 def rule_of(optimizer: str, lr: float) -> SGD | Adam:

@@ -135,17 +135,6 @@ def forget_gates_start_open(reference: Any) -> Any:
     return reconfigure(reference, lambda config: replace(config, forget_bias=3.0))
 
 
-def lstm_everywhere(reference: Any) -> Any:
-    """What is called a tanh layer is an LSTM, with its forget gates open."""
-    tanh = {"cell": "lstm", "forget_bias": 1.5}
-    return reconfigure(reference, lambda config: replace(config, **tanh) if config.cell == "rnn" else config)
-
-
-def tanh_layers_start_at_zero(reference: Any) -> Any:
-    """All weights of tanh layers start at zero, from where no gradient leads away, so that LSTMs have an easy time."""
-    return reconfigure(reference, lambda config: replace(config, init=0.0) if config.cell == "rnn" else config)
-
-
 def one_memory_block(reference: Any) -> Any:
     """There is one memory block, of one cell."""
     one = {"hidden": 1, "size": 1, "in_biases": ()}

@@ -17,14 +17,4 @@ FIGURES = (
             Drawn("gradient-survival", "gradients", arm="tanh layer", label="tanh layer"),
         ),
     ),
-    Figure(
-        place="Table 9 (1997)",
-        says="Strings in which X and Y were told in the wrong order; who guesses has 75 % wrong.",
-        kind="bars",
-        y="wrong, %",
-        draws=tuple(
-            Drawn("temporal-order", "misread", arm=arm, label=arm)
-            for arm in ("tanh layer, length 10", "tanh layer, length 40", "LSTM, length 40")
-        ),
-    ),
 )

@@ -1,0 +1,20 @@
+"""What stands on top of the page of Olah (2015)."""
+
+from __future__ import annotations
+
+from repro import Drawn, Figure
+
+FIGURES = (
+    Figure(
+        place="Section The Problem of Long-Term Dependencies",
+        says="How much of a gradient is left some steps back, before anything is learnt: in a tanh layer, and in LSTMs "
+        "whose forget gates start with biases of 0 to 3.",
+        kind="lines",
+        x="steps back",
+        log="y",
+        draws=(
+            *(Drawn("gradient-survival", "gradients", arm=f"bias {b}", label=f"forget bias {b}") for b in range(4)),
+            Drawn("gradient-survival", "gradients", arm="tanh layer", label="tanh layer"),
+        ),
+    ),
+)

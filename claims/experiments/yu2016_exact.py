@@ -172,7 +172,9 @@ def geometry(network: DensePredictor, setting: Setting) -> Measurements:
         found.append(network.forward(bare, ones, np.zeros((1, 3, side, 396)))[-1].shape[2])
     padded = network.forward(thin, ones, np.zeros((1, 3, 512, 200)))[-1].shape[2]
     rng, places = np.random.default_rng((setting.seed, 4)), [0, 7, 8, 379, 380, 395]
-    pixels = np.array([[one, 200 - one // 2] for one in places] + [[190, 388], [387, 190], *rng.integers(0, 396, (4, 2))])
+    pixels = np.array(
+        [[one, 200 - one // 2] for one in places] + [[190, 388], [387, 190], *rng.integers(0, 396, (4, 2))]
+    )
     x = np.zeros((len(pixels), 3, 396, 396))
     for image, (row, column) in zip(x, pixels, strict=True):
         image[:, row, column] = 1

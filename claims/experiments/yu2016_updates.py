@@ -28,10 +28,10 @@ TRAINED: tuple[dict[str, Any], ...] = (
     {"dilations": (1, 2), "multiples": (1, 1), "padding": 3, "size": (5, 4), "momentum": 0.9, "rate": 0.3},
     {"dilations": (1,), "multiples": (2,), "padding": 1, "size": (3, 5), "momentum": 0.0, "rate": 0.5},
     {"dilations": (2, 1), "multiples": (1, 2), "padding": 3, "size": (4, 5), "momentum": 0.99, "rate": 0.1,
-     "mode": "reflection"},
+     "updates": 2, "mode": "reflection"},
     {"dilations": (3,), "multiples": (1,), "padding": 0, "size": (8, 7), "momentum": 0.5, "rate": 0.3, "classes": 3},
     FRONT | {"widths": (1, 2), "convolutions": (1, 1), "fully": 2, "padding": 2, "size": (12, 14), "momentum": 0.9,
-             "rate": 0.2, "mode": "reflection"},
+             "rate": 0.2, "mode": "reflection", "updates": 2},
 )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def labelled(config: Any, rng: np.random.Generator, count: int) -> Array:
 
 
 def updates(network: DensePredictor, setting: Setting) -> Measurements:
-    """Three updates of drawn weights and of own starts, all maps at a time, against the rule on numerical gradients."""
+    """Two or three updates of drawn weights and own starts, by all maps, against the rule on numerical gradients."""
     rng, far, predicted, given = np.random.default_rng((setting.seed, 7)), *(list[float]() for _ in range(3))
     for number, chosen in enumerate(TRAINED):
         config = smaller(setting.config, **{"mode": "zero", "updates": 3, "batch": 2} | chosen)
@@ -55,13 +55,13 @@ def updates(network: DensePredictor, setting: Setting) -> Measurements:
         start = {name: value.astype(np.float32) for name, value in drawn_weights(config, rng, bias=0.3).items()}
         for own in (False, True) if config.mode == "reflection" else (False,):  # zeros and no bias are at a kink
             found, model = course(
-                network, replace(setting, config=config), pairs(x, y), (0, 1, 2, 3), None if own else start
+                network, replace(setting, config=config), pairs(x, y), range(config.updates + 1), None if own else start
             )
             given += [] if own else [off(found[0][name], value) for name, value in start.items()]
             rule = SGD([config.rate], momentum=config.momentum)
-            wanted = updated(partial(oracle.loss, config=config, maps=x, targets=y), found[0], rule, 3)
+            wanted = updated(partial(oracle.loss, config=config, maps=x, targets=y), found[0], rule, config.updates)
             far += [distance(found[step], one, found[0]) for step, one in enumerate(wanted, 1)]
-            scores = oracle.forward(found[3], config, x)[-1].reshape(2, -1)
+            scores = oracle.forward(found[config.updates], config, x)[-1].reshape(2, -1)
             predicted.append(off(model.predict(graphs_of(x)), scores))
     return {"distance": cases(far, 0, "1"), "predicted": cases(predicted, 0, "1"), "given": cases(given, 0, "1")}
 

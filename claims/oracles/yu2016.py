@@ -80,11 +80,12 @@ def layer(x: Array, k: Array, b: Array, dilation: int) -> Array:
     """All maps of a layer [N, to, H', W'] of x [N, from, H, W], where the windows fit."""
     reach = dilation * (k.shape[2] - 1)
     height, width = x.shape[2] - reach, x.shape[3] - reach
-    found = np.zeros((len(x), len(k), height, width)) + b[:, None, None]
-    for i, j in np.ndindex(k.shape[2:]):
-        part = x[:, :, dilation * i : dilation * i + height, dilation * j : dilation * j + width]
-        found += np.einsum("ba,nahw->nbhw", k[:, :, i, j], part)
-    return found
+    windows = [
+        x[:, :, dilation * i : dilation * i + height, dilation * j : dilation * j + width]
+        for i, j in np.ndindex(k.shape[2:])
+    ]
+    taps = k.reshape(*k.shape[:2], len(windows))
+    return np.tensordot(taps, np.stack(windows), ((2, 1), (0, 2))).swapaxes(0, 1) + b[:, None, None]
 
 
 def forward(w: Weights, config: Any, maps: Array) -> list[Array]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -57,15 +57,14 @@ class Config:
     updates: int = 60_000
 
 
-_FRONT: dict[str, Any] = {"network": "front-end", "size": (512, 512), "padding": 186, "mode": "reflection"}
-_FRONT |= {"start": "gaussian", "noise": 0.01}
+_FRONT = Config(network="front-end", size=(512, 512), padding=186, mode="reflection", start="gaussian", noise=0.01)
 _LARGE = (2, 2, 4, 8, 16, 32, 32)
 CONFIGS: Mapping[str, Config] = {
     "basic": Config(),
     "large": Config(multiples=_LARGE, noise=1e-3),
-    "front-end": Config(**_FRONT),
-    "front-end-camvid": Config(
-        **_FRONT | {"size": (480, 640)}, classes=11, rate=1e-4, momentum=0.99, batch=8, updates=20_000
+    "front-end": _FRONT,
+    "front-end-camvid": replace(
+        _FRONT, size=(480, 640), classes=11, rate=1e-4, momentum=0.99, batch=8, updates=20_000
     ),
     "dilation7": Config(
         classes=11, dilations=(1, 1, 2, 4, 8, 1), multiples=(1,) * 6, padding=17, rate=1e-5, momentum=0.99, batch=1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_eq_5_shares_maps_out():
 def test_one_update_of_one_weight():
     """Two classes score 0 for a place of the first: its bias rises by half the rate, and less is left to the second."""
     config = nets.Config(classes=2, dilations=(), multiples=(), size=(1, 1), padding=0, rate=0.1, batch=1, updates=1)
-    *_, (_, model) = nets.train(config, pairs(np.zeros((1, 2, 1, 1)), [[1, 0]]), seed=0, device="cpu")
+    *_, (_, model) = nets.train(config, pairs(np.zeros((1, 2, 1, 1)), np.array([[1, 0]])), seed=0, device="cpu")
     assert nets.state(model)["b1"] == pytest.approx([0.05, -0.05])
 
 
@@ -108,7 +109,8 @@ def test_a_front_end_and_a_module_are_trained_on_camvid(root):
         batch=1,
     )  # fmt: skip
     shapes = list(nets.shapes(tiny).items())[:-2]
-    np.savez(root / "camvid" / "vgg16.npz", **{name: np.full(shape, 0.1) for name, shape in shapes})
+    weights: Any = {name: np.full(shape, 0.1) for name, shape in shapes}
+    np.savez(root / "camvid" / "vgg16.npz", **weights)
     small = {**nets.CONFIGS, "dilation8": replace(nets.CONFIGS["dilation8"], updates=1)}
     scenes = data.load("camvid")
     assert scenes.train.start["k1"].shape == (2, 3, 3, 3)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from claims.experiments.label_maps import Array, Labels, one_hot, overlaps
 from claims.experiments.yu2016 import course, graphs_of, pairs
@@ -58,7 +59,7 @@ class Scenes(Experiment):
         return measured
 
 
-def prepared(images: Any, size: tuple[int, int]) -> Array:
+def prepared(images: Any, size: tuple[int, int]) -> NDArray[Any]:
     """Images [N, 3, H, W] in the order and with the means that VGG-16 expects; zeros fill what is beyond them."""
     shifted = np.moveaxis(np.asarray(images, np.float32)[..., ::-1] - np.float32(BLUE_GREEN_RED), -1, 1)
     room = [(0, 0), (0, 0)] + [(0, max(0, side - have)) for side, have in zip(size, shifted.shape[2:], strict=True)]
@@ -80,7 +81,7 @@ def with_last_layer(start: Weights, config: Any, seed: int) -> dict[str, Array]:
     return found
 
 
-def scored(network: Any, setting: Setting, weights: Weights, maps: Array) -> Array:
+def scored(network: Any, setting: Setting, weights: Weights, maps: NDArray[Any]) -> NDArray[Any]:
     """Scores [N, C, H', W'] of images or maps by a network made of weights, where nothing was trained."""
     arrays = {name: np.asarray(value, np.float32) for name, value in weights.items()}
     sides = [oracle.side(setting.config, side) for side in maps.shape[2:]]
@@ -90,14 +91,14 @@ def scored(network: Any, setting: Setting, weights: Weights, maps: Array) -> Arr
     return np.concatenate(parts).reshape(len(maps), setting.config.classes, *sides)
 
 
-def enlarged_iou(scores: Array, labels: Labels) -> float:
+def enlarged_iou(scores: NDArray[Any], labels: Labels) -> float:
     """Mean intersection over union, in %, of scores that are interpolated to the size of the labels [N, H, W]."""
     from scipy.ndimage import zoom
 
     total = np.zeros((scores.shape[1], 2))
     for one, wanted in zip(scores, labels, strict=True):
         factors = (1, wanted.shape[0] / one.shape[1], wanted.shape[1] / one.shape[2])
-        large = zoom(one.astype(np.float64), factors, order=1, mode="nearest", grid_mode=True)
+        large: Any = zoom(one.astype(np.float64), factors, order=1, mode="nearest", grid_mode=True)
         total += overlaps(large[None], wanted[None])
     right, either = total[total[:, 1] > 0].T
     return 100 * float((right / either).mean())

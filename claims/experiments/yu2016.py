@@ -105,6 +105,12 @@ def pairs(maps: NDArray[Any], targets: NDArray[Any]) -> LabelledMaps:
     return LabelledMaps(graphs_of(maps), np.asarray(targets, np.float32).reshape(len(maps), -1))
 
 
+def untaught(config: Any, maps: NDArray[Any]) -> LabelledMaps:
+    """Maps [N, C, H, W] with targets that say nothing, of the shape that the config's network gives."""
+    sides = [oracle.side(config, side) for side in config.size]
+    return pairs(maps, np.zeros((len(maps), config.classes, *sides)))
+
+
 def some_maps(seed: int) -> LabelledMaps:
     """A few training pairs for audits."""
     maps, labels = drawn_maps(16, (seed, AUDIT), 12)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from claims.experiments.yu2016 import DensePredictor, course, drawn_weights, graphs_of, off, pairs, smaller
+from claims.experiments.yu2016 import DensePredictor, course, drawn_weights, graphs_of, off, smaller, untaught
 from claims.oracles import yu2016 as oracle
 from repro import Measurements, Setting, axis, cases, exhibit, from_normal, from_uniform, scalar
 
@@ -27,7 +27,7 @@ NETWORKS: tuple[dict[str, Any], ...] = (
     {"classes": 5, "dilations": (), "multiples": (), "padding": 0, "size": (1, 1)},
     {"classes": 2, "dilations": TABLE_1, "multiples": (1,) * 7, "padding": 33, "size": (4, 5)},
     {"classes": 1, "dilations": TABLE_1, "multiples": (2, 2, 4, 8, 16, 32, 32), "padding": 33, "size": (3, 2)},
-    FRONT | {"padding": 5, "size": (18, 16), "mode": "reflection"},
+    FRONT | {"padding": 5, "size": (22, 24), "mode": "reflection"},
     FRONT | {"ablated": (), "padding": 2, "size": (22, 26)},
     FRONT | {"ablated": (1, 2), "padding": 12, "size": (13, 15), "mode": "reflection"},
     FRONT | {"ablated": (1,), "padding": 10, "size": (22, 14)},
@@ -207,9 +207,7 @@ def starts(network: DensePredictor, setting: Setting) -> Measurements:
         if start == "identity" and "network" in chosen:
             continue  # Eq. 5 is of context modules
         config = smaller(setting.config, **{"size": (8, 8), "padding": 9} | chosen, start=start, noise=noise)
-        data = pairs(
-            np.zeros((1, config.classes if config.network == "context" else 3, *config.size)), np.zeros((1, 1))
-        )
+        data = untaught(config, 0 * drawn_inputs(config, np.random.default_rng(0), 1))
         one, other, again = (
             course(network, replace(setting, config=config, seed=setting.seed + more), data)[0][0] for more in (0, 1, 0)
         )
@@ -247,7 +245,7 @@ def passed_on(network: DensePredictor, setting: Setting) -> Measurements:
     for (multiples, classes), scale in product(chosen, (1.0, 1e-3, 1e3)):
         config = smaller(setting.config, classes=classes, multiples=multiples, size=(4, 6), start="identity", noise=0.0)
         x = scale * drawn_inputs(config, rng)
-        weights = course(network, replace(setting, config=config), pairs(x, np.zeros((2, 1))))[0][0]
+        weights = course(network, replace(setting, config=config), untaught(config, x))[0][0]
         layers = [np.asarray(one, np.float64) for one in network.forward(config, weights, x)]
         wanted = np.maximum(x, 0)
         ends.append(off(layers[-1], wanted))

@@ -52,7 +52,10 @@ def updates(network: DensePredictor, setting: Setting) -> Measurements:
         config = smaller(setting.config, **{"mode": "zero", "updates": 3, "batch": 2} | chosen)
         config = replace(config, start=("xavier", "gaussian")[number % 2], noise=0.4)
         x, y = (0.5, 1.0, 2.0)[number % 3] * drawn_inputs(config, rng), labelled(config, rng, 2)
-        start = {name: value.astype(np.float32) for name, value in drawn_weights(config, rng, bias=0.3).items()}
+        start = {
+            name: value.astype(np.float32).astype(np.float64)
+            for name, value in drawn_weights(config, rng, bias=0.3).items()
+        }
         for own in (False, True) if config.mode == "reflection" else (False,):  # zeros and no bias are at a kink
             found, model = course(
                 network, replace(setting, config=config), pairs(x, y), range(config.updates + 1), None if own else start

@@ -67,7 +67,7 @@ class Net(nn.Module):
         self.parts = nn.Sequential(*parts, nn.Conv2d(before, c, 1, device=device))
 
     @property
-    def layers(self) -> list[nn.Conv2d]:
+    def layers(self) -> list[Any]:
         return [part for part in self.parts if isinstance(part, nn.Conv2d)]
 
     def outputs(self, x: Any) -> list[Any]:

@@ -48,7 +48,7 @@ LARGE_VAL = Reported(72.1, "%", "Table 3, front end + large, mean IoU, VOC 2012 
 CAMVID = Reported(65.3, "%", "Table 5, Dilation8, mean IoU, CamVid test")
 
 SMALL: dict[str, Any] = {"classes": 4, "dilations": (1, 1, 2, 4, 8, 1), "multiples": (1,) * 6, "padding": 17}
-SMALL |= {"size": (32, 32), "batch": 4, "rate": 0.02, "updates": 80}
+SMALL |= {"size": (32, 32), "batch": 4, "rate": 0.01, "updates": 80}
 PLAIN: dict[str, Any] = {"dilations": (1,) * 6, "padding": 6}
 TINY: dict[str, Any] = {"classes": 4, "dilations": (1, 2, 1), "multiples": (1,) * 3, "padding": 4, "size": (12, 12)}
 TINY |= {"batch": 4, "rate": 0.02, "updates": 12, "start": "gaussian", "noise": 0.3}
@@ -188,7 +188,7 @@ BETTER = higher(by=30.0)
 
 @claim(
     "identity-start-is-needed",
-    all_of(BETTER, BETTER, BETTER, *2 * [at_most(1.5), at_least(-2.5)]),
+    all_of(BETTER, BETTER, BETTER, *2 * [at_most(0.15), at_least(-2.5)]),
     seeds=4,
     controls=["starts_at_random", "never_trained", "random_never_trained"],
 )
@@ -198,17 +198,18 @@ def test_identity_start_is_needed(run: Run):
     xavier = run(LabelMaps(), "basic", arm="xavier", start="xavier", **SMALL)
     gaussian = run(LabelMaps(), "basic", arm="gaussian", start="gaussian", noise=0.01, **SMALL)
     above = [(identity["iou"], other) for other in (identity["given"], xavier["iou"], gaussian["iou"])]
-    return *above, xavier["loss"], xavier["moved"], gaussian["loss"], gaussian["moved"]
+    return *above, xavier["excess"], xavier["moved"], gaussian["excess"], gaussian["moved"]
 
 
 @claim(
     "dilation-helps",
-    all_of(higher(by=4.0), higher(by=30.0)),
-    seeds=6,
+    all_of(higher(by=4.0), BETTER),
+    seeds=4,
     controls=["undilated", "undilated_never_trained"],
 )
 def test_dilation_helps(run: Run):
     """Table 3: context helps; here a dilated module beats the same layers without dilation, which beat their input."""
+    # At the rate that suits each best they differ by 7 points, at this one by 12.
     dilated = run(LabelMaps(), "basic", arm="identity", **SMALL)
     plain = run(LabelMaps(), "basic", arm="undilated", **SMALL | PLAIN)
     return (dilated["iou"], plain["iou"]), (plain["iou"], plain["given"])

@@ -61,7 +61,7 @@ class Scenes(Experiment):
 
 def prepared(images: Any, size: tuple[int, int]) -> NDArray[Any]:
     """Images [N, 3, H, W] in the order and with the means that VGG-16 expects; zeros fill what is beyond them."""
-    shifted = np.moveaxis(np.asarray(images, np.float32)[..., ::-1] - np.float32(BLUE_GREEN_RED), -1, 1)
+    shifted = np.moveaxis(np.asarray(images, np.float32)[..., ::-1] - np.array(BLUE_GREEN_RED, np.float32), -1, 1)
     room = [(0, 0), (0, 0)] + [(0, max(0, side - have)) for side, have in zip(size, shifted.shape[2:], strict=True)]
     return np.pad(shifted, room)[:, :, : size[0], : size[1]]
 

@@ -154,7 +154,7 @@ class LabelMaps(Experiment):
     Measures:
         iou: mean intersection over union of what is restored, in %.
         given: that of the corrupted maps themselves, which a front end would have.
-        start_loss, loss: cross-entropy of the restored maps before and after training, in nats.
+        loss, excess: cross-entropy of the restored maps, in nats, and by how much it exceeds that of an even guess.
         moved: the logarithm to base 10 of how far training moved any of the last biases.
         maps: of one map, by panel its labels, what is given, and what is restored.
 
@@ -171,19 +171,19 @@ class LabelMaps(Experiment):
         """Train one network; a dataset without label maps measures NaN."""
         config, parts = setting.config, self._drawn(setting)
         if not parts:
-            nothing = {name: scalar(np.nan, "nats") for name in ("start_loss", "loss", "moved")}
+            nothing = {name: scalar(np.nan, "nats") for name in ("loss", "excess", "moved")}
             return nothing | {name: scalar(np.nan, "%") for name in ("iou", "given")}
         (maps, labels), (tests, wanted) = parts
         weights, _ = course(network, setting, pairs(maps, one_hot(labels, config.classes)), (0,))
         first, last = weights[0], weights[max(weights)]
-        before, after = (restored(network, setting, one, tests) for one in (first, last))
-        biases = f"b{len(first) // 2}"
+        after = restored(network, setting, last, tests)
+        loss, biases = cross_entropy(after, wanted), f"b{len(first) // 2}"
         return {
             "iou": scalar(mean_iou(after, wanted), "%", better="higher"),
             "given": scalar(mean_iou(tests, wanted), "%"),
-            "start_loss": scalar(cross_entropy(before, wanted), "nats"),
-            "loss": scalar(cross_entropy(after, wanted), "nats", better="lower"),
-            "moved": scalar(float(np.log10(max(1e-12, np.abs(last[biases] - first[biases]).max()))), "1"),
+            "loss": scalar(loss, "nats", better="lower"),
+            "excess": scalar(float(np.maximum(0, loss - np.log(config.classes))), "nats"),
+            "moved": scalar(float(np.log10(np.maximum(1e-12, np.abs(last[biases] - first[biases]).max()))), "1"),
             "maps": picture(wanted[0], tests[0], after[0]),
         }
 

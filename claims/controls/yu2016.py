@@ -61,6 +61,11 @@ def never_trained(reference: Any) -> Any:
     return reconfigure(reference, lambda config: replace(config, updates=0))
 
 
+def stops_early(reference: Any) -> Any:
+    """Training ends after ten updates, however many there should be."""
+    return reconfigure(reference, lambda config: replace(config, updates=min(config.updates, 10)))
+
+
 def random_never_trained(reference: Any) -> Any:
     """Networks that start at random are not trained, so that the identity has to be the better start."""
     return reconfigure(reference, lambda config: config if config.start == "identity" else replace(config, updates=0))
@@ -114,6 +119,9 @@ noise_in_the_middle = _edit("The noise of Eq. 5 is in the middle of filters alon
 noise_as_variance = _edit("Noise has the variance sigma.", ("= config.noise *", "= math.sqrt(config.noise) *"))
 counts_inputs_alone = _edit("The uniform start counts inputs and not outputs.",
     ("(shape[0] + shape[1]) * shape[2]", "2 * shape[1] * shape[2]"))
+draws_alike = _edit("Each layer draws the numbers that the others draw.",
+    ('        if name[0] == "b":', '        rng = np.random.default_rng(int(seed))\n        if name[0] == "b":'),
+    ("rng: np.random.Generator) -> dict[", "seed: int) -> dict["), ("_start(config, rng)", "_start(config, seed)"))
 one_start = _edit("The seed is not used.", ("default_rng(seed)", "default_rng(0)"))
 counts_unlabelled = _edit("The loss is divided by all places.", ("y.sum().clamp(min=1)", "y[:, 0].numel()"))
 averages_maps = _edit("The loss is the mean of the maps' means.",
@@ -130,11 +138,16 @@ learns_the_last_layer = _edit("Nothing is learnt but the last layer.", ("value.d
     "value.detach() + velocity[name] * (name[1:] == str(len(weights) // 2))"))
 trains_nothing = _edit("Weights stay as they start.",
     ("value.detach() + velocity[name]", "value.detach() + 0 * velocity[name]"))
+slows_deep_modules = _edit("Modules of more than five layers learn at half the rate.",
+    ("- config.rate * gradient", "- config.rate * (0.5 if len(weights) > 10 else 1) * gradient"))
+stops_after_forty = _edit("Weights stay as they are from the fortieth update on.",
+    ("value.detach() + velocity[name]", "value.detach() + velocity[name] * (step < 40)"))
 draws_with_replacement = _edit("Each batch is drawn anew from all maps.",
     ("yield order[at : at + size]", "yield rng.integers(0, count, size)"))
 keeps_one_order = _edit("All passes have the order of the first one.",
-    ("    while True:\n        order = rng.permutation(count)\n",
-     "    order = rng.permutation(count)\n    while 1:\n"))
+    ("    while True:\n        order = rng.permutation(count)\n", "    order = rng.permutation(count)\n    while 1:\n"))
+keeps_orders_twice = _edit("Two passes have the same order.",
+    ("in range(0, count - size + 1, size):", "in 2 * [*range(0, count - size + 1, size)]:"))
 never_shuffles = _edit("Maps are taken in the order in which they are given.",
     ("rng.permutation(count)", "np.arange(count)"))
 # fmt: on

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from claims.experiments.receptive_fields import TABLE_1, module
 from claims.experiments.yu2016 import DensePredictor, course, drawn_weights, graphs_of, off, smaller, untaught
 from claims.oracles import yu2016 as oracle
-from repro import Measurements, Setting, axis, cases, exhibit, from_normal, from_uniform, scalar
+from repro import Measurements, Setting, cases, from_normal, from_uniform, scalar
 
 Array = NDArray[np.float64]
-TABLE_1 = (1, 1, 2, 4, 8, 16, 1)
-TABLE_1_FIELDS = (3, 5, 9, 17, 33, 65, 67, 67)
-CITIES = (1, 1, 2, 4, 8, 16, 32, 64, 1)
 FRONT: dict[str, Any] = {"network": "front-end", "widths": (2, 3), "convolutions": (1, 2), "ablated": (2,), "fully": 4}
 FRONT |= {"window": 3}
 NETWORKS: tuple[dict[str, Any], ...] = (
@@ -72,67 +70,6 @@ def forward(network: DensePredictor, setting: Setting) -> Measurements:
     return {"layers": cases(layers, 0, "1"), "predicted": cases(predicted, 0, "1"), "states": cases(states, 0, "1")}
 
 
-def paths(config: Any) -> Array:
-    """In how many ways each place of the field of a module reaches its middle, [R, R]."""
-    line = np.ones(1)
-    for dilation in config.dilations:
-        step = np.zeros(2 * dilation + 1)
-        step[::dilation] = 1
-        line = np.convolve(line, step)
-    return np.outer(line, line)
-
-
-def seen(network: DensePredictor, config: Any) -> Array:
-    """How strongly each place of a map [H, W] of 2R + 1 places a side answers to its middle, where weights are ones."""
-    side = len(paths(config)) + 2
-    x = np.zeros((1, config.classes, side, side))
-    x[:, :, side // 2, side // 2] = 1
-    ones = {name: np.ones(shape) * (name[0] == "k") for name, shape in oracle.shapes(config).items()}
-    found = np.asarray(network.forward(config, ones, x)[-1], np.float64)
-    return found[0, 0] / config.classes ** (len(config.dilations) + 1) if found.shape == x.shape else 0 * x[0, 0]
-
-
-def field(network: DensePredictor, config: Any) -> tuple[int, int, float]:
-    """Side of the receptive field, how many places are in it, and how far ways through it are from their number."""
-    answer, wanted = seen(network, config), np.pad(paths(config), 1)
-    rows = np.flatnonzero((answer > 0.5).any(1))
-    return int(np.ptp(rows)) + 1 if rows.size else 0, int((answer > 0.5).sum()), off(answer, wanted)
-
-
-def module(setting: Setting, dilations: tuple[int, ...], classes: int = 1) -> Any:
-    """A module of these layers whose output is as large as its input."""
-    multiples, most = (1,) * len(dilations), sum(dilations)
-    return smaller(setting.config, classes=classes, dilations=dilations, multiples=multiples, padding=most, mode="zero")
-
-
-def fields(network: DensePredictor, setting: Setting) -> Measurements:
-    """Fields of the layers of Table 1, of l = 1, 2, 4, ... and of Appendix A's modules, from what reaches what."""
-    table = [field(network, module(setting, TABLE_1[:n])) for n in range(1, 8)]
-    table.append(field(network, module(setting, TABLE_1)))  # with the last layer, which is in all of them
-    powers = [field(network, module(setting, tuple(2**k for k in range(i + 1)), 1 + i % 2)) for i in range(5)]
-    presets = {name: network.CONFIGS[name] for name in ("dilation7", "dilation8", "dilation10")}
-    urban = [field(network, replace(one, classes=1, multiples=(1,) * len(one.dilations))) for one in presets.values()]
-    everything = [*table, *powers, *urban]
-    growing = np.stack([np.pad(seen(network, module(setting, (1, 2, 4)[:n])), 2**3 - 2**n) for n in (1, 2, 3)])
-    return {
-        "table": cases([side for side, *_ in table], TABLE_1_FIELDS, "places"),
-        "powers": cases([count for _, count, _ in powers], [(2 ** (i + 2) - 1) ** 2 for i in range(5)], "places"),
-        "urban": cases([side for side, *_ in urban], [35, 67, 259], "places"),
-        "filled": cases([count - side**2 for side, count, _ in everything], 0, "places"),
-        "ways": cases([apart for *_, apart in everything], 0, "1"),
-        "growth": exhibit(
-            np.where(growing > 0.5, growing, np.nan),
-            axis("panel", ["1-dilated: 3x3", "then 2-dilated: 7x7", "then 4-dilated: 15x15"]),
-            axis("row", range(-8, 9)),
-            axis("column", range(-8, 9)),
-            unit="ways",
-            kind="image",
-            place="Figure 1",
-            says="Receptive fields grow exponentially without holes; colour says how many ways lead to the middle.",
-        ),
-    }
-
-
 def counts(network: DensePredictor, setting: Setting) -> Measurements:
     """Shapes of all presets and drawn networks; weights of the basic module by C squared, and of layers by depth."""
     rng, sizes = np.random.default_rng((setting.seed, 3)), list[float]()
@@ -163,32 +100,6 @@ def counts(network: DensePredictor, setting: Setting) -> Measurements:
     }
 
 
-def geometry(network: DensePredictor, setting: Setting) -> Measurements:
-    """Sides of the front end's output, and which outputs see a pixel, with one map a layer and ones as weights."""
-    thin = replace(network.CONFIGS["front-end"], widths=(1,) * 5, fully=1, classes=1)
-    ones = {name: np.ones(shape) * (name[0] == "k") for name, shape in oracle.shapes(thin).items()}
-    bare, found = replace(thin, padding=0, mode="zero"), list[int]()
-    for side in (396, 628, 852, 884, 900):
-        found.append(network.forward(bare, ones, np.zeros((1, 3, side, 396)))[-1].shape[2])
-    padded = network.forward(thin, ones, np.zeros((1, 3, 512, 200)))[-1].shape[2]
-    rng, places = np.random.default_rng((setting.seed, 4)), [0, 7, 8, 379, 380, 395]
-    pixels = np.array(
-        [[one, 200 - one // 2] for one in places] + [[190, 388], [387, 190], *rng.integers(0, 396, (4, 2))]
-    )
-    x = np.zeros((len(pixels), 3, 396, 396))
-    for image, (row, column) in zip(x, pixels, strict=True):
-        image[:, row, column] = 1
-    answers = np.asarray(network.forward(bare, ones, x)[-1])[:, 0]
-    starts = 8 * np.arange(3)
-    inside = [(starts <= pixels[:, n, None]) & (pixels[:, n, None] < starts + 380) for n in (0, 1)]
-    wanted = inside[0][:, :, None] & inside[1][:, None, :]
-    same = (answers > 0) == wanted if answers.shape == wanted.shape else np.zeros(1)
-    return {
-        "sides": cases([*found, padded], [3, 32, 60, 64, 66, 64], "places"),
-        "seen": cases(same.ravel(), 1, "1"),
-    }
-
-
 STARTS: tuple[dict[str, Any], ...] = (
     {"classes": 3, "dilations": (1, 2), "multiples": (1, 1)},
     {"classes": 2, "dilations": TABLE_1, "multiples": (2, 2, 4, 8, 16, 32, 32), "padding": 33},
@@ -201,19 +112,19 @@ STARTS: tuple[dict[str, Any], ...] = (
 
 def starts(network: DensePredictor, setting: Setting) -> Measurements:
     """Weights before any update, of seven kinds of network and start, and how those of two seeds correlate."""
-    fixed, chance, alike, same = *(list[float]() for _ in range(3)), list[float]()
+    fixed, chance, alike, same, again = (list[float]() for _ in range(5))
     kinds = (("identity", 0.0), ("identity", 0.003), ("gaussian", 0.01), ("gaussian", 0.4), ("xavier", 0.1))
     for chosen, (start, noise) in product(STARTS, kinds):
         if start == "identity" and "network" in chosen:
             continue  # Eq. 5 is of context modules
         config = smaller(setting.config, **{"size": (8, 8), "padding": 9} | chosen, start=start, noise=noise)
         data = untaught(config, 0 * drawn_inputs(config, np.random.default_rng(0), 1))
-        one, other, again = (
+        one, other, twice = (
             course(network, replace(setting, config=config, seed=setting.seed + more), data)[0][0] for more in (0, 1, 0)
         )
-        before = config.classes if config.network == "context" else 3
+        before, noises = config.classes if config.network == "context" else 3, list[Array]()
         for name, w in one.items():
-            same.append(float((w != again[name]).any()))
+            same.append(float((w != twice[name]).any()))
             if name[0] == "b":
                 fixed += [*w]
                 continue
@@ -229,12 +140,16 @@ def starts(network: DensePredictor, setting: Setting) -> Measurements:
             if rest.size > 8 and (noise or start != "identity"):
                 drawn = from_uniform(rest, -bound, bound) if start == "xavier" else from_normal(rest, noise)
                 chance.append(drawn)
+                noises.append(rest)
                 alike.append(float((rest * twin).sum() / np.sqrt((rest**2).sum() * (twin**2).sum()) * rest.size**0.5))
+        drawn = np.concatenate([*noises, [0.0]])
+        again.append(1 - np.unique(drawn).size / drawn.size)  # no layer draws what another one has drawn
     return {
         "fixed": cases(fixed, 0, "1"),
         "chance": cases(chance, 1e-6, "probability"),
         "alike": cases(alike, 0, "standard errors"),
         "same": cases(same, 0, "1"),
+        "again": cases(again, 0, "1"),
     }
 
 

@@ -204,7 +204,7 @@ def test_gradient_survival(run: Run):
 @claim(
     "wrong-of-2560",
     rows={row: at_most(fact, plus=2.0) for row, fact in WRONG.items()},
-    tier="gpu",
+    tier="long",
     seeds=3,
     controls=["one_memory_block"],
     cost="an estimated hour (4-1) or half an hour (6a) a seed, as much for the control; one core is as fast as a GPU",

@@ -164,7 +164,6 @@ class LabelMaps(Experiment):
 
     examples: int = 100
     tests: int = 30
-    needs_gpu: ClassVar[bool] = False
     passes_config_on: ClassVar[bool] = True
 
     def __call__(self, network: DensePredictor, setting: Setting) -> Measurements:

@@ -18,10 +18,8 @@ from repro import Measurements, Setting, cases, check_state, from_normal, numeri
 
 Array = NDArray[np.float64]
 
-SIZES = ((5, 3, 4, 9), (2, 1, 1, 1), (7, 2, 2, 4), (1, 4, 6, 130))
-"""Inputs, hidden units, Gaussians and cases of the networks that are drawn."""
-LARGEST = 6.0
-"""Standard errors that a mean over drawn networks may be off."""
+SIZES = ((5, 3, 4, 9), (2, 1, 1, 1), (7, 2, 2, 4), (1, 4, 6, 130))  # inputs, hidden units, Gaussians, cases
+LARGEST = 6.0  # standard errors that a mean over drawn networks may be off
 
 
 def drawn(setting: Setting) -> Iterator[tuple[Any, Net, Array, Array]]:

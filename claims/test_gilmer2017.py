@@ -7,6 +7,7 @@ from typing import Any
 from claims.experiments import gilmer2017 as experiments
 from claims.experiments import gilmer2017_equations as equations
 from claims.experiments import gilmer2017_findings as tables
+from claims.experiments import molecular_training as training
 from claims.experiments.gilmer2017 import Generated, Molecular
 from repro import Contract, Paper, Reported, Run, all_of, at_least, at_most, claim, equals, holds, lower, power_law
 
@@ -78,9 +79,12 @@ CONTRACT = Contract(
 # Mechanism: exact. Networks of drawn weights on drawn graphs, for all kinds of messages, inputs and readouts.
 
 NO_LESS = holds(relation="at_least")
+PASSES = ["drawn_with_replacement", "tail_never_seen"]
 
 
-@claim("predictions-follow-the-equations", holds(1e-7), controls=["averaged_messages", "gates_swapped"])
+@claim(
+    "predictions-follow-the-equations", holds(1e-7), controls=["averaged_messages", "gates_swapped", "taken_for_known"]
+)
 def test_predictions_follow_the_equations(run: Run):
     """Section 5: whatever the messages, edges, virtual elements, towers and readout, predictions are the equations'."""
     return run(equations.forward, "sparse", **EXACT)["apart"]
@@ -125,15 +129,22 @@ def test_convolutions_are_messages(run: Run):
 @claim("updates-follow-the-equations", all_of(holds(0.02), *2 * [holds(1e-8)]), controls=["absolute_errors"])
 def test_updates_follow_the_equations(run: Run):
     """Section 7: training is Adam's on the mean squared error of targets of mean 0 and variance 1."""
-    arm = run(equations.updates, "sparse", **EXACT)
+    arm = run(training.updates, "sparse", **EXACT)
     return arm["distance"], arm["scale"], arm["given"]
 
 
-@claim("passes-and-rates", all_of(holds(1e-6), holds(relation="at_most"), NO_LESS), controls=["drawn_with_replacement"])
+@claim("passes-and-rates", all_of(holds(1e-6), holds(relation="at_most"), NO_LESS), controls=PASSES)
 def test_passes_and_rates(run: Run):
     """Section 7: updates take the examples in turn, at a rate that is constant and then falls in a line."""
-    arm = run(equations.passes, "sparse", **EXACT)
+    arm = run(training.passes, "sparse", **EXACT)
     return arm["apart"], arm["repeated"], arm["orders"]
+
+
+@claim("start", all_of(NO_LESS, holds(1e-9)), controls=["one_start"])
+def test_start(run: Run):
+    """Section 7: every run has its own start, by the contract: biases are 0, all else normal of variance 1 / inputs."""
+    arm = run(training.starts, "sparse", **EXACT)
+    return arm["likely"], arm["biases"]
 
 
 @claim(

@@ -34,8 +34,7 @@ PAPER = Paper(
         "as well as noisy weights or better (the paper: 0.291 against 0.286); both are rows of one claim. Linear "
         "regression without penalty errs by about 1 instead of 35.6: with fewer cases than inputs its solution is not "
         "unique, and we take the smallest. Which one the paper took is not said.\n\n"
-        "Typographical: Section 5.1 calls the integral of Q log(Q / P) the distance from P to Q; today's name is the "
-        "divergence of Q from P."
+        "Typographical: Section 5.1 calls the divergence of Q from P, as it is called today, the distance from P to Q."
     ),
 )
 

@@ -1,24 +1,18 @@
 """Noisy weights' reference: cases worked out by hand."""
 
-from __future__ import annotations
-
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from claims.experiments.hinton1993 import pairs
 from reference import hinton1993 as noisy
 
-ONE = replace(noisy.CONFIGS["peptides"], inputs=1, hidden=1, gaussians=1)
+ONE = noisy.Config(inputs=1, hidden=1, gaussians=1)
 
 
 def network(log_v: float = 0.0) -> noisy.Net:
     """One weight of each kind, with means 0 and this noise, and a coding-prior of mean 0 and variance 1."""
     net = {name: np.zeros(shape) for name, shape in noisy.shapes(ONE).items()}
-    return {
-        name: array + (log_v if name.startswith("log V") and name != "log V P" else 0) for name, array in net.items()
-    }
+    return {name: array + log_v * (name[:5] == "log V" and name != "log V P") for name, array in net.items()}
 
 
 @pytest.mark.parametrize(("variance", "nats"), [(1.0, 0.0), (0.25, 0.318147), (4.0, 0.806853)])
@@ -36,6 +30,6 @@ def test_noise_of_weights_adds_to_the_expected_error():
 
 def test_early_stages_keep_their_number_of_updates():
     """Models are given after the updates that are asked for, and the last stage adds its own."""
-    config, data = replace(ONE, schedule=(0.1, 1.0), updates=4, longest=3, tolerance=0.0), pairs(*np.ones((2, 5, 1)))
-    data.outputs = np.arange(5.0)[:, None]
+    config = noisy.Config(inputs=1, hidden=1, gaussians=1, schedule=(0.1, 1.0), updates=4, longest=3, tolerance=0.0)
+    data = pairs(np.ones((5, 1)), np.arange(5.0))
     assert [step for step, _ in noisy.train(config, data, seed=0, device="cpu", eval_steps=(0, 4, 5))] == [0, 4, 5, 7]

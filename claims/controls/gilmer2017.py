@@ -37,6 +37,19 @@ def gates_swapped(reference: Any) -> Control:
     return _rewired(reference, gru=gru)
 
 
+def taken_for_known(reference: Any) -> Control:
+    """Graphs are packed once for all that have their sizes."""
+    known = {}
+
+    def pack(config: Any, graphs: Any, device: Any) -> Any:
+        sizes = config, graphs.nodes.shape, graphs.nodes_of.tobytes(), graphs.edges_of.tobytes()
+        if sizes not in known:
+            known[sizes] = reference.pack(config, graphs, device)
+        return known[sizes]
+
+    return _rewired(reference, pack=pack)
+
+
 def nodes_are_numbered(reference: Any) -> Control:
     """A node's place in the list is added to its features."""
 
@@ -117,6 +130,20 @@ def drawn_with_replacement(reference: Any) -> Control:
             yield reference.torch.randint(count, (size,), generator=generator)
 
     return _rewired(reference, batches=batches)
+
+
+def tail_never_seen(reference: Any) -> Control:
+    """Of the examples, the last ones that fill no batch are left out of every pass."""
+    return _rewired(reference, batches=lambda n, size, drawn: reference.batches(n // size * size, size, drawn))
+
+
+def one_start(reference: Any) -> Control:
+    """Every run sets out from the same weights."""
+
+    def initial(config: Any, features: int, targets: int, generator: Any) -> Any:
+        return reference.initial(config, features, targets, reference.torch.Generator().manual_seed(0))
+
+    return _rewired(reference, initial=initial)
 
 
 def accurate_to_a_digit(reference: Any) -> Control:

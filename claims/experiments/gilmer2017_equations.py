@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
-from itertools import combinations, pairwise, product
+from itertools import product
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from claims.experiments import molecular_graphs as made
 from claims.experiments.gilmer2017 import MessagePassing
 from claims.experiments.molecular_graphs import Array, MolecularPairs, OneGraph, drawn_graph, graph_at, graphs_of
 from claims.oracles import gilmer2017 as oracle
-from repro import Adam, Measurements, Setting, Weights, cases, distance, numerical_gradients
+from repro import Measurements, Setting, Weights, cases
 from repro.task import Graphs, Regressor
 
 KINDS = (("matrix", "bonds"), ("matrix", "bins"), ("edge network", "bonds"), ("edge network", "bins"))
@@ -52,14 +52,15 @@ def read_off(weights: Weights, config: Any, graphs: Graphs) -> Array:
 
 
 def forward(network: MessagePassing, setting: Setting) -> Measurements:
-    """Predictions of all variants on graphs of 1 to 8 nodes, over what the equations give them of size."""
+    """Predictions of all variants on graphs of 1 to 8 nodes, and of 30, over what the equations give them of size."""
     rng, gaps = np.random.default_rng((setting.seed, 1)), []
     for config in variants(setting):
         model, weights = drawn_network(network, setting, config, rng)
-        sizes = [1, 2, *rng.integers(2, 9, 3)]
+        sizes = [1, 2, *rng.integers(2, 9, 3), *([] if config.virtual or config.master else [30])]
         graphs = graphs_of([drawn_graph(rng, F, int(n), rng.choice([0, 0.6, 1])) for n in rng.permutation(sizes)])
-        wanted = read_off(weights, config, graphs)
-        gaps.append(np.abs(model.predict(graphs) - wanted).max() / np.abs(wanted).max())
+        for asked in (graphs, msgspec.structs.replace(graphs, nodes=-graphs.nodes)):  # others of these sizes
+            wanted = read_off(weights, config, asked)
+            gaps.append(np.abs(model.predict(asked) - wanted).max() / np.abs(wanted).max())
     return {"apart": cases(gaps, 0, "1")}
 
 
@@ -131,73 +132,3 @@ def convolutions(network: MessagePassing, setting: Setting) -> Measurements:
         spectral = network.spectral_convolution(dense, x, filters) - oracle.spectral(dense, x, filters)
         found["spectral"].append(np.abs(spectral).max())
     return {name: cases(gaps, 0, "1") for name, gaps in found.items()}
-
-
-def course(
-    network: MessagePassing, setting: Setting, config: Any, data: MolecularPairs
-) -> tuple[list[dict[str, Array]], Regressor]:
-    """Weights before the first update and after each, and what is there at the end."""
-    found, model, steps = [], None, tuple(range(config.updates))
-    for _, model in network.train(config, data, seed=setting.seed, device=setting.device, eval_steps=steps):
-        found.append({name: np.array(value, np.float64) for name, value in network.state(model).items()})
-    return found, model  # pyright: ignore[reportReturnType] -- training yields at its end
-
-
-def loss(config: Any, graphs: Sequence[OneGraph], y: Array, weights: Weights, places: Any, some: Weights) -> float:
-    """Mean squared error of standardized targets, by weights of which some stand at some places."""
-    changed = {name: np.array(weights[name]) for name in places}
-    for name, at in places.items():
-        changed[name].flat[at] = some[name]
-    return float(np.mean((np.array([oracle.output(changed, config, graph) for graph in graphs]) - y) ** 2))
-
-
-def updates(network: MessagePassing, setting: Setting) -> Measurements:
-    """Two updates of three networks against Adam on numerical gradients at a few weights; one target does not vary."""
-    rng, far, given, scale = np.random.default_rng((setting.seed, 5)), [], [], []
-    small = {"hidden": 4, "width": 3, "steps": 2, "set2set_steps": 2, "updates": 2, "batch": 3, "decay_from": 1.0}
-    for chosen in (
-        {"message": "edge network", "inputs": "distances", "readout": "set2set"},
-        {"message": "matrix", "inputs": "bonds", "readout": "gated", "towers": 2, "master": 2},
-        {"message": "pair", "inputs": "bonds", "readout": "gated", "virtual": True},
-    ):
-        config, graphs = replace(setting.config, **small, **chosen), [drawn_graph(rng, F, n, 1.0) for n in (3, 2, 3)]
-        y = np.column_stack([rng.normal(3, 5, 3), np.full(3, 2.0)])
-        weights, model = course(network, setting, config, MolecularPairs(inputs=graphs_of(graphs), outputs=y))
-        mean, std = y.mean(0), np.array([y[:, 0].std(), 1])
-        scale += [*(weights[-1].pop("mean") - mean), *(weights[-1].pop("std") - std)]
-        places = {name: rng.permutation(value.size)[:6] for name, value in weights[-1].items()}
-        rule = Adam([config.lr])
-        for before, after in pairwise(weights):
-            error = partial(loss, config, graphs, (y - mean) / std, before, places)
-            own, found = ({name: w[name].flat[at] for name, at in places.items()} for w in (before, after))
-            far.append(distance(found, rule.step(own, numerical_gradients(error, own)), own))
-        known = read_off(weights[-1] | {"mean": mean, "std": std}, config, graphs_of(graphs))
-        given.append(np.abs(model.predict(graphs_of(graphs)) - known).max())
-    return {"distance": cases(far, 0, "1"), "scale": cases(scale, 0, "1"), "given": cases(given, 0, "1")}
-
-
-def passes(network: MessagePassing, setting: Setting) -> Measurements:
-    """Which two of seven examples each of twelve updates takes: those whose errors explain how the last bias moves."""
-    rng = np.random.default_rng((setting.seed, 6))
-    sizes = {"hidden": 4, "width": 2, "steps": 1, "set2set_steps": 1, "updates": 12, "batch": 2}
-    config = replace(setting.config, **sizes, readout="set2set", decay_from=0.4, decay_to=0.1)
-    rates = config.lr * (1 - 0.9 * np.maximum(0, np.arange(12) - 4.8) / 7.2)
-    graphs = [drawn_graph(rng, F, 3, 1.0) for _ in range(7)]
-    data = MolecularPairs(inputs=graphs_of(graphs), outputs=rng.normal(size=(7, 9)))
-    weights, _ = course(network, setting, config, data)
-    y = (data.outputs - data.outputs.mean(0)) / data.outputs.std(0)
-    pairs, chosen, far = list(combinations(range(7), 2)), [], []
-    first, second = np.zeros((2, 9))
-    for step, (before, after) in enumerate(pairwise(weights)):
-        errors = np.array([oracle.output(before, config, graph) for graph in graphs]) - y
-        gradients = np.array([2 * errors[list(pair)].mean(0) / 9 for pair in pairs])
-        m, v = 0.9 * first + 0.1 * gradients, 0.999 * second + 0.001 * gradients**2
-        moves = -rates[step] * m / (1 - 0.9 ** (step + 1)) / (np.sqrt(v / (1 - 0.999 ** (step + 1))) + 1e-8)
-        gaps = np.abs(moves - (after["out.b1"] - before["out.b1"])).max(1) / rates[step]
-        best = int(gaps.argmin())
-        first, second = m[best], v[best]
-        far.append(gaps[best])
-        chosen.append(pairs[best])
-    most = [np.bincount(np.ravel(chosen[at : at + 3]), minlength=7).max() for at in range(0, 12, 3)]
-    orders = len(set(chosen[::3])) + len(set(chosen[1::3]))
-    return {"apart": cases(far, 0, "1"), "repeated": cases(most, 1, "times"), "orders": cases([orders], 3, "batches")}

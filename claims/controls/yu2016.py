@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from repro import reconfigure, sabotage
-
-
-def _edit(says: str, *edits: tuple[str, str]) -> Callable[[Any], Any]:
-    """The reference with texts of its source replaced, wherever they stand."""
-
-    def sabotaged(reference: Any) -> Any:
-        source, module = inspect.getsource(reference), ModuleType(reference.__name__)
-        for old, new in edits:
-            if old not in source:
-                raise ValueError(f"the reference has no {old!r}")
-            source = source.replace(old, new)
-        exec(compile(source, reference.__file__, "exec"), vars(module))
-        return sabotage(module)
-
-    sabotaged.__doc__ = says
-    return sabotaged
+from claims.controls._edits import edited
+from repro import reconfigure
 
 
 def _dilations(says: str, change: Callable[[int], tuple[int, ...]]) -> Callable[[Any], Any]:
@@ -78,77 +61,77 @@ def undilated_never_trained(reference: Any) -> Any:
 
 # fmt: off
 SGD = "velocity[name] = config.momentum * velocity[name] - config.rate * gradient"
-correlates = _edit("The filter is not flipped, as in libraries.", ("kernel[::-1, ::-1].copy()", "kernel.copy()"))
-transposes = _edit("Rows and columns of the filter are swapped.", ("kernel[::-1, ::-1]", "kernel.T[::-1, ::-1]"))
-keeps_the_shape = _edit(
+correlates = edited("The filter is not flipped, as in libraries.", ("kernel[::-1, ::-1].copy()", "kernel.copy()"))
+transposes = edited("Rows and columns of the filter are swapped.", ("kernel[::-1, ::-1]", "kernel.T[::-1, ::-1]"))
+keeps_the_shape = edited(
     "The filter is applied to a map that is padded as if it were not dilated.",
     ("padding=reach, dilation=dilation)[0, 0]", "padding=len(kernel) // 2, dilation=dilation)[0, 0]"),
     ("torch.tensor(maps,", "torch.tensor(np.pad(maps, reach - len(kernel) // 2, mode='edge'),"))
-pads_every_layer = _edit(
+pads_every_layer = edited(
     "Each layer is padded so that its map keeps its size, instead of the input once.",
     ("F.pad(x_NCHW, (p, p, p, p), mode=mode) if p else x_NCHW", "x_NCHW"),
     ("dilation=layer.dilation)\n", "dilation=layer.dilation, padding=layer.dilation * (layer.window // 2))\n"))
-truncates_scores = _edit("The last layer is truncated too.", ("F.relu(x) if layer.truncated else x", "F.relu(x)"))
-repeats_the_edge = _edit("Buffers repeat the edge instead of reflecting.", (': "reflect"}', ': "replicate"}'))
-averages_in_pooling = _edit("Pooling averages.", ("F.max_pool2d", "F.avg_pool2d"))
-dilates_its_own_block = _edit(
+truncates_scores = edited("The last layer is truncated too.", ("F.relu(x) if layer.truncated else x", "F.relu(x)"))
+repeats_the_edge = edited("Buffers repeat the edge instead of reflecting.", (': "reflect"}', ': "replicate"}'))
+averages_in_pooling = edited("Pooling averages.", ("F.max_pool2d", "F.avg_pool2d"))
+dilates_its_own_block = edited(
     "The block whose pooling is gone is dilated as well as those behind it.",
     ("        dilation *= 1 if kept else 2  # for each pooling layer that was ablated\n", ""),
     ("        kept = block not in config.ablated\n",
      "        kept = block not in config.ablated\n        dilation *= 1 if kept else 2\n"))
-dilates_once = _edit("Two poolings that are gone dilate no more than one.",
+dilates_once = edited("Two poolings that are gone dilate no more than one.",
     ("dilation *= 1 if kept else 2", "dilation = dilation if kept else 2"))
-predicts_alike = _edit("The mean score of a batch's maps is taken from its predictions.",
+predicts_alike = edited("The mean score of a batch's maps is taken from its predictions.",
     ("return torch.cat(parts).cpu()", "return (torch.cat(parts) - torch.cat(parts).mean(0)).cpu()"))
-widens_layers = _edit("Each layer has as many maps as all before it.",
+widens_layers = edited("Each layer has as many maps as all before it.",
     ("[Layer(config.classes * multiple, 3, dilation) for multiple, dilation in sizes]",
      "[Layer(config.classes * (n + 1), 3, each[1]) for n, each in enumerate(sizes)]"))
-pads_short = _edit("The buffer is a place too narrow.",
+pads_short = edited("The buffer is a place too narrow.",
     ("p, found = config.padding,", "p, found = config.padding - 1,"))
-one_wider_layer = _edit("Dilation10 has one layer more than Dilation8, of dilation 32.",
+one_wider_layer = edited("Dilation10 has one layer more than Dilation8, of dilation 32.",
     ("16, 32, 64, 1), multiples=(1,) * 9", "16, 32, 1), multiples=(1,) * 8"), ("padding=129", "padding=65"))
-keeps_layer_six = _edit("Dilation7 has all layers of Table 1.",
+keeps_layer_six = edited("Dilation7 has all layers of Table 1.",
     ("dilations=(1, 1, 2, 4, 8, 1)", "dilations=(1, 1, 2, 4, 8, 16, 1)"), ("(1,) * 6", "(1,) * 7"), ("=17", "=33"))
-five_by_five = _edit("Context modules have filters of 5x5.",
+five_by_five = edited("Context modules have filters of 5x5.",
     ("[Layer(config.classes * multiple, 3,", "[Layer(config.classes * multiple, 5,"))
-large_as_basic = _edit("The large module has as many maps as the basic one.", ("(2, 2, 4, 8, 16, 32, 32)", "(1,) * 7"))
-keeps_pool_four = _edit("The front end keeps its fourth pooling.", ("= (4, 5)", "= (5,)"))
-forgets_the_share = _edit("Eq. 5's entries are 1 instead of C / c.", ("[common] = c / to", "[common] = 1"))
-noise_in_the_middle = _edit("The noise of Eq. 5 is in the middle of filters alone.",
+large_as_basic = edited("The large module has as many maps as the basic one.", ("(2, 2, 4, 8, 16, 32, 32)", "(1,) * 7"))
+keeps_pool_four = edited("The front end keeps its fourth pooling.", ("= (4, 5)", "= (5,)"))
+forgets_the_share = edited("Eq. 5's entries are 1 instead of C / c.", ("[common] = c / to", "[common] = 1"))
+noise_in_the_middle = edited("The noise of Eq. 5 is in the middle of filters alone.",
     ("            common =", "            found[name] *= np.pad(np.ones((1, 1)), middle)\n            common ="))
-noise_as_variance = _edit("Noise has the variance sigma.", ("= config.noise *", "= math.sqrt(config.noise) *"))
-counts_inputs_alone = _edit("The uniform start counts inputs and not outputs.",
+noise_as_variance = edited("Noise has the variance sigma.", ("= config.noise *", "= math.sqrt(config.noise) *"))
+counts_inputs_alone = edited("The uniform start counts inputs and not outputs.",
     ("(shape[0] + shape[1]) * shape[2]", "2 * shape[1] * shape[2]"))
-draws_alike = _edit("Each layer draws the numbers that the others draw.",
+draws_alike = edited("Each layer draws the numbers that the others draw.",
     ('        if name[0] == "b":', '        rng = np.random.default_rng(int(seed))\n        if name[0] == "b":'),
     ("rng: np.random.Generator) -> dict[", "seed: int) -> dict["), ("_start(config, rng)", "_start(config, seed)"))
-one_start = _edit("The seed is not used.", ("default_rng(seed)", "default_rng(0)"))
-counts_unlabelled = _edit("The loss is divided by all places.", ("y.sum().clamp(min=1)", "y[:, 0].numel()"))
-averages_maps = _edit("The loss is the mean of the maps' means.",
+one_start = edited("The seed is not used.", ("default_rng(seed)", "default_rng(0)"))
+counts_unlabelled = edited("The loss is divided by all places.", ("y.sum().clamp(min=1)", "y[:, 0].numel()"))
+averages_maps = edited("The loss is the mean of the maps' means.",
     ("-(y * f.log_softmax(1)).sum() / y.sum().clamp(min=1)",
      "-((y * f.log_softmax(1)).sum((1, 2)) / y.sum((1, 2))).mean()"))
-dampens = _edit("New gradients count by what momentum leaves.",
+dampens = edited("New gradients count by what momentum leaves.",
     ("- config.rate *", "- (1 - config.momentum) * config.rate *"))
-decays_weights = _edit("Weights decay by 0.0005 of themselves.",
+decays_weights = edited("Weights decay by 0.0005 of themselves.",
     ("config.rate * gradient\n", "config.rate * (gradient + 5e-4 * value.detach())\n"))
-fixes_biases = _edit("Biases stay as they are.",
+fixes_biases = edited("Biases stay as they are.",
     ("value.detach() + velocity[name]", "value.detach() + velocity[name] * (name[0] == 'k')"))
-ignores_its_start = _edit("Given weights are not used.", ("if start is None else start", "if True else start"))
-learns_the_last_layer = _edit("Nothing is learnt but the last layer.", ("value.detach() + velocity[name]",
+ignores_its_start = edited("Given weights are not used.", ("if start is None else start", "if True else start"))
+learns_the_last_layer = edited("Nothing is learnt but the last layer.", ("value.detach() + velocity[name]",
     "value.detach() + velocity[name] * (name[1:] == str(len(weights) // 2))"))
-trains_nothing = _edit("Weights stay as they start.",
+trains_nothing = edited("Weights stay as they start.",
     ("value.detach() + velocity[name]", "value.detach() + 0 * velocity[name]"))
-slows_deep_modules = _edit("Modules of more than five layers learn at half the rate.",
+slows_deep_modules = edited("Modules of more than five layers learn at half the rate.",
     ("- config.rate * gradient", "- config.rate * (0.5 if len(weights) > 10 else 1) * gradient"))
-stops_after_forty = _edit("Weights stay as they are from the fortieth update on.",
+stops_after_forty = edited("Weights stay as they are from the fortieth update on.",
     ("value.detach() + velocity[name]", "value.detach() + velocity[name] * (step < 40)"))
-draws_with_replacement = _edit("Each batch is drawn anew from all maps.",
+draws_with_replacement = edited("Each batch is drawn anew from all maps.",
     ("yield order[at : at + size]", "yield rng.integers(0, count, size)"))
-keeps_one_order = _edit("All passes have the order of the first one.",
+keeps_one_order = edited("All passes have the order of the first one.",
     ("    while True:\n        order = rng.permutation(count)\n", "    order = rng.permutation(count)\n    while 1:\n"))
-keeps_orders_twice = _edit("Two passes have the same order.",
+keeps_orders_twice = edited("Two passes have the same order.",
     ("in range(0, count - size + 1, size):", "in 2 * [*range(0, count - size + 1, size)]:"))
-never_shuffles = _edit("Maps are taken in the order in which they are given.",
+never_shuffles = edited("Maps are taken in the order in which they are given.",
     ("rng.permutation(count)", "np.arange(count)"))
 # fmt: on
 

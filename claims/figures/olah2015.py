@@ -8,13 +8,13 @@ FIGURES = (
     Figure(
         place="Section The Problem of Long-Term Dependencies",
         says="How much of a gradient is left 50 steps back, before anything is learnt: in a tanh layer, and in LSTMs "
-        "whose forget gates start with a bias of 0 or of 3.",
+        "whose forget gates start with biases of 0 to 3.",
         kind="bars",
         y="norm of the gradient",
         log="y",
-        draws=tuple(
-            Drawn("gradient-survival", "left", arm=arm, label=label)
-            for arm, label in (("tanh layer", "tanh layer"), ("bias 0", "forget bias 0"), ("bias 3", "forget bias 3"))
+        draws=(
+            Drawn("gradient-survival", "left", arm="tanh layer", label="tanh layer"),
+            *(Drawn("gradient-survival", "left", arm=f"bias {b}", label=f"forget bias {b}") for b in range(4)),
         ),
     ),
 )

@@ -57,10 +57,8 @@ def objective(notes: CourseNotes, setting: Setting) -> Measurements:
     for loss, margin, k in product(("softmax", "svm"), (1.0, 2.0, 10.0), (2, 3, 10)):
         for f in (*rng.normal(0, 3, (4, k)), *rng.integers(-3, 4, (8, k)), *rng.normal(0, 1e3, (4, k))):
             of_score(loss, margin, f, int(rng.integers(0, k)))
-    for f, y, p in (
-        (np.log([2, 3, 5]), 1, [0.2, 0.3, 0.5]), ([1, -2, 0], 0, [0.7, 0.04, 0.26]),
-        ([0.5, -1, 0], 0, [0.55, 0.12, 0.33]),
-    ):  # fmt: skip
+    probabilities = ([0.2, 0.3, 0.5], 1), ([0.7, 0.04, 0.26], 0), ([0.55, 0.12, 0.33], 0)
+    for f, (p, y) in zip((np.log([2, 3, 5]), [1, -2, 0], [0.5, -1, 0]), probabilities, strict=True):
         printed += list(of_score("softmax", 1.0, f, y)[1] + (np.arange(3) == y) - p)
     for loss, margin, f, y, value in (
         ("softmax", 1.0, [-2.85, 0.86, 0.28], 2, 1.04), ("svm", 1.0, [-2.85, 0.86, 0.28], 2, 1.58),
@@ -123,10 +121,7 @@ def start(notes: CourseNotes, setting: Setting) -> Measurements:
 
 
 def searches(notes: CourseNotes, setting: Setting) -> Measurements:
-    """Steps of both searches that are kept in part or without a lower loss, and the width of those that are kept.
-
-    `correlation` is of the first weights that two seeds try, less where a local search starts.
-    """
+    """Steps kept in part or without a lower loss, the width of those kept, and how first tries of seeds correlate."""
     rng, raised, width, products = np.random.default_rng(setting.seed), list[float](), list[float](), list[float]()
     for method, std, step in product(("random", "local"), (1e-3, 0.01), (1e-4, 1e-3)):
         config = replace(setting.config, method=method, std=std, step=step, updates=80, scale=0.02)
@@ -139,15 +134,13 @@ def searches(notes: CourseNotes, setting: Setting) -> Measurements:
             moved = np.array([[move.any() for move in one] for one in moves])
             raised += list(moved.any(1) & ((np.diff(losses) >= 0) | ~moved.all(1)))
             kept = [move.ravel() for one in moves for move in one if move.any()]
-            due = step if local else 2**0.5 * std  # two draws differ by N(0, 2 std**2)
-            width.append(float(np.log(np.sqrt((np.concatenate(kept) ** 2).mean()) / due)) if kept else np.nan)
+            due = step**2 if local else 2 * std**2  # two draws differ by N(0, 2 std**2)
+            width.append(float(np.log((np.concatenate(kept) ** 2).mean() / due) / 2) if kept else np.nan)
             tried.append(np.concatenate([(w - local * start[name]).ravel() for name, w in states[0].items()]))
         products += list(tried[0] * tried[1] / (step if local else std) ** 2)
-    correlation = [sum(products) / len(products) ** 0.5]
+    found = {"raised": raised, "width": width, "correlation": [sum(products) / len(products) ** 0.5]}
     return {
-        "raised": cases(raised, 0, "1"),
-        "width": cases(width, 0, "1"),
-        "correlation": cases(correlation, 0, "standard errors"),
+        name: cases(values, 0, "standard errors" if name == "correlation" else "1") for name, values in found.items()
     }
 
 
@@ -176,12 +169,8 @@ def differences(notes: CourseNotes, setting: Setting) -> Measurements:
     w, x, y = drawn(rng, 4, 6, 3), rng.standard_normal((8, 4)), rng.integers(0, 3, 8)
     n, a = notes.numerical_gradient(base, w, x, y), notes.objective(base, w, x, y)[1]
     right = [(np.abs(a[k] - n[k]) / (np.abs(a[k]) + np.abs(n[k])))[np.abs(n[k]) > 1e-3] for k in w]
-    return {
-        "off": cases(off, 0, "1"),
-        "orders": cases(orders, 1, "1"),
-        "kink": cases(kink, [0.45, 0, 0, 0, 0, 0], "1"),
-        "right": cases(np.concatenate(right), 0, "1"),
-    }
+    found = {"off": (off, 0), "orders": (orders, 1), "kink": (kink, [0.45, 0, 0, 0, 0, 0])}
+    return {name: cases(*both, "1") for name, both in (found | {"right": (np.concatenate(right), 0)}).items()}
 
 
 def neighbours(notes: CourseNotes, setting: Setting) -> Measurements:
@@ -194,11 +183,10 @@ def neighbours(notes: CourseNotes, setting: Setting) -> Measurements:
         images = train if m == n else images  # each of which is then nearest to itself
         found += list(notes.nearest(replace(setting.config, distance=measure), train, images))
         wanted += range(n) if m == n else [int(oracle.distances(train, image, measure).argmin()) for image in images]
-        # bright images that differ in few of 3,072 bytes, whose distances single precision loses in squares of 1e8
         bright = rng.integers(200, 255, 3072).astype(np.uint8)
         near = bright + (np.arange(3072) < np.arange(50, 0, -1)[:, None]).astype(np.uint8)
         found += list(notes.nearest(replace(setting.config, distance=measure), np.tile(near, (2, 1)), bright[None]))
-        wanted.append(49)  # the first of the two that differ by one
+        wanted.append(49)  # the first that differs by 1, which single precision loses in squares of 1e8
     return {"indices": cases(found, wanted, "1")}
 
 
@@ -236,12 +224,11 @@ def table(notes: CourseNotes, setting: Setting) -> Measurements:
         side, depth = side // 2, filters
         wanted.append((side, side, filters, 0, 0))
     wanted += [(1, 1, 4096, 7 * 7 * 512 * 4096, 4096), (1, 1, 4096, 4096**2, 4096), (1, 1, 1000, 4096 * 1000, 1000)]
-    return {
-        "off": cases([_off(rows, wanted)], 0, "1"),
-        "parameters": scalar(rows[:, 3:].sum() / 1e6, "M"),
-        "memory": scalar(rows[:, :3].prod(axis=1).sum() / 1e6, "M"),
-        "poolings": scalar(int((rows[1:, 3] == 0).sum()), "1"),
+    sums = {"parameters": rows[:, 3:].sum(), "memory": rows[:, :3].prod(axis=1).sum()}
+    found = {name: scalar(total / 1e6, "M") for name, total in sums.items()} | {
+        "off": cases([_off(rows, wanted)], 0, "1")
     }
+    return found | {"poolings": scalar(int((rows[1:, 3] == 0).sum()), "1")}
 
 
 def _weights(notes: CourseNotes, config: Any, rng: np.random.Generator) -> dict[str, Array]:

@@ -1,0 +1,266 @@
+"""The Unreasonable Effectiveness of Recurrent Neural Networks (Karpathy, 2015)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from claims.experiments import karpathy2015_exact as exact
+from claims.experiments.karpathy2015 import CharacterLearning, CharacterModel, Hello, counted
+from claims.experiments.karpathy2015_cells import QuoteCell
+from repro import (
+    Contract,
+    Paper,
+    Reported,
+    Run,
+    all_of,
+    at_least,
+    at_most,
+    claim,
+    equals,
+    holds,
+    lower,
+    matches,
+    ordered,
+)
+
+PAPER = Paper(
+    key="karpathy2015",
+    title="The Unreasonable Effectiveness of Recurrent Neural Networks",
+    authors=("Andrej Karpathy",),
+    year=2015,
+    venue="blog post, 21 May 2015; companion paper arXiv:1506.02078, code char-rnn",
+    url="https://karpathy.github.io/2015/05/21/rnn-effectiveness/",
+    story="SKELETON",
+)
+
+ESSAYS = Reported(3.5e6, "parameters", "Section Paul Graham generator, 2-layer LSTM of 512 units")
+KERNEL = Reported(10e6, "parameters", "Section Linux source code, 3-layer LSTMs")
+
+CONTRACT = Contract(
+    protocol=CharacterModel,
+    preset="char-rnn",
+    data="characters",
+    overrides={"layers": 1, "hidden": 16, "vocabulary": 96, "epochs": 1, "batch": 100, "unroll": 100},
+)
+
+PYDOC: dict[str, Any] = {
+    "layers": 1,
+    "vocabulary": 96,
+    "batch": 20,
+    "unroll": 20,
+    "epochs": 2,
+}
+"""Two epochs of 125 chunks: 50,000 characters of Python's help text."""
+GATED: dict[str, Any] = {"cell": "lstm", "hidden": 64, "lr": 0.02, **PYDOC}
+PLAIN: dict[str, Any] = {"cell": "rnn", "hidden": 142, "lr": 0.01, **PYDOC}
+"""Each with the best of the rates 0.005, 0.01 and 0.02; 47,456 and 47,666 parameters."""
+READ = CharacterLearning(tokens=50_000, early=(60,))
+QUOTES: dict[str, Any] = {
+    "layers": 1, "hidden": 64, "vocabulary": 10, "batch": 20, "unroll": 20, "epochs": 6, "lr": 0.01,
+}  # fmt: skip
+"""Six epochs of 60 chunks."""
+
+KNOWS = lower(times=0.85)
+"""What a network asserts that has learnt more than how frequent characters are."""
+BY_WEIGHTS = holds(tolerance=1e-3)
+"""What is read by is a network of the equations with the weights that `state` gives, and nothing else."""
+MOST, LEAST = holds(relation="at_most"), holds(relation="at_least")
+
+
+# Mechanism: exact. First what the equations say of networks whose weights are the implementation's own.
+
+TINY: dict[str, Any] = {
+    "layers": 2, "hidden": 2, "vocabulary": 4, "init": 0.5, "batch": 2, "unroll": 3, "epochs": 3, "lr": 0.01,
+    "constant_epochs": 1, "decay": 0.5, "precision": "float64",
+}  # fmt: skip
+SMALL = exact.CharacterUpdates(
+    networks=(
+        (("clip", 100.0),),
+        (("clip", 0.05),),
+        (("cell", "gru"), ("smoothing", 0.8), ("epsilon", 0.01)),
+        (("cell", "rnn"), ("layers", 3), ("clip", 0.3), ("batch", 3), ("unroll", 2), ("constant_epochs", 2)),
+        (("cell", "gru"), ("layers", 1), ("clip", 0.02), ("batch", 1), ("unroll", 1)),
+    )
+)
+OWN = exact.CharacterUpdates(
+    networks=tuple(tuple({**fields, "epochs": 1}.items()) for fields in (GATED, PLAIN, QUOTES)), chunks=3, entries=4
+)
+UNLIKE = [
+    "norm_clipped",
+    "nothing_clipped",
+    "averaged_over_steps",
+    "epsilon_within_the_root",
+    "rate_falls_late",
+    "states_reset_at_each_chunk",
+    "characters_dealt_out",
+    "chunks_in_any_order",
+    "last_chunk_left_out",
+    "only_the_scores_learn",
+    "squares_begin_at_one",
+    "slow_where_large",
+]
+
+
+@claim(
+    "equations",
+    holds(tolerance=1e-4),
+    controls=[
+        "reset_after_the_matrix",
+        "gates_in_another_order",
+        "without_output_tanh",
+        "states_reset_while_reading",
+        "dropout_at_evaluation",
+        "update_gate_keeps",
+    ],
+)
+def test_equations(run: Run):
+    """Section 3.1 of the companion paper: networks of LSTM, GRU and plain cells read by their equations, however long."""
+    return run(exact.cell_scores, "char-rnn")["scores"]
+
+
+@claim("updates", all_of(holds(tolerance=0.01), holds(tolerance=0.02)), controls=UNLIKE)
+def test_updates(run: Run):
+    """Section RNN training, and train.lua: RMSProp on clipped gradients through one chunk, with states carried on between chunks."""
+    return run(SMALL, "char-rnn", arm="small", **TINY)["updates"], run(OWN, "char-rnn", arm="own")["updates"]
+
+
+@claim(
+    "starts",
+    all_of(LEAST, holds(1e-6, relation="at_most"), MOST, holds(1e-6)),
+    controls=["normal_weights", "shut_forget_gates", "one_seed_for_all", "layers_alike"],
+)
+def test_starts(run: Run):
+    """Section RNN training, and train.lua: parameters start uniform between bounds, but forget gates open; each seed is another start."""
+    arm = run(exact.starts, "char-rnn")
+    return arm["likely"], arm["open"], arm["related"], arm["again"]
+
+
+@claim(
+    "dropout-after-each-layer",
+    all_of(MOST, MOST, holds(tolerance=0.01)),
+    controls=["dropout_between_layers_alone", "one_mask_for_a_chunk", "one_mask_for_all_streams", "unscaled_dropout",
+              "dropout_on_recurrence"],
+)  # fmt: skip
+def test_dropout_after_each_layer(run: Run):
+    """Section Paul Graham generator: dropout after each layer, the last one too, and none from one step to the next."""
+    tiny = {**TINY, "hidden": 6, "init": 0.3, "dropout": 0.4}
+    arm = run(exact.CharacterMasks(), "char-rnn", **tiny)
+    return arm["kept"], arm["together"], arm["unexplained"]
+
+
+@claim(
+    "temperature",
+    all_of(holds(1e-3), holds(1e-5, relation="at_least"), holds(1e-6, relation="at_least")),
+    controls=["scores_times_temperature", "temperature_ignored", "probabilities_divided"],
+)
+def test_temperature(run: Run):
+    """Section Paul Graham generator: scores are divided by the temperature, so entropy rises with it and ranks stay."""
+    arm = run(exact.sampled, "char-rnn")
+    return arm["heated"], arm["cooler"], arm["ranks"]
+
+
+@claim(
+    "sampling",
+    all_of(LEAST, holds(), holds()),
+    controls=["writes_the_likeliest", "temperature_ignored", "padding_is_read", "last_of_the_prompt_alone",
+              "unseeded", "not_fed_back"],
+)  # fmt: skip
+def test_sampling(run: Run):
+    """Section Recurrent Neural Networks: what is written is drawn from the softmax and fed back; at 0 it is the likeliest."""
+    arm = run(exact.sampled, "char-rnn")
+    return arm["unlikely"], arm["greedy"], arm["same"]
+
+
+@claim(
+    "parameters",
+    rows={
+        "essays, 65": all_of(equals(ESSAYS, 0.06 * 3.5e6), holds()),
+        "essays, 128": all_of(equals(ESSAYS, 0.06 * 3.5e6), holds()),
+        "kernel, 65": all_of(equals(KERNEL, 0.03 * 1e7), holds()),
+        "kernel, 128": all_of(equals(KERNEL, 0.03 * 1e7), holds()),
+    },
+    controls=["embedded_characters", "three_gates"],
+)
+def test_parameters(run: Run, row: str):
+    """Section Fun with RNNs: 2 x 512 units are about 3.5 million parameters; 3 x 700, the README's largest, about 10 million.
+
+    The post does not print how many characters there are: 65 to 128.
+    """
+    name, _, vocabulary = row.partition(", ")
+    arm = run(counted, {"essays": "paul-graham", "kernel": "linux"}[name], vocabulary=int(vocabulary))
+    return arm["parameters"], arm["missing"]
+
+
+@claim(
+    "cost-of-a-step",
+    all_of(holds(), holds(relation="at_most"), LEAST),
+    controls=["diagonal_recurrence"],
+)
+def test_cost_of_a_step(run: Run):
+    """Section Further Reading: twice the units cost four times the multiply-adds between steps; of all, nearly, as n grows."""
+    arms = [run(counted, "char-rnn", arm=cell, cell=cell, hidden=32) for cell in ("lstm", "gru", "rnn")]
+    return tuple(arms[0][name] for name in ("growth", "below", "rises"))
+
+
+# Direction: small networks.
+
+
+@claim("hello", all_of(at_most(0.05), BY_WEIGHTS), seeds=4, controls=["without_memory"])
+def test_hello(run: Run):
+    """Section Character-Level Language Models: "hello" is learnt, though l is followed by l and by o; without a memory 0.347 nats are left."""
+    hello = {"cell": "rnn", "layers": 1, "hidden": 16, "vocabulary": 4, "batch": 1, "unroll": 5, "epochs": 300}
+    arm = run(Hello(), "char-rnn", lr=0.01, constant_epochs=300, **hello)
+    return arm["loss"], arm["astray"]
+
+
+@claim(
+    "gates-beat-plain-cells",
+    all_of(lower(by=0.12), KNOWS, BY_WEIGHTS, BY_WEIGHTS),
+    seeds=4,
+    controls=["gates_half_open", "plain_cells_do_not_learn"],
+)
+def test_gates_beat_plain_cells(run: Run):
+    """Table 1 of the companion paper: an LSTM has the lower loss on other text than a plain RNN of as many parameters."""
+    gated = run(READ, "char-rnn", data="characters", arm="LSTM", **GATED)
+    plain = run(READ, "char-rnn", data="characters", arm="RNN", **PLAIN)
+    return (gated["loss"], plain["loss"]), (plain["loss"], plain["unordered"]), gated["astray"], plain["astray"]
+
+
+@claim(
+    "cold-texts-repeat",
+    all_of(ordered(), lower(times=0.5), KNOWS),
+    seeds=4,
+    controls=["temperature_ignored", "hardly_trained"],
+)
+def test_cold_texts_repeat(run: Run):
+    """Section Paul Graham generator: near temperature 0 a text says the same over and over; the hotter, the more diverse."""
+    arm = run(READ, "char-rnn", data="characters", arm="LSTM", **GATED)
+    variety = [arm[f"distinct_{heat}"] for heat in (0.1, 0.5, 1.0)]
+    return tuple(variety), (variety[0], variety[2]), (arm["loss"], arm["unordered"])
+
+
+@claim(
+    "short-words-first",
+    all_of(matches(1.0, within=0.2), ordered(by=0.05), at_least(0.6)),
+    seeds=4,
+    controls=["letters_in_any_order"],
+)
+def test_short_words_first(run: Run):
+    """Section The evolution of samples while training: first come the spaces, then short words, and long ones only after these."""
+    arm = run(READ, "char-rnn", data="characters", arm="LSTM", **GATED)
+    return arm["spaces"], (arm["long"], arm["middle"], arm["short"]), arm["short"]
+
+
+@claim(
+    "one-cell-follows-quotations",
+    all_of(at_least(0.6), at_most(0.35), at_most(0.2), lower(times=0.9), BY_WEIGHTS),
+    seeds=5,
+    controls=["never_trained", "cells_forget"],
+)
+def test_one_cell_follows_quotations(run: Run):
+    """Section Visualizing the neuron firings: some cells do something plain, as one that is on within quotations."""
+    arm = run(QuoteCell(), "char-rnn", **QUOTES)
+    return arm["trained"], arm["untrained"], arm["follow"], (arm["loss"], arm["unordered"]), arm["astray"]
+
+
+# Number: the texts of the post and of the companion paper.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -444,7 +444,8 @@ def temperature_ignored(reference: Any) -> SimpleNamespace:
 
 def probabilities_divided(reference: Any) -> SimpleNamespace:
     """Probabilities, and not scores, are divided by the temperature before the softmax."""
-    return _tempered(reference, lambda scores, heat: reference.distribution(reference.distribution(scores, 1.0), heat))
+    softmax = reference.distribution
+    return _tempered(reference, lambda scores, heat: softmax(softmax(scores, 1.0), max(heat, 1e-9)))
 
 
 def writes_the_likeliest(reference: Any) -> SimpleNamespace:

@@ -47,8 +47,8 @@ class CharacterModel(TextGenerator, Stateful, Protocol):
     streams, states are carried on from the chunk before, an epoch begins with zeros or with the last one's states.
     RMSProp: m <- smoothing m + (1 - smoothing) g^2, w <- w - rate g / (sqrt(m) + epsilon), where each entry of g is cut
     to at most `clip`, m begins at 0, and the rate is lr, but is multiplied by `decay` after epoch `constant_epochs` and
-    each later one. Parameters start uniformly in [-init, init], biases of forget gates (of one vector, if there are two)
-    at `forget_bias`. Dropout acts on what a layer gives to the one above and to the scores, and scales what it keeps.
+    each later one. Parameters start uniformly in [-init, init], biases of forget gates, of one vector if there are
+    two, at `forget_bias`. Dropout acts on what a layer gives to the one above and to the scores, and scales the rest.
     Continuations of the same prompt in one batch are independent; what stands beyond a prompt's length means nothing.
     """
 
@@ -192,8 +192,8 @@ class CharacterLearning(Experiment):
     tokens: int = 60_000
     early: tuple[int, ...] = (60, 150)
     evaluated: int = 4_000
-    samples: int = 40
-    length: int = 150
+    samples: int = 16
+    length: int = 300
     streams: int = 20
     passes_config_on: ClassVar[bool] = True
 

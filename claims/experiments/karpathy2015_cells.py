@@ -20,6 +20,7 @@ from repro import (
     cases,
     exhibit,
     scalar,
+    text_loss,
     train_language_model,
 )
 
@@ -81,14 +82,16 @@ class QuoteCell(Experiment):
             found.append((model, _told(model, *score), best))
         (_, before, first), (model, after, best) = found[0], found[-1]
         counts = np.bincount(train, minlength=VOCABULARY) / len(train)
-        nats = _loss(model, score[0])
+        nats, part = _loss(model, score[0]), score[0][:400]
+        with model.reading() as reader:
+            read = text_loss(reader, part, VOCABULARY, 2)
         return {
             "untrained": scalar(before[first], "1"),
             "trained": scalar(after[best], "1", better="higher"),
             "follow": scalar(float((after > 0.4).mean()), "1"),
             "loss": scalar(nats, "nats", better="lower"),
             "unordered": scalar(float(-np.log(counts[score[0]]).mean()), "nats"),
-            "astray": cases([astray(model, model.loss(score[0][:400], 2), score[0][:400], 2)], 0, "nats"),
+            "astray": cases([astray(model, read, part, 2)], 0, "nats"),
             "activation": _picture(model, best, *score),
         }
 
@@ -123,10 +126,10 @@ def _picture(model: Carried, cell: int, text: NDArray[np.int64], within: NDArray
     sign = 1.0 if np.corrcoef(own[20:], sides[20:])[0, 1] >= 0 else -1.0
     return exhibit(
         np.nan_to_num(np.stack([sign * own[part], sides[part]])),
-        axis("", ["cell", "in quotation"]),
+        axis("shown", ["cell", "in quotation"]),
         axis("character", range(20, 140)),
         unit="tanh(c)",
         kind="lines",
-        place="Visualizing the predictions and the neuron firings in the RNN",
+        place="Section Visualizing the neuron firings",
         says="One cell of the network over a text: it is high within quotations and low outside.",
     )

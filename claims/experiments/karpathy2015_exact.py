@@ -35,6 +35,9 @@ NETWORKS: tuple[dict[str, Any], ...] = (
 )
 """What is read by; the last three are as large as what is trained elsewhere."""
 
+ASTRAY = 0.01
+"""How far an update may be off, as a share of the array's largest step."""
+
 
 def some_text(config: Any, chunks: int, seed: int) -> Text:
     """A random text of some chunks for each stream and a few characters more, of which the first is the text's first.
@@ -50,17 +53,11 @@ def some_text(config: Any, chunks: int, seed: int) -> Text:
 def trajectory(
     implementation: CharacterModel, setting: Setting, text: Text, seed: int, updates: int
 ) -> list[dict[str, NDArray[np.float64]]]:
-    """The weights before the first update and after every one.
-
-    Raises:
-        ReproError: if training makes more updates than there are, or fewer.
-    """
+    """The weights before the first update and after every one; nothing if there are more updates or fewer."""
     asked = tuple(range(updates + 2))
     models = train_language_model(implementation, setting, text, asked, seed=seed)
     found = {step: learnt(setting.config, implementation.state(model)) for step, model in models}
-    if list(found) != list(range(updates + 1)):
-        raise ReproError(f"Training gave models after {list(found)} updates, where 0 to {updates} are due")
-    return list(found.values())
+    return list(found.values()) if list(found) == list(range(updates + 1)) else []
 
 
 def untrained(implementation: CharacterModel, setting: Setting, seed: int = 0) -> dict[str, NDArray[Any]]:
@@ -92,7 +89,7 @@ def cell_scores(implementation: CharacterModel, setting: Setting) -> Measurement
     rng, found, wanted = np.random.default_rng(setting.seed), list[Any](), list[Any]()
     for network in NETWORKS:
         own = with_config(setting, **network)
-        for scale, streams, length in ((0.8, 4, 110), (2.0, 1, 12), (0.8, 3, 1), (40.0, 2, 3)):
+        for scale, streams, length in ((0.8, 4, 110), (2.0, 1, 12), (0.8, 3, 1), (12.0, 2, 3)):
             reader, weights = drawn_writer(implementation, own, rng, scale)
             texts = rng.integers(0, own.config.vocabulary, (streams, length))
             stream = reader.start(streams)
@@ -117,7 +114,9 @@ def starts(implementation: CharacterModel, setting: Setting) -> Measurements:
     for number, (cell, init, bias) in enumerate(
         (("lstm", 0.08, 1.0), ("lstm", 0.3, 2.5), ("gru", 0.1, 1.0), ("rnn", 0.5, 1.0))
     ):
-        own = with_config(setting, cell=cell, init=init, forget_bias=bias, hidden=12, vocabulary=20, layers=2)
+        own = with_config(
+            setting, cell=cell, init=init, forget_bias=bias, hidden=12, vocabulary=20, layers=2, batch=2, unroll=3
+        )
         drawn = [learnt(own.config, untrained(implementation, own, 8 * number + seed)) for seed in range(8)]
         together = {name: np.stack([each[name] for each in drawn]) for name in drawn[0]}
         if cell == "lstm":
@@ -135,8 +134,10 @@ def starts(implementation: CharacterModel, setting: Setting) -> Measurements:
             found = [np.corrcoef(a.ravel(), b.ravel())[0, 1] * a.size**0.5 for a, b in pairs]
         related += np.nan_to_num(np.abs(found), nan=np.inf).tolist()
         short = with_config(own, epochs=1, dropout=0.3)
-        ends = [trajectory(implementation, short, some_text(own.config, 2, 0), 3, 2)[-1] for _ in range(2)]
-        again += [float(np.abs(ends[0][name] - ends[1][name]).max()) for name in ends[0]]
+        ends = [trajectory(implementation, short, some_text(own.config, 2, 0), 3, 2) for _ in range(2)]
+        again += (
+            [float(np.abs(ends[0][-1][name] - ends[1][-1][name]).max()) for name in drawn[0]] if ends[0] else [np.inf]
+        )
     return {
         "likely": cases(likely, 1e-6, "1"),
         "open": cases(opened, 1e-6, "1"),
@@ -179,7 +180,7 @@ def updates_astray(
     weights: Sequence[Weights],
     entries: int = 10,
     drops: Sequence[NDArray[np.float64]] | None = None,
-) -> dict[str, float]:
+) -> list[float]:
     """How far updates are from those of RMSProp on clipped slopes, as a share of the array's largest step, by array.
 
     Each starts from the implementation's own weights. An epoch may begin with zero states, or with those that the one
@@ -187,8 +188,8 @@ def updates_astray(
     the array's largest do not count, unless they have been nothing at all, as those of characters that did not occur.
     """
     every = oracle.chunks(text.tokens, config.batch, config.unroll)
-    ways: list[dict[str, float]] = []
-    for carried in (False, True):
+    ways: list[dict[str, float]] = [{"": np.inf}]  # of no updates
+    for carried in (False, True) if weights else ():
         rng, states, off = np.random.default_rng(0), oracle.zeros(weights[0], config.batch), dict[str, float]()
         places = {name: checked(array, entries, rng) for name, array in weights[0].items()}
         squares = {name: np.zeros(len(own)) for name, own in places.items()}
@@ -209,21 +210,21 @@ def updates_astray(
                 off[name] = max(off.get(name, 0.0), float(np.nan_to_num(gap, nan=np.inf)))
             _, states, _ = oracle.forward(config.cell, before, every[place][0], states, drop)
         ways.append(off)
-        if len(weights) <= len(every) + 1:
+        if max(off.values()) < ASTRAY or len(weights) <= len(every) + 1:
             break  # of one epoch there is one way
-    return min(ways, key=lambda off: max(off.values()))
+    return list(min(ways, key=lambda off: max(off.values())).values())
 
 
 @dataclass(frozen=True)
 class CharacterUpdates(Experiment):
     """Every update of some epochs of two chunks, against the equations, for all arrays; none is left out.
 
-    Networks with some fields replaced, such as a clip that bites; then some as large as what is trained elsewhere.
+    Of networks with some fields replaced, such as a clip that bites, up to the first whose updates are astray.
     """
 
     networks: tuple[tuple[tuple[str, Any], ...], ...]
     chunks: int = 2
-    entries: int = 10
+    entries: int = 6
 
     def __call__(self, implementation: CharacterModel, setting: Setting) -> Measurements:
         """How far each update leads astray, as a share of how far it leads."""
@@ -232,7 +233,9 @@ class CharacterUpdates(Experiment):
             own, seed = with_config(setting, **dict(fields)), 10 * setting.seed + number
             text = some_text(own.config, self.chunks, seed)
             weights = trajectory(implementation, own, text, seed, own.config.epochs * self.chunks)
-            found += updates_astray(own.config, text, weights, self.entries).values()
+            found += updates_astray(own.config, text, weights, self.entries)
+            if max(found) > ASTRAY:
+                break
         return {"updates": cases(found, 0, "1")}
 
 
@@ -257,6 +260,9 @@ class CharacterMasks(Experiment):
             own = with_config(setting, batch=batch, unroll=unroll, epochs=1)
             text = some_text(own.config, self.chunks, setting.seed)
             weights = trajectory(implementation, own, text, setting.seed, self.chunks)
+            if not weights:
+                kept, together, unexplained = [np.inf], [np.inf], [np.inf]
+                break
             moved = np.stack(
                 [np.stack([_moved(*pair, name) for name in ("W_x 2", "W_y")]) for pair in pairwise(weights)]
             )
@@ -267,7 +273,7 @@ class CharacterMasks(Experiment):
             together += [_errors_off(a == b, alike) for a, b in pairs]
             if batch * unroll == 1:
                 drops = [bits[None, :, None] / (1 - rate) for bits in moved[:20]]
-                unexplained += updates_astray(own.config, text, weights[:21], 6, drops).values()
+                unexplained += updates_astray(own.config, text, weights[:21], 4, drops)
         return {
             "kept": cases(kept, 5.0, "standard errors"),
             "together": cases(together, 5.0, "standard errors"),
@@ -303,7 +309,7 @@ def sampled(implementation: CharacterModel, setting: Setting) -> Measurements:
         writer, weights = drawn_writer(implementation, own, rng, 3.0)
         prompts = [rng.integers(0, own.config.vocabulary, size).tolist() for size in (1, 2, 7)]
         for heat in (0.5, 1.0, 2.0):
-            written = writer.generate(_prompts(prompts, 500), 2, temperature=heat, seed=int(heat * 10))
+            written = writer.generate(_prompts(prompts, 300), 2, temperature=heat, seed=int(heat * 10))
             unlikely += [_chance(own.config.cell, weights, p, written[k::3], heat) for k, p in enumerate(prompts)]
         due = np.array([_likeliest(own.config.cell, weights, prompt, 12) for prompt in prompts])
         for heat, seed in ((0.0, 1), (0.0, 2), (1e-5, 3)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from claims.experiments import karpathy2015_exact as exact
@@ -19,7 +20,6 @@ from repro import (
     equals,
     holds,
     lower,
-    matches,
     ordered,
 )
 
@@ -43,22 +43,16 @@ CONTRACT = Contract(
     overrides={"layers": 1, "hidden": 16, "vocabulary": 96, "epochs": 1, "batch": 100, "unroll": 100},
 )
 
-PYDOC: dict[str, Any] = {
-    "layers": 1,
-    "vocabulary": 96,
-    "batch": 20,
-    "unroll": 20,
-    "epochs": 2,
-}
-"""Two epochs of 125 chunks: 50,000 characters of Python's help text."""
+PYDOC: dict[str, Any] = {"layers": 1, "vocabulary": 96, "batch": 32, "unroll": 16, "epochs": 2}
+"""Two epochs of 112 chunks: 57,344 characters of Python's help text."""
 GATED: dict[str, Any] = {"cell": "lstm", "hidden": 64, "lr": 0.02, **PYDOC}
 PLAIN: dict[str, Any] = {"cell": "rnn", "hidden": 142, "lr": 0.005, **PYDOC}
 """Each with the best of the rates 0.0025, 0.005, 0.01 and 0.02; 47,456 and 47,666 parameters."""
-READ = CharacterLearning(tokens=50_000, early=(125,))
+READ = CharacterLearning(tokens=57_344)
 QUOTES: dict[str, Any] = {
-    "layers": 1, "hidden": 32, "vocabulary": 10, "forget_bias": 0.0, "batch": 20, "unroll": 20, "epochs": 4, "lr": 0.02,
+    "layers": 1, "hidden": 32, "vocabulary": 10, "forget_bias": 0.0, "batch": 20, "unroll": 20, "epochs": 5, "lr": 0.02,
 }  # fmt: skip
-"""Four epochs of 60 chunks."""
+"""Five epochs of 40 chunks."""
 
 KNOWS = lower(times=0.85)
 """What a network asserts that has learnt more than how frequent characters are."""
@@ -114,13 +108,13 @@ UNLIKE = [
     ],
 )
 def test_equations(run: Run):
-    """Section 3.1 of the companion paper: networks of LSTM, GRU and plain cells read by their equations, however long."""
+    """Section 3.1 of the companion paper: networks of LSTM, GRU and plain cells read as their equations say."""
     return run(exact.cell_scores, "char-rnn")["scores"]
 
 
 @claim("updates", all_of(holds(tolerance=exact.ASTRAY), holds(tolerance=exact.ASTRAY)), controls=UNLIKE)
 def test_updates(run: Run):
-    """Section RNN training, and train.lua: RMSProp on clipped gradients through one chunk, with states carried on between chunks."""
+    """Section RNN training, and train.lua: RMSProp on clipped gradients through a chunk; states are carried on."""
     return run(SMALL, "char-rnn", arm="small", **TINY)["updates"], run(OWN, "char-rnn", arm="own")["updates"]
 
 
@@ -130,7 +124,7 @@ def test_updates(run: Run):
     controls=["normal_weights", "shut_forget_gates", "one_seed_for_all", "layers_alike"],
 )
 def test_starts(run: Run):
-    """Section RNN training, and train.lua: parameters start uniform between bounds, but forget gates open; each seed is another start."""
+    """Section RNN training, and train.lua: parameters start uniform, but forget gates open; seeds differ."""
     arm = run(exact.starts, "char-rnn")
     return arm["likely"], arm["open"], arm["related"], arm["again"]
 
@@ -166,7 +160,7 @@ def test_temperature(run: Run):
               "unseeded", "not_fed_back"],
 )  # fmt: skip
 def test_sampling(run: Run):
-    """Section Recurrent Neural Networks: what is written is drawn from the softmax and fed back; at 0 it is the likeliest."""
+    """Section Recurrent Neural Networks: what is written is drawn from the softmax and fed back."""
     arm = run(exact.sampled, "char-rnn")
     return arm["unlikely"], arm["greedy"], arm["same"]
 
@@ -182,9 +176,9 @@ def test_sampling(run: Run):
     controls=["embedded_characters", "three_gates"],
 )
 def test_parameters(run: Run, row: str):
-    """Section Fun with RNNs: 2 x 512 units are about 3.5 million parameters; 3 x 700, the README's largest, about 10 million.
+    """Section Fun with RNNs: 2 x 512 units have about 3.5 million parameters, 3 layers (of 700) about 10 million.
 
-    The post does not print how many characters there are: 65 to 128.
+    Neither the number of characters is printed, 65 to 128, nor the 700, which are the largest of the code's README.
     """
     name, _, vocabulary = row.partition(", ")
     arm = run(counted, {"essays": "paul-graham", "kernel": "linux"}[name], vocabulary=int(vocabulary))
@@ -197,7 +191,7 @@ def test_parameters(run: Run, row: str):
     controls=["diagonal_recurrence"],
 )
 def test_cost_of_a_step(run: Run):
-    """Section Further Reading: twice the units cost four times the multiply-adds between steps; of all, nearly, as n grows."""
+    """Section Further Reading: twice the units cost four times the multiply-adds between steps."""
     arms = [run(counted, "char-rnn", arm=cell, cell=cell, hidden=32) for cell in ("lstm", "gru", "rnn")]
     return tuple(arms[0][name] for name in ("growth", "below", "rises"))
 
@@ -207,9 +201,12 @@ def test_cost_of_a_step(run: Run):
 
 @claim("hello", all_of(at_most(0.05), BY_WEIGHTS), seeds=3, controls=["without_memory"])
 def test_hello(run: Run):
-    """Section Character-Level Language Models: "hello" is learnt, though l is followed by l and by o; without a memory 0.347 nats are left."""
-    hello = {"cell": "rnn", "layers": 1, "hidden": 16, "vocabulary": 4, "batch": 1, "unroll": 5, "epochs": 300}
-    arm = run(Hello(), "char-rnn", lr=0.01, constant_epochs=300, **hello)
+    """Section Character-Level Language Models: "hello" is learnt, though l is followed by l and by o.
+
+    Without a memory 0.347 nats are left: see the experiment.
+    """
+    hello = {"cell": "rnn", "layers": 1, "hidden": 16, "vocabulary": 4, "batch": 1, "unroll": 5, "epochs": 150}
+    arm = run(Hello(), "char-rnn", lr=0.01, constant_epochs=150, **hello)
     return arm["loss"], arm["astray"]
 
 
@@ -220,9 +217,9 @@ def test_hello(run: Run):
     controls=["gates_half_open", "plain_cells_do_not_learn"],
 )
 def test_gates_beat_plain_cells(run: Run):
-    """Table 1 of the companion paper: an LSTM has the lower loss on other text than a plain RNN of as many parameters."""
+    """Table 1 of the companion paper: an LSTM has a lower loss than a plain RNN of as many parameters."""
     gated = run(READ, "char-rnn", data="characters", arm="LSTM", **GATED)
-    plain = run(READ, "char-rnn", data="characters", arm="RNN", **PLAIN)
+    plain = run(replace(READ, samples=0), "char-rnn", data="characters", arm="RNN", **PLAIN)
     return (gated["loss"], plain["loss"]), (plain["loss"], plain["unordered"]), gated["astray"], plain["astray"]
 
 
@@ -233,29 +230,17 @@ def test_gates_beat_plain_cells(run: Run):
     controls=["temperature_ignored", "hardly_trained"],
 )
 def test_cold_texts_repeat(run: Run):
-    """Section Paul Graham generator: near temperature 0 a text says the same over and over; the hotter, the more diverse."""
+    """Section Paul Graham generator: near temperature 0 a text says the same over and over."""
     arm = run(READ, "char-rnn", data="characters", arm="LSTM", **GATED)
     variety = [arm[f"distinct_{heat}"] for heat in (0.1, 0.5, 1.0)]
     return tuple(variety), (variety[0], variety[2]), (arm["loss"], arm["unordered"])
 
 
 @claim(
-    "short-words-first",
-    all_of(matches(1.0, within=0.2), ordered(by=0.05), at_least(0.5)),
-    seeds=5,
-    controls=["letters_in_any_order"],
-)
-def test_short_words_first(run: Run):
-    """Section The evolution of samples while training: first come the spaces, then short words, and long ones only after these."""
-    arm = run(READ, "char-rnn", data="characters", arm="LSTM", **GATED)
-    return arm["spaces"], (arm["long"], arm["middle"], arm["short"]), arm["short"]
-
-
-@claim(
     "one-cell-follows-quotations",
     all_of(at_least(0.6), at_most(0.35), lower(times=0.9), BY_WEIGHTS),
-    seeds=5,
-    controls=["never_trained", "cells_forget"],
+    seeds=4,
+    controls=["never_trained", "only_the_scores_learn"],
 )
 def test_one_cell_follows_quotations(run: Run):
     """Section Visualizing the neuron firings: some cells do something plain, as one that is on within quotations."""

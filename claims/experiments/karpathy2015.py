@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar, Protocol
@@ -26,11 +25,7 @@ from repro import (
     text_loss,
     train_language_model,
 )
-from repro.data import characters, pydoc
 from repro.task import Sequences, Stateful, TextGenerator
-
-LENGTHS = {"short": (1, 3), "middle": (4, 6), "long": (7, 99)}
-"""Letters of words, by class."""
 
 
 class CharacterModel(TextGenerator, Stateful, Protocol):
@@ -154,14 +149,6 @@ class Hello(Experiment):
         }
 
 
-def letters() -> list[str]:
-    """The characters of the dataset `characters`, in the order of their numbers."""
-    found = dict.fromkeys(text.strip("\n") for text in pydoc.paragraphs())
-    train = "".join(pydoc.shuffled([f"{text}\n\n" for text in found if text.strip()])[0])
-    kinds = sorted(set(train), key=lambda letter: (-train.count(letter), letter))
-    return [characters.RARE, *kinds[: characters.VOCABULARY - 1]]
-
-
 def unordered(given: NDArray[np.int64], text: NDArray[np.int64], vocabulary: int) -> float:
     """The loss of a text by how often the characters that were learnt from occur, with half of one added to each."""
     counts = np.bincount(given, minlength=vocabulary) + 0.5
@@ -174,23 +161,18 @@ class CharacterLearning(Experiment):
 
     Attributes:
         tokens: how many characters of the training text are given.
-        early: updates after which it is asked how often it expects spaces.
         evaluated: characters of the validation text that are read.
-        samples, length: texts that it writes at each temperature, and their characters.
+        samples, length: texts that it writes at each temperature, none for 0, and their characters.
 
     Measures:
-        loss: of the validation text at the end; losses: over updates.
+        loss: of the validation text at the end.
         unordered: of the same text by frequencies alone.
-        astray: by what losses differ from those of the equations with the network's weights.
-        spaces: the mean probability of a space early on, as a share of how often they occur.
-        short, middle, long: shares of written words of 1 to 3, 4 to 6 and 7 or more letters that are in the training
-            text, at temperature 1; words that the text's ends cut are left out.
+        astray: by what the loss differs from that of the equations with the network's weights.
         distinct_T: share of different sequences of five characters among those of a text written at temperature T.
         variety: the same, over temperatures.
     """
 
-    tokens: int = 60_000
-    early: tuple[int, ...] = (60, 150)
+    tokens: int
     evaluated: int = 4_000
     samples: int = 16
     length: int = 300
@@ -200,59 +182,27 @@ class CharacterLearning(Experiment):
     def __call__(self, implementation: CharacterModel, setting: Setting) -> Measurements:
         """Everything that is read or written is so by networks of the learnt arrays alone."""
         train, given = setting.dataset.train, first_tokens(setting.dataset.train, self.tokens)
-        text, kinds = train.validation[: self.evaluated], letters()
-        steps, losses, spaces = list[int](), list[float](), list[float]()
-        model: Any = None
-        for step, trained in train_language_model(implementation, setting, given, self.early):
-            model = Carried.of(implementation, setting, trained)
-            steps.append(step)
-            losses.append(model.loss(text, self.streams))
-            spaces.append(self._expected(model, text, kinds.index(" ")))
-        share = float((text == kinds.index(" ")).mean())
-        written = {heat: self._written(model, train.validation[self.evaluated :], heat) for heat in (0.1, 0.5, 1.0)}
-        words = self._words(given.tokens, written[1.0], kinds)
-        varied = {heat: float(np.mean([_distinct(row) for row in rows])) for heat, rows in written.items()}
-        return {
-            "loss": scalar(losses[-1], "nats", better="lower"),
-            "losses": curve(steps, losses, unit="nats", x_unit="updates", better="lower"),
+        text = train.validation[: self.evaluated]
+        *_, (_, trained) = train_language_model(implementation, setting, given)
+        model = Carried.of(implementation, setting, trained)
+        nats = model.loss(text, self.streams)
+        found = {
+            "loss": scalar(nats, "nats", better="lower"),
             "unordered": scalar(unordered(given.tokens, text, given.vocabulary), "nats"),
-            "astray": cases([astray(model, losses[-1], text, self.streams)], 0, "nats"),
-            "spaces": scalar(spaces[0] / share, "1"),
-            **{name: scalar(value, "1", better="higher") for name, value in words.items()},
-            **{f"distinct_{heat}": scalar(value, "1") for heat, value in varied.items()},
-            "variety": curve(list(varied), list(varied.values()), unit="1", x_unit="temperature"),
+            "astray": cases([astray(model, nats, text, self.streams)], 0, "nats"),
         }
+        if not self.samples:
+            return found
+        prompts = train.validation[self.evaluated :]
+        varied = {heat: self._variety(model, prompts, heat) for heat in (0.1, 0.5, 1.0)}
+        found |= {f"distinct_{heat}": scalar(value, "1") for heat, value in varied.items()}
+        return found | {"variety": curve(list(varied), list(varied.values()), unit="1", x_unit="temperature")}
 
-    def _expected(self, model: Carried, text: NDArray[np.int64], letter: int) -> float:
-        """The mean probability of a character after each of a text, by the equations."""
-        weights, streams = learnt(model.setting.config, model.arrays), text.reshape(self.streams, -1)
-        with np.errstate(all="ignore"):
-            start = oracle.zeros(weights, self.streams)
-            found, _, _ = oracle.forward(model.setting.config.cell, weights, streams, start)
-            return float(np.exp(found[..., letter]).mean())
-
-    def _written(self, model: Carried, text: NDArray[np.int64], temperature: float) -> NDArray[np.int64]:
-        """Continuations of prompts of ten characters each from a text."""
+    def _variety(self, model: Carried, text: NDArray[np.int64], temperature: float) -> float:
+        """The mean share of different sequences of five in continuations of prompts of ten characters each."""
         prompts = Sequences(items=text[: 10 * self.samples].reshape(-1, 10), lengths=np.full(self.samples, 10))
         with model.reading() as writer:
-            return writer.generate(prompts, self.length, temperature=temperature, seed=model.setting.seed)
-
-    def _words(self, given: NDArray[np.int64], written: NDArray[np.int64], kinds: Sequence[str]) -> dict[str, float]:
-        """By class, the share of written words that the given text has; 0 where none is written."""
-        known = set(_split(given, kinds))
-        told = [word for row in written for word in _split(row, kinds)[1:-1]]
-        found: dict[str, float] = {}
-        for name, (least, most) in LENGTHS.items():
-            own = [word in known for word in told if least <= len(word) <= most]
-            found[name] = float(np.mean(own)) if own else 0.0
-        return found
-
-
-def _split(tokens: NDArray[np.int64], kinds: Sequence[str]) -> list[str]:
-    return re.findall("[A-Za-z]+", "".join(kinds[token] for token in tokens.tolist()))
-
-
-def _distinct(row: NDArray[np.int64]) -> float:
-    """The share of different sequences of five characters among all of a text."""
-    fives = np.lib.stride_tricks.sliding_window_view(row, 5)
-    return len(np.unique(fives, axis=0)) / len(fives)
+            seed = model.setting.seed
+            written = writer.generate(prompts, self.length, temperature=temperature, seed=seed)
+        fives = [np.lib.stride_tricks.sliding_window_view(row, 5) for row in written]
+        return float(np.mean([len(np.unique(each, axis=0)) / len(each) for each in fives]))

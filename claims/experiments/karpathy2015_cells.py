@@ -64,9 +64,9 @@ class QuoteCell(Experiment):
         activation: the cell over a piece of text, beside whether it lies in a quotation, for a picture.
     """
 
-    trained_on: int = 24_000
+    trained_on: int = 16_000
     searched: int = 4_000
-    scored: int = 8_000
+    scored: int = 6_000
     passes_config_on: ClassVar[bool] = True
 
     def __call__(self, implementation: CharacterModel, setting: Setting) -> Measurements:

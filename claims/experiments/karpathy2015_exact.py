@@ -15,7 +15,6 @@ from claims.oracles import karpathy2015 as oracle
 from repro import (
     Experiment,
     Measurements,
-    ReproError,
     Setting,
     Text,
     Weights,

@@ -534,6 +534,25 @@ def _briefly(config: Any) -> Any:
     return replace(config, batch=256, unroll=100, epochs=1)
 
 
+def five_steps(reference: Any) -> SimpleNamespace:
+    """Gradients flow through five steps."""
+    return reconfigure(reference, lambda config: replace(config, unroll=5))
+
+
+def copies_the_list(reference: Any) -> SimpleNamespace:
+    """What is written is the beginning of the training text, over and over."""
+    given: list[Any] = []
+
+    def train(config: Any, data: Any, **how: Any) -> Iterator[tuple[int, Any]]:
+        given.append(np.asarray(data.tokens))
+        yield from reference.train(replace(config, epochs=1), data, **how)
+
+    def generate(own: Any, prompts: Any, length: int, heat: float, seed: int) -> Any:
+        return np.resize(given[-1], (len(prompts.lengths), length))
+
+    return sabotage(_writing(reference, generate), train=train)
+
+
 NULLS = {"distribution": lambda scores, temperature: np.full(np.shape(scores), 1 / np.shape(scores)[1])}
 
 PLANTED = {  # states are not carried from one chunk to the next

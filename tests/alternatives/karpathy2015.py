@@ -176,7 +176,7 @@ def train(config, data, *, seed, device, eval_steps=()):
     states, step = model.zeros(config.batch), 0
     if 0 in eval_steps:
         yield 0, model
-    for epoch in range(config.epochs):
+    for _ in range(config.epochs):
         for at in range(0, inputs.shape[1], config.unroll):
             loss = torch.zeros((), dtype=model.decoder.weight.dtype)
             for t in range(at, at + config.unroll):

@@ -166,9 +166,9 @@ def test_aiq_order(run: Run):
     "large-chain",
     all_of(BELOW, BELOW, BELOW, lower(times=1.5, log=True), lower(times=0.3, log=True), TRAINED),
     seeds=10,
-    tier="gpu",
+    tier="long",
     controls=["forgets", "td_learns_nothing"],
-    cost="2 minutes of one core; no GPU is needed",
+    cost="2 minutes of one core",
 )
 def test_large_chain(run: Run):
     """Figure 6.4: on 51 states no rate of TD, fixed or falling, learns as fast as HL(1); kappa / t does badly."""
@@ -182,9 +182,9 @@ def test_large_chain(run: Run):
     "aiq-scores",
     rows={name: matches(score, within=3.0) for name, score in SCORES.items()},
     seeds=8,
-    tier="gpu",
+    tier="long",
     controls=["sees_no_sign"],
-    cost="4 minutes of one core; no GPU is needed",
+    cost="4 minutes of one core",
 )
 def test_aiq_scores(run: Run, row: str):
     """Section 4.3: over 1,000 cycles agents reach the scores of Legg & Veness (2011) within 3 points."""

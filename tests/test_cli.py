@@ -64,10 +64,13 @@ def test_claims_as_json(project):
 
 
 def test_run_selects_by_name_and_tier(project):
-    """Naming a claim runs it and nothing else; a GPU claim named on a CPU is skipped with its cost."""
+    """Naming a claim runs it and nothing else; a GPU claim is skipped with its cost unless a CPU is named with it."""
     assert "1 passed" in repro(project, "run", "toy2020/slope").stdout
-    skipped = repro(project, "run", "toy2020/on-a-gpu", "--device", "cpu").stdout
+    skipped = repro(project, "run", "toy2020/on-a-gpu", "--tier", "all", "--device", "cpu").stdout
     assert "3 minutes on one GPU" in skipped
+    slowly = repro(project, "run", "toy2020/on-a-gpu", "--device", "cpu", "--controls", "--store", "slow").stdout
+    assert "9 trials" in slowly.splitlines()[0]
+    assert "2 passed" in slowly
 
 
 def test_show_and_verify_a_record(project):

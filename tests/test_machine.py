@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import json
+import os
 import platform
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -14,6 +17,9 @@ import pytest
 from repro import paths
 from repro.machine import environment as machines
 from repro.machine.environment import device_class, machine, software, source
+from tests.toy import write_project
+
+ROOT = Path(__file__).parent.parent
 
 CPUINFO = "processor : 0\nmodel name : A CPU\nflags : sse {flags}\n\nprocessor : 1\nmodel name : Another\nflags : sse\n"
 
@@ -25,14 +31,14 @@ CPUINFO = "processor : 0\nmodel name : A CPU\nflags : sse {flags}\n\nprocessor :
 def test_the_widest_vector_unit_is_named(tmp_path, flags, isa):
     """The instruction set is read from the processor's flags, and its name from the first entry."""
     (tmp_path / "cpuinfo").write_text(CPUINFO.format(flags=flags))
-    found, model = machines._cpu(tmp_path / "cpuinfo")
+    found, model = machines.processor(tmp_path / "cpuinfo")
     assert machines._isa(found, "x86_64") == isa
     assert model == "A CPU"
 
 
 def test_a_system_without_cpuinfo_still_has_a_machine(tmp_path):
     """Where the kernel lists no flags, there is a name all the same, and ARM is known to have NEON."""
-    found, model = machines._cpu(tmp_path / "absent")
+    found, model = machines.processor(tmp_path / "absent")
     assert not found
     assert model
     assert machines._isa(found, "arm64") == "NEON"
@@ -64,14 +70,47 @@ def test_versions_are_read_without_importing():
     assert machines._version("no-such-package") is None
 
 
+def test_what_steers_arithmetic_is_part_of_key_and_record(tmp_path):
+    """With narrower instructions by a variable, a trial has another key, and torch's own answer is what is kept."""
+    code = (
+        "from tests.test_implementation import plain; from tests.toy import write_project; from pathlib import Path;"
+        "from repro.claim.claim import name_arm; from repro.trial.implementation import reference;"
+        "from repro.trial.trial import Trial; import json, sys;"
+        "trial = Trial(name_arm(plain, 'walk'), reference('toy2020', Path(sys.argv[1])), 0, 'cpu');"
+        "print(json.dumps([trial.key, trial.key_inputs['software']]))"
+    )
+    root, said = write_project(tmp_path / "toy"), []
+    for more in ({}, {"ATEN_CPU_CAPABILITY": "default"}, {"ATEN_CPU_CAPABILITY": "default"}):
+        environment = os.environ | {"REPRO_CACHE": str(tmp_path / "cache")} | more
+        words = [sys.executable, "-c", code, str(root)]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
+        said.append(json.loads(done.stdout))
+    assert said[0][0] != said[1][0] == said[2][0]
+    assert said[1][1]["capability"] == "DEFAULT"
+    assert said[1][1]["steered_by"] == {"ATEN_CPU_CAPABILITY": "default"}
+    assert "steered_by" not in said[0][1]
+
+
+def test_git_that_distrusts_the_owner_is_quoted(tmp_path, monkeypatch):
+    """A checkout of another user has no commit in its records, and the record says why in git's own words."""
+    git(tmp_path, "init", "-q")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    found = source(tmp_path)
+    assert found.commit is None
+    assert "dubious ownership" in found.why
+    assert str(tmp_path) not in found.why
+
+
 def git(root: Path, *arguments: str) -> None:
     """Run git as nobody in particular."""
     subprocess.run(["git", "-C", str(root), "-c", "user.name=n", "-c", "user.email=e", *arguments], check=True)
 
 
 def test_the_commit_is_recorded_and_whether_files_differ(tmp_path):
-    """Outside git nothing is known; inside, the commit is, and a changed tracked file makes it dirty."""
-    assert source(tmp_path) == machines.Source(commit=None, dirty=None)
+    """Outside git nothing is known but why; inside, the commit is, and a changed tracked file makes it dirty."""
+    outside = source(tmp_path)
+    assert (outside.commit, outside.dirty) == (None, None)
+    assert "not a git repository" in outside.why
     git(tmp_path, "init", "-q")
     (tmp_path / "file").write_text("a")
     git(tmp_path, "add", ".")

@@ -78,10 +78,11 @@ def test_what_a_tier_lacks_is_listed_with_its_reason(fresh):
     """A claim that this machine cannot run is not planned, and says once what is missing and what it would cost."""
     found = plan_of(fresh, "--tier", "all", "--controls")
     assert [left.claim for left in found.left] == ["toy2020/on-a-gpu@1"]
-    text = repro(fresh, "plan", "--tier", "gpu", "--device", "cpu").stdout
+    text = repro(fresh, "plan", "toy2020/on-a-gpu", "--tier", "all", "--device", "cpu").stdout
     assert "not planned: toy2020/on-a-gpu@1: needs a GPU" in text
     assert "3 minutes on one GPU" in text
     assert "0 trials" in text
+    assert "not planned" not in repro(fresh, "plan", "--tier", "gpu", "--device", "cpu").stdout
 
 
 def test_seeds_and_names_narrow_the_plan(fresh):

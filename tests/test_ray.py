@@ -118,7 +118,7 @@ def test_results_are_those_of_this_process(project, access, cluster):
     far = run(project, access, "--controls", "--engine", "ray", "--address", cluster)
     assert far.returncode == 0, far.stdout + far.stderr
     assert "23 trials computed, 0 found, 0 failed" in far.stdout
-    assert len(trials_run(project)) == 15
+    assert len(trials_run(project)) == 14
     near = run(project, access, "--controls", "--store", "store", REPRO_CACHE=str(project / "near"))
     assert entries(project) == entries(project, "near")
     verdicts = [re.findall(r"^toy2020/\S+ .*", output, re.MULTILINE) for output in (far.stdout, near.stdout)]

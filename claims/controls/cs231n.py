@@ -40,6 +40,10 @@ he_by_outputs = _edit("The start for rectifiers counts outputs.", "math.sqrt(2 /
 always_accepts = _edit("Searches keep all weights that they try.", "if loss < best:", "if loss < math.inf:")
 tries_near_the_best = _edit(
     "Random search tries steps, as local search does.", 'if config.method == "random":', "if False:")
+one_seed_for_searches = _edit(
+    "Searches draw from seed 0, whatever they are given.",
+    "    best, sizes = math.inf",
+    "    rng = np.random.default_rng(0)\n    best, sizes = math.inf")
 forward_as_centred = _edit(
     "Differences are forward ones whatever the config says.", 'if config.formula == "centred"', "if False")
 width_of_one_step = _edit("Centred differences are divided by h instead of 2h.", "(h, 2 * h)", "(h, h)")
@@ -51,6 +55,8 @@ bytes_wrap_around = _edit(
 last_of_equals = _edit("Of equally near images the last is taken.", "if total < least[m]", "if total <= least[m]")
 euclidean_only = _edit(
     "Neighbours are nearest by L2 whatever the config says.", 'if config.distance == "L1"', "if False")
+distances_in_single_precision = _edit(
+    "Squares of pixels are added up in single precision.", "4096].astype(np.float64)", "4096].astype(np.float32)")
 rounds_down = _edit(
     "Fields that do not fit neatly are rounded down.", "if steps >= 0 and not rest else", "if steps >= 0 else")
 one_channel_counted = _edit("Filters are counted for one channel.", "field**2 * depth * filters", "field**2 * filters")

@@ -25,11 +25,11 @@ Labels = NDArray[np.int64]
 class CourseNotes(Classifier, Stateful, Protocol):
     """A classifier that learns as the notes do, and what they check and count beside it.
 
-    Images [N, H, W, C] are flattened to inputs [N, D], bytes or real numbers; with `mean` the mean training image is
-    subtracted; then `scale` multiplies. `state` gives "W1" [D, h], "b1" [h], "W2" [h, K], "b2" [K] and so on, and
-    "mean" [D], zeros where it is not subtracted; with Nesterov's rule the position ahead, as the notes store it. At
-    step n a search has tried n times. Weights of a CONV layer are [F, F, D, K], of an FC layer [H W D, K]; each layer
-    but the last ends in a ReLU.
+    Images [N, H, W, C] are flattened to inputs [N, D], bytes or real numbers; with `mean` the mean training image
+    is subtracted; then `scale` multiplies. `state` gives "W1" [D, h], "b1" [h], "W2" [h, K], "b2" [K] and so on,
+    and "mean" [D], zeros where it is not subtracted; with Nesterov's rule the position ahead, as the notes store
+    it. At step n a search has tried n times, biases like weights. Weights of a CONV layer are [F, F, D, K], of an
+    FC layer [H W D, K]; each layer but the last ends in a ReLU.
     """
 
     def objective(self, config: Any, weights: Weights, inputs: Array, labels: Labels) -> tuple[float, Weights]:

@@ -171,15 +171,17 @@ GRID = _gridworld()
 def choices(values: Array, actions: Ints, epsilon: float) -> list[tuple[Ints, Array]]:
     """Whether something is so of actions [T] given values [T, A], and its chances if they are epsilon-greedy, [T] each.
 
-    That they are greedy, then the same after a greedy one and in the second half, then by action.
+    That they are greedy, then the same after a greedy one and in the second half, then by action. Where learnt values
+    are equal, rounding decides which is best: these steps are left out.
     """
     greedy = values >= values.max(1, keepdims=True) - 1e-9 * (1 + np.abs(values).max(1, keepdims=True))
     many, half = values.shape[1], len(actions) // 2
     chances = epsilon / many + (1 - epsilon) * greedy / greedy.sum(1, keepdims=True)
     best, chance = greedy[np.arange(len(actions)), actions], (chances * greedy).sum(1)
-    after = np.concatenate([[False], best[:-1]])
-    rows = [(best, chance), (best[after], chance[after]), (best[half:], chance[half:])]
-    return rows + [(actions == a, chances[:, a]) for a in range(many)]
+    clear = (greedy.sum(1) == 1) | (values == 0).all(1)
+    after, late = np.concatenate([[False], best[:-1]]), np.arange(len(actions)) >= half
+    rows = [(best[some], chance[some]) for some in (clear, clear & after, clear & late)]
+    return rows + [((actions == a)[clear], chances[clear, a]) for a in range(many)]
 
 
 def chosen_by(config: Any, states: Ints, actions: Ints, rewards: Array, shape: tuple[int, int]) -> Array:
@@ -189,9 +191,13 @@ def chosen_by(config: Any, states: Ints, actions: Ints, rewards: Array, shape: t
 
 
 def in_errors(happened: Ints, chances: Array) -> float:
-    """How often something happened less what its chances [T] let expect, in standard errors."""
-    off, error = abs(float(happened.sum() - chances.sum())), float((chances * (1 - chances)).sum()) ** 0.5
-    return off / error if error > 1e-9 else 0.0 if off < 1e-9 else np.inf
+    """How often something happened less what its chances [T] let expect, in standard errors.
+
+    A third of the difference is added to the variance, so that with rare events too more than x is as unlikely as
+    2 exp(-x**2 / 2) at most (the inequalities of Bernstein and, for actions that depend on earlier ones, of Freedman).
+    """
+    off, variance = abs(float(happened.sum() - chances.sum())), float((chances * (1 - chances)).sum())
+    return off / (variance + off / 3) ** 0.5 if variance > 1e-18 else 0.0 if off < 1e-9 else np.inf
 
 
 def all_errors(counted: list[list[tuple[Ints, Array]]]) -> list[float]:

@@ -25,7 +25,9 @@ MAKING = (
     ),
     click.option("--implementation", type=click.Path(path_type=Path), help="Of this submission."),
     click.option("--seeds", type=click.IntRange(min=2), help="Values at this many seeds, to find smaller drops."),
-    click.option("--tier", default="cpu", show_default=True, help="cpu, gpu, cluster, several with commas, or all."),
+    click.option(
+        "--tier", default="cpu", show_default=True, help="cpu, long, gpu, cluster, several with commas, or all."
+    ),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="To run on."),
     click.option("--trusted", is_flag=True, help="Run the submission without a jail."),
 )

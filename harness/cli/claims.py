@@ -11,7 +11,7 @@ from repro.errors import ReproError
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[PAPER | CLAIM]...")
-@click.option("--tier", type=click.Choice(["cpu", "gpu", "cluster"]), help="Only claims of this tier.")
+@click.option("--tier", type=click.Choice(["cpu", "long", "gpu", "cluster"]), help="Only claims of this tier.")
 @click.option("--group", type=click.Choice(["mechanism", "direction", "number"]), help="Only claims of this group.")
 @click.option("--findings", is_flag=True, help="Only claims that are known not to hold.")
 @click.option("--show", is_flag=True, help="Everything about each claim: facts, criterion, controls, calibration.")

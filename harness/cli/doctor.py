@@ -44,7 +44,7 @@ def doctor() -> None:
         click.echo(f"{mark}  {check.name:<14} {text}  ({check.needed_for})")
     claims = Catalogue().claims
     for tier in TIERS:
-        able = tier == "cpu" or here.gpu is not None
+        able = tier in ("cpu", "long") or here.gpu is not None
         count = sum(claim.tier == tier for claim in claims)
         click.echo(f"{count:>3} claims of tier {tier}: {'can run here' if able else 'need a GPU'}")
     if any(not check.found and check.needed_for == "the default claims" for check in checks):

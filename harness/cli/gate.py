@@ -48,7 +48,7 @@ class GateCommand(click.Command):
 @click.option("--pairs", type=click.IntRange(min=2), default=20, show_default=True, help="Of timed runs, at most.")
 @click.option("--seeds", type=int, help="Seeds of the first look at values, instead of each claim's own number.")
 @click.option("--fresh", type=int, default=24, show_default=True, help="Fresh seeds that a suspicion may take.")
-@click.option("--tier", default="cpu", show_default=True, help="cpu, gpu, cluster, several with commas, or all.")
+@click.option("--tier", default="cpu", show_default=True, help="cpu, long, gpu, cluster, several with commas, or all.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="What trials run on.")
 @click.option("--trusted", is_flag=True, help="Run the submission without a jail.")
 @click.option("--salt", default="", help="Derive the submission's seeds from this text as well.")

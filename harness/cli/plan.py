@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("names", nargs=-1, metavar="[PAPER | CLAIM]...")
 @click.option("--controls", is_flag=True, help="Also plan the sabotaged controls.")
-@click.option("--tier", default=None, help="cpu, gpu, cluster, or all; by default that of the named claims.")
+@click.option("--tier", default=None, help="cpu, long, gpu, cluster, or all; by default that of the named claims.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="What trials run on.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per arm instead of each claim's own number.")
 @click.option("--store", type=click.Path(path_type=Path), help="A store whose records say what trials cost.")
@@ -75,7 +75,8 @@ def planned(catalogue: Catalogue, options: SessionOptions) -> Plan:
     stores = [Store(root, read_only=True) for root in (published_dir().parent, options.store or store_dir())]
     past = Past.of(record for paper in papers for store in stores for record in store.records(paper=paper))
     cache = Cache(cache_dir() / "trials")
-    return make([case for case in every if case in wanted], options.seeds, device, catalogue.root, cache, past)
+    chosen, slowly = [case for case in every if case in wanted], options.without_gpu
+    return make(chosen, options.seeds, device, catalogue.root, cache, past, without_gpu=slowly)
 
 
 def plan_table(found: Plan) -> Table:

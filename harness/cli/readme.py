@@ -87,16 +87,17 @@ def table(root: Path) -> list[str]:
     newest = {
         record.claim.id: record for record in Store(root / "leaderboard", read_only=True).newest(kind="reference")
     }
-    lines = ["| paper | claims | verdicts | on a GPU | last verified |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| paper | claims | verdicts | hours or a GPU | last verified |", "| --- | --- | --- | --- | --- |"]
     for key, paper in catalogue.papers.items():
         claims = catalogue.select([key])
         records = [newest[c.id] for c in claims if c.id in newest]
         count = Counter(record.outcome for record in records)
         verdicts = ", ".join(f"{count[outcome]} {outcome.letter}" for outcome in Outcome if count[outcome])
-        gpu = [c for c in claims if c.tier != "cpu"]
-        measured = sum(c.id in newest for c in gpu)
+        costly = [c for c in claims if c.tier != "cpu"]
+        measured = sum(c.id in newest for c in costly)
         last = max((record.created[:10] for record in records), default="-")
-        name = f"`{key}` [{paper.title}]({paper.url}) ({paper.year})"
-        there = f"{measured} of {len(gpu)} measured" if gpu else "-"
+        title = f"[{paper.title}]({paper.url})" if paper.url else paper.title
+        name = f"`{key}` {title} ({paper.year})"
+        there = f"{measured} of {len(costly)} measured" if costly else "-"
         lines.append(f"| {name} | {len(claims)} | {verdicts or '-'} | {there} | {last} |")
     return lines

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.plan import asked
+from harness.cli.plan import asked, planned, summary
 from repro.claim.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("names", nargs=-1, metavar="[PAPER | CLAIM]...")
 @click.option("--controls", is_flag=True, help="Also run the sabotaged controls, which must be rejected.")
-@click.option("--tier", default=None, help="cpu, gpu, cluster, or all; by default that of the named claims.")
+@click.option("--tier", default=None, help="cpu, long, gpu, cluster, or all; by default that of the named claims.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="What trials run on.")
 @click.option("--seeds", type=int, help="Seeds per arm instead of each claim's own number.")
 @click.option("--implementation", type=click.Path(path_type=Path), help="Judge this submission, not the reference.")
@@ -38,6 +38,8 @@ def run(names: tuple[str, ...], jobs: str | None, engine: str, address: str | No
     chosen = catalogue.select(names)
     options = asked(chosen, names, **given)
     lost: set[str] = set()
+    if options.without_gpu and options.implementation is None:
+        click.echo(summary(planned(catalogue, options).total))
     if engine == "ray":
         from harness.cli.engine import check, compute
 

@@ -56,7 +56,7 @@ def check(path: Path, trusted: bool) -> None:
 @TRUSTED
 @SALT
 @STORE
-@click.option("--tier", default="cpu", show_default=True, help="cpu, gpu, or all.")
+@click.option("--tier", default="cpu", show_default=True, help="cpu, long, gpu, or all.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="What trials run on.")
 @click.option("--no-costs", is_flag=True, help="Do not time it beside the reference.")
 @click.option("-n", "--jobs", help="Processes, as in pytest -n (needs pytest-xdist).")

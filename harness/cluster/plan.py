@@ -128,17 +128,26 @@ class _Named(NamedTuple):
     trial: Trial
 
 
-def make(cases: Sequence[Case], seeds: int | None, device: Device, root: Path, cache: Cache, past: Past) -> Plan:
+def make(
+    cases: Sequence[Case],
+    seeds: int | None,
+    device: Device,
+    root: Path,
+    cache: Cache,
+    past: Past,
+    *,
+    without_gpu: bool = False,
+) -> Plan:
     """Plan the trials of cases, of which none is a submission, in their order.
 
     Arms of statistical claims are drawn at so many `seeds`, or at each claim's own number. What finished trials of this
-    plan have cost is added to `past`.
+    plan have cost is added to `past`. Claims of tier `gpu` are planned on a CPU only if they run `without_gpu`.
     """
     named: list[_Named] = []
     left: dict[tuple[str, str], Left] = {}
     for case in cases:
         try:
-            named += _named(case, seeds, Suite(cache, device), root)
+            named += _named(case, seeds, Suite(cache, device, without_gpu=without_gpu), root)
         except ReproError as why:
             claim = case.claim
             left.setdefault((claim.id, str(why)), Left(claim=claim.id, tier=claim.tier, reason=str(why)))
@@ -166,7 +175,7 @@ def _named(case: Case, seeds: int | None, suite: Suite, root: Path) -> list[_Nam
     claim = case.claim
     if case.kind == "submission":
         raise ReproError("A submission is judged in a jail on one machine", "Run it without an engine.")
-    require(claim, suite.device)
+    require(claim, suite.device, without_gpu=suite.without_gpu)
     loaded = case.load(root)
     drawn_at = range(seeds if seeds is not None and claim.statistical else claim.seeds)
     if case.kind == "control":

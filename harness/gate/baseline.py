@@ -82,7 +82,7 @@ class BaselineEntry(Strict, frozen=True, kw_only=True):
     """
 
     digest: Hash
-    tier: Literal["cpu", "gpu", "cluster"]
+    tier: Literal["cpu", "long", "gpu", "cluster"]
     evidence: Evidence
     word: RecordedOutcome
     violations: tuple[Count, Count] | None = None

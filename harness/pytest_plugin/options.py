@@ -29,6 +29,11 @@ class SessionOptions:
     store: Path | None = None
     no_cache: bool = False
 
+    @property
+    def without_gpu(self) -> bool:
+        """Whether claims of tier `gpu` run on a CPU: only where both are named, since that may take days."""
+        return self.device == "cpu" and "gpu" in self.tier.split(",")
+
     @classmethod
     def parsed(cls, options: Namespace) -> SessionOptions:
         """Those among all of pytest's."""
@@ -51,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Have pytest know them: the hook."""
     group = parser.getgroup("repro", "reproduction claims")
     group.addoption("--controls", action="store_true", help="also run the sabotaged controls, which must be rejected")
-    group.addoption("--tier", default="cpu", help="cpu (default), gpu, cluster, several with commas, or all")
+    group.addoption("--tier", default="cpu", help="cpu (default), long, gpu, cluster, several with commas, or all")
     group.addoption("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"], help="what trials run on")
     group.addoption("--seeds", type=int, metavar="N", help="seeds per arm instead of each claim's own number")
     group.addoption("--claim", action="append", default=[], metavar="ID", help="only this paper or claim (repeatable)")

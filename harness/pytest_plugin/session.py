@@ -42,7 +42,7 @@ class Session:
         self._options, self._root, self._checked = options, root, submission
         self._heartbeat = Heartbeat(shared / "progress", worker)
         where = (shared if options.no_cache else cache_dir()) / "trials"
-        self._suite = Suite(Cache(where), device, notify=self._heartbeat.beat)
+        self._suite = Suite(Cache(where), device, notify=self._heartbeat.beat, without_gpu=options.without_gpu)
         self._store = Store(options.store or store_dir(), index_url())
 
     def judge(self, case: Case) -> VerdictRow:

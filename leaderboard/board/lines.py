@@ -19,7 +19,7 @@ from repro.paper import Paper
 from repro.record.record import Ratio, Record, SubmissionPart, hardware
 
 REFERENCE = "reference"
-TIERS = ("cpu", "gpu", "cluster")
+TIERS = ("cpu", "long", "gpu", "cluster")
 EVIDENCE = ("exact", "reduced", "original")
 COSTS = 3  # of a submission that the board shows
 DIGITS = 16  # of a record's id in an address

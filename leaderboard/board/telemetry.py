@@ -94,7 +94,7 @@ class Traces:
 
 
 def _machine(cpu: str, gpu: str | None, tier: str) -> str:
-    return gpu if gpu and tier != "cpu" else cpu
+    return gpu if gpu and tier in ("gpu", "cluster") else cpu
 
 
 def cost(record: Record) -> RecordCost:

@@ -28,11 +28,12 @@ from repro.errors import unknown
 from repro.experiment.setting import Experiment, Measurements, Measuring, Setting
 from repro.paper import PLACES, Paper, Reported
 
-Tier = Literal["cpu", "gpu", "cluster"]
+Tier = Literal["cpu", "long", "gpu", "cluster"]
+"""What a claim takes: minutes of a CPU, at most three hours a trial of two cores, one GPU, or several machines."""
 FIRST_NAMES = {"eval_steps": "checkpoints", "streams": "lanes", "crops": "views"}
 """Names of the contract that were others when the first records were published; a digest counts the earlier ones."""
 
-TIERS: tuple[Tier, ...] = ("cpu", "gpu", "cluster")
+TIERS: tuple[Tier, ...] = ("cpu", "long", "gpu", "cluster")
 
 
 def tiers_of(text: str) -> tuple[str, ...]:

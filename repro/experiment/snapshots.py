@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from repro.code_digest import digest, object_closure
 from repro.errors import ReproError
 from repro.experiment.setting import Setting
+from repro.machine.arithmetic import torch_capability
 from repro.machine.determinism import THREADS
 from repro.machine.environment import device_class, software
 from repro.machine.process_group import broadcast_from_rank0, rank, world
@@ -98,7 +99,7 @@ def snapshots_of(implementation: Any, setting: Setting, *, seed: int) -> Snapsho
         "data": None if setting.data is None else setting.data.digest,
         "seed": seed,
         "device": device_class(setting.device),
-        "software": repr(software(threads=THREADS)),
+        "software": repr(software(threads=THREADS, capability=torch_capability())),
         "processes": world(),
     }
     return Snapshots(cache_dir() / "snapshots" / digest(repr(sorted(facts.items()))))

@@ -14,6 +14,27 @@ import psutil
 
 from repro.machine import nvml
 
+STEERING = (
+    "ATEN_CPU_CAPABILITY",
+    "BLIS_ARCH_TYPE",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_DEBUG_CPU_TYPE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NPY_ENABLE_CPU_FEATURES",
+    "NUMBA_CPU_FEATURES",
+    "NUMBA_CPU_NAME",
+    "NUMBA_DISABLE_JIT",
+    "NVIDIA_TF32_OVERRIDE",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)
+"""Environment variables by which torch, numpy, numba and their libraries take other instructions or precision."""
+
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The hardware, as far as it can change results or their cost.
@@ -30,6 +51,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         driver: version of the GPU's driver.
         os: operating system and release.
         virtual: whether it is a virtual machine; None where that cannot be told.
+        vendor: maker of the processor as it names itself, such as "AuthenticAMD"; left out where it does not.
     """
 
     cpu: str
@@ -43,6 +65,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     driver: str | None = None
     os: str
     virtual: bool | None = None
+    vendor: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Software(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +76,8 @@ class Software(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         deterministic: whether deterministic algorithms were asked for.
         precision: arithmetic that was allowed, such as "float32", or "bfloat16" where a claim says so; "as coded"
             where the config leaves no choice.
+        capability: vector instructions that torch says it uses; left out in records from before it was asked.
+        steered_by: those of `STEERING` that are set.
     """
 
     repro: str | None
@@ -64,19 +89,22 @@ class Software(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     threads: int
     deterministic: bool = True
     precision: str = "fp32"
+    capability: str | msgspec.UnsetType = msgspec.UNSET
+    steered_by: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The commit of the project, and whether tracked files differed from it; None outside a git checkout."""
+    """The commit of the project, and whether tracked files differed from it; None where git does not tell, and why."""
 
     commit: str | None
     dirty: bool | None
+    why: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @cache
 def machine() -> Machine:
     """The machine this process runs on."""
-    flags, model = _cpu()
+    flags, model = processor()
     gpus = nvml.visible()
     gpu = gpus[0] if gpus else None
     return Machine(
@@ -91,11 +119,13 @@ def machine() -> Machine:
         driver=(gpu.driver or None) if gpu else None,
         os=f"{platform.system()} {platform.release().split('-')[0]}",
         virtual=("hypervisor" in flags) if flags else None,
+        vendor=_cpuinfo().get("vendor_id") or msgspec.UNSET,
     )
 
 
-def software(*, threads: int, deterministic: bool = True, precision: str = "fp32") -> Software:
-    """The versions installed, read from their metadata without importing them."""
+def software(*, threads: int, precision: str = "fp32", capability: str | msgspec.UnsetType = msgspec.UNSET) -> Software:
+    """The versions installed, read from their metadata without importing them, and what steers their arithmetic."""
+    steered_by = {name: os.environ[name][:100] for name in STEERING if os.environ.get(name)}
     return Software(
         repro=_version("repro"),
         python=platform.python_version(),
@@ -104,17 +134,18 @@ def software(*, threads: int, deterministic: bool = True, precision: str = "fp32
         scipy=_version("scipy"),
         numba=_version("numba"),
         threads=threads,
-        deterministic=deterministic,
         precision=precision,
+        capability=capability,
+        steered_by=steered_by or msgspec.UNSET,
     )
 
 
 def source(root: Path) -> Source:
-    """The git commit of `root`, and whether tracked files differ from it."""
-    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    """The git commit of `root`, and whether tracked files differ from it; or git's own words why it does not tell."""
+    commit, why = _git(root, "rev-parse", "--verify", "HEAD")
     if commit is None:
-        return Source(commit=None, dirty=None)
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+        return Source(commit=None, dirty=None, why=why)
+    changed, _ = _git(root, "status", "--porcelain", "--untracked-files=no")
     return Source(commit=commit, dirty=None if changed is None else bool(changed))
 
 
@@ -142,13 +173,18 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _cpu(info: Path = Path("/proc/cpuinfo")) -> tuple[frozenset[str], str]:
-    """The processor's feature flags (none where the system does not list them) and its model name."""
+def _cpuinfo(info: Path = Path("/proc/cpuinfo")) -> dict[str, str]:
+    """What the system says of the first processor; nothing where it does not."""
     try:
         lines = info.read_text().splitlines()
     except OSError:
         lines = []
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+
+
+def processor(info: Path = Path("/proc/cpuinfo")) -> tuple[frozenset[str], str]:
+    """The processor's feature flags (none where the system does not list them) and its model name."""
+    facts = _cpuinfo(info)
     flags = frozenset((facts.get("flags") or facts.get("Features") or "").split())
     return flags, facts.get("model name") or platform.processor() or platform.machine()
 
@@ -160,11 +196,16 @@ def _isa(flags: frozenset[str], arch: str) -> str:
     return "NEON" if arch in ("arm64", "aarch64") else ""  # every 64-bit ARM has it
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def _git(root: Path, *arguments: str) -> tuple[str | None, str]:
+    """What git prints, or None and its first words of complaint; those hold no path but `root`, written as "."."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+            ["git", "-C", str(root), *arguments],
+            capture_output=True, text=True, errors="replace", timeout=30, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return None, f"git does not run: {type(error).__name__}"
+    if done.returncode == 0:
+        return done.stdout.strip(), ""
+    said = next((line for line in done.stderr.splitlines() if line.strip()), f"git ended with {done.returncode}")
+    return None, said.replace(str(root.resolve()), ".").replace(str(root), ".")[:300]

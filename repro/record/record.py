@@ -66,7 +66,7 @@ class ClaimPart(Strict, frozen=True, kw_only=True):
     place: str
     criterion: Criterion
     reported: tuple[Reported, ...] = ()
-    tier: Literal["cpu", "gpu", "cluster"]
+    tier: Literal["cpu", "long", "gpu", "cluster"]
     evidence: Evidence
     expected_refuted: str | None = None
     explanation: Explanation | msgspec.UnsetType = msgspec.UNSET
@@ -308,7 +308,7 @@ def brief(record: Record) -> Record:
 def hardware(record: Record) -> str:
     """The hardware in a few words: the GPU where a claim needs one, else cores and instruction set."""
     machine = record.machine
-    if record.claim.tier != "cpu" and machine.gpu:
+    if record.claim.tier in ("gpu", "cluster") and machine.gpu:
         return machine.gpu
     return f"{machine.cores} cores {machine.arch} {machine.isa}".strip()
 

@@ -65,11 +65,15 @@ class Suite:
         cache: where trials are kept.
         device: what trials run on.
         notify: called with progress, trial by trial.
+        without_gpu: whether claims of tier `gpu` are judged on a CPU too.
     """
 
-    def __init__(self, cache: Cache, device: Device = "cpu", notify: Notify | None = None) -> None:
+    def __init__(
+        self, cache: Cache, device: Device = "cpu", notify: Notify | None = None, *, without_gpu: bool = False
+    ) -> None:
         self.cache = cache
         self.device: Device = device
+        self.without_gpu = without_gpu
         self._notify = notify or (lambda done, total, what: None)
         self._judged: dict[tuple[str, str, tuple[int, ...]], Judged] = {}
         self._controls: dict[tuple[str, str, tuple[int, ...]], Judged] = {}
@@ -84,7 +88,7 @@ class Suite:
         drawn_at = _seeds(claim, seeds)
         key = (claim.digest(), implementation.source, drawn_at)
         if key not in self._judged:
-            require(claim, self.device)
+            require(claim, self.device, without_gpu=self.without_gpu)
             self._judged[key] = self._judge(claim, implementation, whole(claim, drawn_at))
         return self._judged[key]
 
@@ -98,7 +102,7 @@ class Suite:
         drawn_at = _seeds(claim, seeds)
         key = (claim.digest(), control.source, drawn_at)
         if key not in self._controls:
-            require(claim, self.device)
+            require(claim, self.device, without_gpu=self.without_gpu)
             started = time.perf_counter()
             *first, last = steps(claim, drawn_at)
             judged = next((found for step in first if (found := self._judge(claim, control, step)).rejected), None)
@@ -182,15 +186,16 @@ def _torch_sees(asked: str) -> bool:
     return torch.cuda.is_available() if asked == "cuda" else torch.backends.mps.is_available()
 
 
-def require(claim: Claim, device: Device) -> None:
-    """Check that this machine can run the claim.
+def require(claim: Claim, device: Device, *, without_gpu: bool = False) -> None:
+    """Check that this machine can run the claim; one of tier `gpu` runs `without_gpu` if a person asked for that.
 
     Raises:
         Unavailable: naming what is missing, how to get it, and what the claim would cost.
     """
     cost = f"It would cost {claim.cost}." if claim.cost else ""
-    if claim.tier == "gpu" and device != "cuda":
-        raise Unavailable("needs a GPU and this run is on the CPU", f"Use --device cuda on such a machine. {cost}")
+    if claim.tier == "gpu" and device != "cuda" and not without_gpu:
+        remedy = f"Use --device cuda on such a machine, or --device cpu to run it here, slowly. {cost}"
+        raise Unavailable("needs a GPU, and there is none", remedy)
     arms = arms_of(claim.measurements())
     on_gpus = any(arm.experiment.needs_gpu for arm in arms)
     if claim.tier == "cluster" and on_gpus and (device != "cuda" or machine().gpu is None):

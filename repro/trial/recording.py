@@ -12,6 +12,7 @@ from repro import data
 from repro.criterion.exhibit import ExhibitPart
 from repro.criterion.verdict import Outcome
 from repro.errors import ReproError
+from repro.machine.arithmetic import torch_capability
 from repro.machine.determinism import THREADS
 from repro.machine.environment import Source, machine, software, source
 from repro.numbers import now
@@ -82,7 +83,11 @@ def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: 
         exhibits=_exhibits(judged) or msgspec.UNSET,
         data={name: data.digest(name) for name in names},
         machine=machine(),
-        software=software(threads=THREADS, precision=", ".join(sorted(precision))),
+        software=software(
+            threads=THREADS,
+            precision=", ".join(sorted(precision)),
+            capability=torch_capability() or msgspec.UNSET,
+        ),
         source=_imported_from(root),
         command=_command(judged, device, with_controls=bool(controls)),
     )

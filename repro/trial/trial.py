@@ -21,6 +21,7 @@ from repro.criterion.exhibit import Exhibit
 from repro.criterion.measurement import Array, Measurement
 from repro.errors import ReproError
 from repro.experiment.setting import Measurements, Setting
+from repro.machine.arithmetic import torch_capability
 from repro.machine.determinism import THREADS, make_deterministic
 from repro.machine.environment import Machine, device_class, machine, software
 from repro.machine.process_group import broadcast_from_rank0, world
@@ -89,7 +90,10 @@ class Trial:
         """Everything that can change the result, as JSON data."""
         host = self.subject.host
         apart = {"processes": world()} if world() > 1 else {} if host is None else {"isolation": host.isolation}
-        versions = msgspec.to_builtins(software(threads=THREADS)) | {"zlib": zlib.ZLIB_RUNTIME_VERSION}
+        versions = msgspec.to_builtins(software(threads=THREADS, capability=torch_capability())) | {
+            "zlib": zlib.ZLIB_RUNTIME_VERSION
+        }
+        versions["vendor"] = machine().vendor or ""  # math libraries choose by it
         del versions["repro"]  # the suite's code that matters is in the experiment's closure
         return {
             "format": FORMAT,

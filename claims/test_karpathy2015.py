@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from claims.experiments import karpathy2015_exact as exact
@@ -21,7 +20,6 @@ from repro import (
     equals,
     holds,
     lower,
-    ordered,
 )
 
 PAPER = Paper(
@@ -46,7 +44,7 @@ PAPER = Paper(
         "example of 150 thousand parameters belongs to older defaults, today's print 240,321.\n\n"
         "The post prints no loss. Table 1 of the companion paper was not at hand; of it, only what slides quote is "
         "used, and not in default claims. What the companion's cells follow is scored on a made-up text with "
-        "quotations, where a fifth of 32 cells follow them rather than one in twenty, as there is little else to learn."
+        "quotations, where some of 24 cells follow them rather than one in twenty: there is little else to learn."
     ),
 )
 
@@ -71,13 +69,15 @@ CONTRACT = Contract(
 PYDOC: dict[str, Any] = {"layers": 1, "vocabulary": 96, "batch": 32, "unroll": 16, "epochs": 2}
 """Two epochs of 112 chunks: 57,344 characters of Python's help text."""
 GATED: dict[str, Any] = {"cell": "lstm", "hidden": 64, "lr": 0.02, **PYDOC}
-PLAIN: dict[str, Any] = {"cell": "rnn", "hidden": 142, "lr": 0.005, **PYDOC}
-"""Each with the best of the rates 0.0025, 0.005, 0.01 and 0.02; 47,456 and 47,666 parameters."""
+PLAIN: dict[str, Any] = {"cell": "rnn", "hidden": 142, "lr": 0.0025, **PYDOC}
+"""Each at the best of the rates 0.0025, 0.005, 0.01 and 0.02, for plain cells of two alike the steadier.
+
+They have 47,456 and 47,666 parameters."""
 READ = CharacterLearning(tokens=57_344)
 QUOTES: dict[str, Any] = {
-    "layers": 1, "hidden": 32, "vocabulary": 10, "forget_bias": 0.0, "batch": 20, "unroll": 20, "epochs": 5, "lr": 0.02,
+    "layers": 1, "hidden": 24, "vocabulary": 10, "forget_bias": 0.0, "batch": 20, "unroll": 20, "epochs": 10, "lr": 0.03,
 }  # fmt: skip
-"""Five epochs of 40 chunks."""
+"""Ten epochs of 48 chunks."""
 
 KNOWS = lower(times=0.85)
 """What a network asserts that has learnt more than how frequent characters are."""
@@ -130,6 +130,7 @@ UNLIKE = [
         "states_reset_while_reading",
         "dropout_at_evaluation",
         "update_gate_keeps",
+        "gates_half_open",
     ],
 )
 def test_equations(run: Run):
@@ -238,27 +239,14 @@ def test_hello(run: Run):
 @claim(
     "gates-beat-plain-cells",
     all_of(lower(by=0.12), KNOWS, BY_WEIGHTS, BY_WEIGHTS),
-    seeds=3,
-    controls=["gates_half_open", "plain_cells_do_not_learn"],
+    seeds=4,
+    controls=["gated_cells_do_not_learn", "plain_cells_do_not_learn"],
 )
 def test_gates_beat_plain_cells(run: Run):
     """Table 1 of the companion paper: an LSTM has a lower loss than a plain RNN of as many parameters."""
     gated = run(READ, "char-rnn", data="characters", arm="LSTM", **GATED)
-    plain = run(replace(READ, samples=0), "char-rnn", data="characters", arm="RNN", **PLAIN)
+    plain = run(READ, "char-rnn", data="characters", arm="RNN", **PLAIN)
     return (gated["loss"], plain["loss"]), (plain["loss"], plain["unordered"]), gated["astray"], plain["astray"]
-
-
-@claim(
-    "cold-texts-repeat",
-    all_of(ordered(), lower(times=0.5), KNOWS),
-    seeds=5,
-    controls=["temperature_ignored", "hardly_trained"],
-)
-def test_cold_texts_repeat(run: Run):
-    """Section Paul Graham generator: near temperature 0 a text says the same over and over."""
-    arm = run(READ, "char-rnn", data="characters", arm="LSTM", **GATED)
-    variety = [arm[f"distinct_{heat}"] for heat in (0.1, 0.5, 1.0)]
-    return tuple(variety), (variety[0], variety[2]), (arm["loss"], arm["unordered"])
 
 
 @claim(
@@ -279,12 +267,12 @@ def test_one_cell_follows_quotations(run: Run):
 @claim(
     "most-written-names-are-new",
     all_of(at_least(80.0), at_most(97.0), at_least(95.0), at_least(80.0)),
-    tier="gpu",
+    tier="long",
     evidence="reduced",
     reported=[NEW],
     seeds=3,
     controls=["copies_the_list"],
-    cost="an estimated minute a seed on one H200, or 3 minutes on one core of a CPU; 21 KiB to download",
+    cost="an estimated 3 minutes a seed on one core, as much for the control; 21 KiB to download",
 )
 def test_most_written_names_are_new(run: Run):
     """Section Generating Baby Names: about 90 % of the names that are written are not in the list; here, 80 to 97 %.

@@ -100,11 +100,9 @@ def rnn(
     below_TBX: Tensor, inputs_HX: Tensor, recurrent_HH: Tensor, bias_H: Tensor, h_BH: Tensor, c_BH: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The post: self.h = np.tanh(np.dot(self.W_hh, self.h) + np.dot(self.W_xh, x)), with a bias."""
-    given: list[Tensor] = []
-    for received_BH in F.linear(below_TBX, inputs_HX, bias_H).unbind(0):
-        h_BH = torch.addmm(received_BH, h_BH, recurrent_HH.T).tanh()
-        given.append(h_BH)
-    return torch.stack(given), h_BH, c_BH
+    given = [inputs_HX, recurrent_HH, bias_H, torch.zeros_like(bias_H)]
+    found_TBH, last_1BH = torch.rnn_tanh(below_TBX, h_BH[None], given, True, 1, 0.0, False, False, False)
+    return found_TBH, last_1BH[0], c_BH
 
 
 CELLS: dict[str, tuple[int, Cell]] = {"lstm": (4, lstm), "gru": (3, gru), "rnn": (1, rnn)}

@@ -19,13 +19,12 @@ from repro import (
     Text,
     cases,
     check_state,
-    curve,
     first_tokens,
     scalar,
     text_loss,
     train_language_model,
 )
-from repro.task import Sequences, Stateful, TextGenerator
+from repro.task import Stateful, TextGenerator
 
 
 class CharacterModel(TextGenerator, Stateful, Protocol):
@@ -157,52 +156,33 @@ def unordered(given: NDArray[np.int64], text: NDArray[np.int64], vocabulary: int
 
 @dataclass(frozen=True)
 class CharacterLearning(Experiment):
-    """Train one network on the text of `characters`, read other text with it, and let it write.
+    """Train one network on the text of `characters`, and read other text with it.
 
     Attributes:
         tokens: how many characters of the training text are given.
         evaluated: characters of the validation text that are read.
-        samples, length: texts that it writes at each temperature, none for 0, and their characters.
+        streams: how many streams it is read in.
 
     Measures:
         loss: of the validation text at the end.
         unordered: of the same text by frequencies alone.
         astray: by what the loss differs from that of the equations with the network's weights.
-        distinct_T: share of different sequences of five characters among those of a text written at temperature T.
-        variety: the same, over temperatures.
     """
 
     tokens: int
     evaluated: int = 4_000
-    samples: int = 16
-    length: int = 300
     streams: int = 20
     passes_config_on: ClassVar[bool] = True
 
     def __call__(self, implementation: CharacterModel, setting: Setting) -> Measurements:
-        """Everything that is read or written is so by networks of the learnt arrays alone."""
+        """It is read by a network of the learnt arrays alone."""
         train, given = setting.dataset.train, first_tokens(setting.dataset.train, self.tokens)
         text = train.validation[: self.evaluated]
         *_, (_, trained) = train_language_model(implementation, setting, given)
         model = Carried.of(implementation, setting, trained)
         nats = model.loss(text, self.streams)
-        found = {
+        return {
             "loss": scalar(nats, "nats", better="lower"),
             "unordered": scalar(unordered(given.tokens, text, given.vocabulary), "nats"),
             "astray": cases([astray(model, nats, text, self.streams)], 0, "nats"),
         }
-        if not self.samples:
-            return found
-        prompts = train.validation[self.evaluated :]
-        varied = {heat: self._variety(model, prompts, heat) for heat in (0.1, 0.5, 1.0)}
-        found |= {f"distinct_{heat}": scalar(value, "1") for heat, value in varied.items()}
-        return found | {"variety": curve(list(varied), list(varied.values()), unit="1", x_unit="temperature")}
-
-    def _variety(self, model: Carried, text: NDArray[np.int64], temperature: float) -> float:
-        """The mean share of different sequences of five in continuations of prompts of ten characters each."""
-        prompts = Sequences(items=text[: 10 * self.samples].reshape(-1, 10), lengths=np.full(self.samples, 10))
-        with model.reading() as writer:
-            seed = model.setting.seed
-            written = writer.generate(prompts, self.length, temperature=temperature, seed=seed)
-        fives = [np.lib.stride_tricks.sliding_window_view(row, 5) for row in written]
-        return float(np.mean([len(np.unique(each, axis=0)) / len(each) for each in fives]))

@@ -31,18 +31,22 @@ MARK, VOCABULARY = 9, 10
 def quoted(rng: np.random.Generator, length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """A text of letters with quotations, and whether each character lies in one.
 
-    Stretches in and out of quotations have 5 to 31 characters. Six letters are drawn alike everywhere; one time in ten
-    a seventh one comes, which is followed by another letter within a quotation than outside.
+    Stretches in and out of quotations have 5 to 32 characters. Six letters are drawn alike everywhere; seven times in
+    a hundred a seventh one comes, which is followed by another letter within a quotation than outside.
     """
-    text, within, inside = list[int](), list[bool](), False
-    while len(text) < length:
-        left = int(rng.integers(5, 31))
-        while left > 0:
-            drawn = [6, 7 + inside] if rng.random() < 0.1 else [int(rng.integers(0, 6))]
-            text, within, left = text + drawn, within + [inside] * len(drawn), left - len(drawn)
-        text.append(MARK)
-        within.append(inside)
-        inside = not inside
+    most = length // 5 + 1  # of stretches, each of five or more
+    lengths = rng.integers(5, 31, most)
+    drawn = np.where(rng.random(40 * most) < 0.07, 6, rng.integers(0, 6, 40 * most)).tolist()
+    text, within, at = list[int](), list[bool](), 0
+    for number, stretch in enumerate(lengths.tolist()):
+        if len(text) >= length:
+            break
+        inside, part = bool(number % 2), list[int]()
+        while len(part) < stretch:
+            part += [6, 7 + inside] if drawn[at] == 6 else [drawn[at]]
+            at += 1
+        text += [*part, MARK]
+        within += [inside] * (len(part) + 1)
     return np.array(text[:length]), np.array(within[:length])
 
 
@@ -64,7 +68,7 @@ class QuoteCell(Experiment):
         activation: the cell over a piece of text, beside whether it lies in a quotation, for a picture.
     """
 
-    trained_on: int = 16_000
+    trained_on: int = 19_200
     searched: int = 4_000
     scored: int = 6_000
     passes_config_on: ClassVar[bool] = True

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from claims.experiments import character_models, dropped_units, new_names, quotations, truncated_updates, written_texts
+from claims.experiments import karpathy2015 as learning
 from claims.experiments import karpathy2015_exact as exact
-from claims.experiments.karpathy2015 import CharacterLearning, CharacterModel, Hello, counted
-from claims.experiments.karpathy2015_cells import QuoteCell
-from claims.experiments.karpathy2015_texts import BesideNgrams, NewNames
 from repro import (
     Contract,
+    LanguageModelling,
     Paper,
     Reported,
     Run,
@@ -42,9 +42,9 @@ PAPER = Paper(
         "multiplied by the temperature, or probabilities divided by it; dropout left on in sampling; one bias or two, "
         "which changes counts and doubles the step. Counts depend on one-hot or embedded characters too: the README's "
         "example of 150 thousand parameters belongs to older defaults, today's print 240,321.\n\n"
-        "The post prints no loss. Table 1 of the companion paper was not at hand; of it, only what slides quote is "
-        "used, and not in default claims. What the companion's cells follow is scored on a made-up text with "
-        "quotations, where some of 24 cells follow them rather than one in twenty: there is little else to learn."
+        "The post prints no loss. The companion's Table 1 was not at hand; what slides quote of it is used, by one claim "
+        "that is no default. Cells are scored on a made-up text with quotations, which more than one cell "
+        "in twenty follow: there is little else to learn."
     ),
 )
 
@@ -52,15 +52,10 @@ ESSAYS = Reported(3.5e6, "parameters", "Section Paul Graham generator, 2-layer L
 KERNEL = Reported(10e6, "parameters", "Section Linux source code, 3-layer LSTMs")
 
 NEW = Reported(90.0, "%", "Section Generating Baby Names, names that are not in the training data, about")
-NETWORK = Reported(
-    1.077, "nats", "Table 1 of the companion paper, War and Peace, best, as slides quote", verified=False
-)
-NGRAM = Reported(
-    1.195, "nats", "Table 2 of the companion paper, War and Peace, 20-gram, as slides quote", verified=False
-)
+LOSS = Reported(2.936, "perplexity", "Table 1 of the companion paper, e ** 1.077, as slides quote it", verified=False)
 
 CONTRACT = Contract(
-    protocol=CharacterModel,
+    protocol=character_models.CharacterModel,
     preset="char-rnn",
     data="characters",
     overrides={"layers": 1, "hidden": 16, "vocabulary": 96, "epochs": 1, "batch": 100, "unroll": 100},
@@ -73,16 +68,15 @@ PLAIN: dict[str, Any] = {"cell": "rnn", "hidden": 142, "lr": 0.0025, **PYDOC}
 """Each at the best of the rates 0.0025, 0.005, 0.01 and 0.02, for plain cells of two alike the steadier.
 
 They have 47,456 and 47,666 parameters."""
-READ = CharacterLearning(tokens=57_344)
+READ = learning.CharacterLearning(tokens=57_344)
 QUOTES: dict[str, Any] = {
-    "layers": 1, "hidden": 24, "vocabulary": 10, "forget_bias": 0.0, "batch": 20, "unroll": 20, "epochs": 10, "lr": 0.03,
+    "layers": 1, "hidden": 24, "vocabulary": 10, "forget_bias": 0.0, "batch": 20, "unroll": 20, "epochs": 10,
+    "lr": 0.03,
 }  # fmt: skip
 """Ten epochs of 48 chunks."""
 
-KNOWS = lower(times=0.85)
-"""What a network asserts that has learnt more than how frequent characters are."""
-BY_WEIGHTS = holds(tolerance=1e-3)
-"""What is read by is a network of the equations with the weights that `state` gives, and nothing else."""
+KNOWS = lower(times=0.85)  # asserts that a network has learnt more than how frequent characters are
+BY_WEIGHTS = holds(tolerance=1e-3)  # of losses by what reads and by the equations with the weights of `state`
 MOST, LEAST = holds(relation="at_most"), holds(relation="at_least")
 
 
@@ -105,40 +99,28 @@ OWN = exact.CharacterUpdates(
     networks=tuple(tuple({**fields, "epochs": 1}.items()) for fields in (GATED, PLAIN, QUOTES)), chunks=2, entries=3
 )
 UNLIKE = [
-    "norm_clipped",
-    "nothing_clipped",
-    "averaged_over_steps",
-    "epsilon_within_the_root",
-    "rate_falls_late",
-    "states_reset_at_each_chunk",
-    "characters_dealt_out",
-    "chunks_in_any_order",
-    "last_chunk_left_out",
-    "only_the_scores_learn",
-    "squares_begin_at_one",
+    "norm_clipped", "averaged_over_steps", "rate_falls_late", "states_reset_at_each_chunk", "characters_dealt_out",
+    "chunks_in_any_order", "last_chunk_left_out", "only_the_scores_learn_where_large", "squares_begin_at_one",
     "slow_where_large",
-]
+]  # fmt: skip
+READS_OTHERWISE = [
+    "reset_after_the_matrix", "gates_in_another_order", "states_reset_while_reading", "update_gate_keeps",
+    "gates_half_open",
+]  # fmt: skip
+NEAR = holds(tolerance=truncated_updates.ASTRAY)
 
 
-@claim(
-    "equations",
-    holds(tolerance=1e-4),
-    controls=[
-        "reset_after_the_matrix",
-        "gates_in_another_order",
-        "without_output_tanh",
-        "states_reset_while_reading",
-        "dropout_at_evaluation",
-        "update_gate_keeps",
-        "gates_half_open",
-    ],
-)
+@claim("equations", holds(tolerance=1e-4), controls=READS_OTHERWISE)
 def test_equations(run: Run):
     """Section 3.1 of the companion paper: networks of LSTM, GRU and plain cells read as their equations say."""
     return run(exact.cell_scores, "char-rnn")["scores"]
 
 
-@claim("updates", all_of(holds(tolerance=exact.ASTRAY), holds(tolerance=exact.ASTRAY)), controls=UNLIKE)
+@claim(
+    "updates",
+    all_of(holds(tolerance=truncated_updates.ASTRAY), holds(tolerance=truncated_updates.ASTRAY)),
+    controls=UNLIKE,
+)
 def test_updates(run: Run):
     """Section RNN training, and train.lua: RMSProp on clipped gradients through a chunk; states are carried on."""
     return run(SMALL, "char-rnn", arm="small", **TINY)["updates"], run(OWN, "char-rnn", arm="own")["updates"]
@@ -147,7 +129,7 @@ def test_updates(run: Run):
 @claim(
     "starts",
     all_of(LEAST, holds(1e-6, relation="at_most"), MOST, holds(1e-6)),
-    controls=["normal_weights", "shut_forget_gates", "one_seed_for_all", "layers_alike"],
+    controls=["normal_weights", "shut_forget_gates", "one_seed_for_all"],
 )
 def test_starts(run: Run):
     """Section RNN training, and train.lua: parameters start uniform, but forget gates open; seeds differ."""
@@ -164,7 +146,7 @@ def test_starts(run: Run):
 def test_dropout_after_each_layer(run: Run):
     """Section Paul Graham generator: dropout after each layer, the last one too, and none from one step to the next."""
     tiny = {**TINY, "hidden": 6, "init": 0.3, "dropout": 0.4}
-    arm = run(exact.CharacterMasks(), "char-rnn", **tiny)
+    arm = run(dropped_units.CharacterMasks(), "char-rnn", **tiny)
     return arm["kept"], arm["together"], arm["unexplained"]
 
 
@@ -175,31 +157,27 @@ def test_dropout_after_each_layer(run: Run):
 )
 def test_temperature(run: Run):
     """Section Paul Graham generator: scores are divided by the temperature, so entropy rises with it and ranks stay."""
-    arm = run(exact.sampled, "char-rnn")
+    arm = run(written_texts.sampled, "char-rnn")
     return arm["heated"], arm["cooler"], arm["ranks"]
 
 
 @claim(
     "sampling",
     all_of(LEAST, holds(), holds()),
-    controls=["writes_the_likeliest", "temperature_ignored", "padding_is_read", "last_of_the_prompt_alone",
-              "unseeded", "not_fed_back"],
+    controls=["temperature_ignored", "padding_is_read", "last_of_the_prompt_alone",
+              "not_fed_back"],
 )  # fmt: skip
 def test_sampling(run: Run):
     """Section Recurrent Neural Networks: what is written is drawn from the softmax and fed back."""
-    arm = run(exact.sampled, "char-rnn")
+    arm = run(written_texts.sampled, "char-rnn")
     return arm["unlikely"], arm["greedy"], arm["same"]
 
 
 @claim(
     "parameters",
-    rows={
-        "essays, 65": all_of(equals(ESSAYS, 0.06 * 3.5e6), holds()),
-        "essays, 128": all_of(equals(ESSAYS, 0.06 * 3.5e6), holds()),
-        "kernel, 65": all_of(equals(KERNEL, 0.03 * 1e7), holds()),
-        "kernel, 128": all_of(equals(KERNEL, 0.03 * 1e7), holds()),
-    },
-    controls=["embedded_characters", "three_gates"],
+    rows={f"essays, {count}": all_of(equals(ESSAYS, 0.06 * 3.5e6), holds()) for count in (65, 128)}
+    | {f"kernel, {count}": all_of(equals(KERNEL, 0.03 * 1e7), holds()) for count in (65, 128)},
+    controls=["embedded_characters"],
 )
 def test_parameters(run: Run, row: str):
     """Section Fun with RNNs: 2 x 512 units have about 3.5 million parameters, 3 layers (of 700) about 10 million.
@@ -207,7 +185,7 @@ def test_parameters(run: Run, row: str):
     Neither the number of characters is printed, 65 to 128, nor the 700, which are the largest of the code's README.
     """
     name, _, vocabulary = row.partition(", ")
-    arm = run(counted, {"essays": "paul-graham", "kernel": "linux"}[name], vocabulary=int(vocabulary))
+    arm = run(learning.counted, {"essays": "paul-graham", "kernel": "linux"}[name], vocabulary=int(vocabulary))
     return arm["parameters"], arm["missing"]
 
 
@@ -218,8 +196,8 @@ def test_parameters(run: Run, row: str):
 )
 def test_cost_of_a_step(run: Run):
     """Section Further Reading: twice the units cost four times the multiply-adds between steps."""
-    arms = [run(counted, "char-rnn", arm=cell, cell=cell, hidden=32) for cell in ("lstm", "gru", "rnn")]
-    return tuple(arms[0][name] for name in ("growth", "below", "rises"))
+    arm = run(learning.counted, "char-rnn", hidden=32)
+    return arm["growth"], arm["below"], arm["rises"]
 
 
 # Direction: small networks.
@@ -232,7 +210,7 @@ def test_hello(run: Run):
     Without a memory 0.347 nats are left: see the experiment.
     """
     hello = {"cell": "rnn", "layers": 1, "hidden": 16, "vocabulary": 4, "batch": 1, "unroll": 5, "epochs": 150}
-    arm = run(Hello(), "char-rnn", lr=0.01, constant_epochs=150, **hello)
+    arm = run(learning.Hello(), "char-rnn", lr=0.01, constant_epochs=150, **hello)
     return arm["loss"], arm["astray"]
 
 
@@ -257,7 +235,7 @@ def test_gates_beat_plain_cells(run: Run):
 )
 def test_one_cell_follows_quotations(run: Run):
     """Section Visualizing the neuron firings: some cells do something plain, as one that is on within quotations."""
-    arm = run(QuoteCell(), "char-rnn", **QUOTES)
+    arm = run(quotations.QuoteCell(), "char-rnn", **QUOTES)
     return arm["trained"], arm["untrained"], (arm["loss"], arm["unordered"]), arm["astray"]
 
 
@@ -271,7 +249,7 @@ def test_one_cell_follows_quotations(run: Run):
     evidence="reduced",
     reported=[NEW],
     seeds=3,
-    controls=["copies_the_list"],
+    controls=["writes_the_likeliest"],
     cost="an estimated 3 minutes a seed on one core, as much for the control; 21 KiB to download",
 )
 def test_most_written_names_are_new(run: Run):
@@ -279,19 +257,22 @@ def test_most_written_names_are_new(run: Run):
 
     The post links this list, but says neither how large its network was nor how long it was trained.
     """
-    arm = run(NewNames(), "char-rnn", data="first_names", vocabulary=56, layers=1, epochs=30)
+    arm = run(new_names.NewNames(), "char-rnn", data="first_names", vocabulary=56, layers=1, epochs=30)
     return arm["new"], arm["new"], arm["lettered"], arm["distinct"]
 
 
 @claim(
-    "networks-beat-n-grams",
-    all_of(at_most(NETWORK, plus=0.03 * NETWORK.value), lower(by=0.05)),
+    "war-and-peace",
+    at_most(LOSS, plus=0.03 * LOSS.value),
     tier="gpu",
     seeds=3,
     controls=["five_steps"],
     cost="an estimated hour a seed on one H200, several for the control; not run yet",
 )
-def test_networks_beat_n_grams(run: Run):
-    """Table 1 of the companion paper: GRUs of 3 x 512 units reach 1.077 nats, the best n-grams 1.195."""
-    arm = run(BesideNgrams(20, tuple(range(1_300, 13_000, 1_300))), "war-and-peace", data="war_and_peace")
-    return arm["loss"], (arm["loss"], arm["ngrams"])
+def test_war_and_peace(run: Run):
+    """Table 1 of the companion paper: GRUs of 3 x 512 units reach e ** 1.077 on other text of the book.
+
+    What is missing: its 20-grams, which reach e ** 1.195, and how the text is split, of which we take 80, 10 and 10 %.
+    """
+    every = LanguageModelling(eval_steps=tuple(range(1_300, 13_000, 1_300)), test=True)
+    return run(every, "war-and-peace", data="war_and_peace")["test_perplexity"]

@@ -134,15 +134,12 @@ class Net:
     def read(
         self, tokens_TB: Tensor, states: States, drop: Callable[[Tensor], Tensor] = lambda h: h
     ) -> tuple[Tensor, States]:
-        """Scores [T, B, V] of what follows each character, and the states after the last.
-
-        `drop` acts on what a layer gives to the one above or to the scores, never on what it gives to its next step.
-        """
+        """Scores [T, B, V] of what follows, and the last states; `drop` acts on what a layer gives upwards alone."""
         ends: States = []
         below_TBX = F.one_hot(tokens_TB, self.config.vocabulary).to(self.weights["W_y"].dtype)
         for layer, (h_BH, c_BH) in enumerate(states, start=1):
             learnt = [self.weights[f"{part} {layer}"] for part in ("W_x", "W_h", "b")]
-            given_TBH, h_BH, c_BH = self.cell(below_TBX, *learnt, h_BH, c_BH)
+            given_TBH, h_BH, c_BH = self.cell(below_TBX, *learnt, h_BH, c_BH)  # pyright: ignore[reportCallIssue] -- 3
             below_TBX = drop(given_TBH)
             ends.append((h_BH, c_BH))
         return F.linear(below_TBX, self.weights["W_y"], self.weights["b_y"]), ends
@@ -165,8 +162,7 @@ def initialise(config: Config, seed: int, device: Device) -> Net:
 class Chunks:
     """A text cut into stretches that are read side by side, a chunk of steps at a time (the code's loader).
 
-    Raises:
-        ValueError: if the text has another vocabulary than the config, or does not fill one chunk.
+    Raises ValueError if the text has another vocabulary than the config, or does not fill one chunk.
     """
 
     def __init__(self, config: Config, data: Corpus, device: Device) -> None:
@@ -310,11 +306,7 @@ def restore(config: Config, state: dict[str, NDArray[Any]], *, device: Device) -
 def train(
     config: Config, data: Corpus, *, seed: int, device: Device, eval_steps: Sequence[int] = ()
 ) -> Iterator[tuple[int, Trained]]:
-    """Train as the released code does; see `repro.task.TextGenerator`. The validation text plays no part.
-
-    Raises:
-        ValueError: if the text has another vocabulary than the config, or does not fill one chunk.
-    """
+    """Train as the released code does; see `repro.task.TextGenerator`. The validation text plays no part."""
     yield from fit(begin(config, data, seed, device), eval_steps)
 
 

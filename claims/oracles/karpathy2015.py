@@ -64,12 +64,8 @@ def forward(
 ) -> tuple[Array, States, Array]:
     """Read texts [B, T].
 
-    Args:
-        cell: "lstm", "gru" or "rnn".
-        weights: see above.
-        tokens: texts.
-        states: of each layer before the first step.
-        drop: what dropout multiplies the output of each layer by on its way up, [T, L, B, n]; None for no dropout.
+    From states of each layer before the first step. `drop` is what dropout multiplies the output of each layer by on
+    its way up, [T, L, B, n].
 
     Returns:
         Log-probabilities [T, B, V] of the character after each, the states after the last, and at every step what each

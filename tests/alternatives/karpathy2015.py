@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import Dropout, Linear, ModuleDict, ModuleList
+from torch.nn.functional import cross_entropy, one_hot
 
 ORDERS = {"lstm": "ifog", "gru": "rzn", "rnn": "h"}
 
@@ -40,20 +42,17 @@ class Config:
 CONFIGS = {
     "char-rnn": Config(),
     "paul-graham": Config(hidden=512, vocabulary=96, dropout=0.5, batch=100, unroll=100),
-    "shakespeare": Config(layers=3, hidden=512),
     "linux": Config(layers=3, hidden=700, vocabulary=96),
-    "war-and-peace": Config(cell="gru", layers=3, hidden=512, vocabulary=87, batch=100, unroll=100, decay=0.95),
 }
 
 
 def shapes(config):
     """By name; each layer has a bias for what comes from below and one for the step before."""
-    n, found = config.hidden, {"W_y": (config.vocabulary, config.hidden), "b_y": (config.vocabulary,)}
+    n, rows, found = config.hidden, len(ORDERS[config.cell]) * config.hidden, {"b_y": (config.vocabulary,)}
     for layer in range(config.layers, 0, -1):
-        rows = len(ORDERS[config.cell]) * n
         found |= {f"b_h {layer}": (rows,), f"b_x {layer}": (rows,), f"W_h {layer}": (rows, n)}
         found[f"W_x {layer}"] = (rows, n if layer > 1 else config.vocabulary)
-    return found
+    return found | {"W_y": (config.vocabulary, n)}
 
 
 class Model(torch.nn.Module):
@@ -61,31 +60,23 @@ class Model(torch.nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.config = config
-        linear, n = torch.nn.Linear, config.hidden
+        self.config, n, gates = config, config.hidden, ORDERS[config.cell]
         widths = [config.vocabulary] + [n] * (config.layers - 1)
-        gates = ORDERS[config.cell]
-        self.below = torch.nn.ModuleList(torch.nn.ModuleDict({g: linear(w, n) for g in gates}) for w in widths)
-        self.before = torch.nn.ModuleList(torch.nn.ModuleDict({g: linear(n, n) for g in gates}) for _ in widths)
-        self.decoder = linear(n, config.vocabulary)
+        self.below = ModuleList(ModuleDict({gate: Linear(w, n) for gate in gates}) for w in widths)
+        self.before = ModuleList(ModuleDict({gate: Linear(n, n) for gate in gates}) for _ in widths)
+        self.decoder = Linear(n, config.vocabulary)
         self.to(torch.float64 if config.precision == "float64" else torch.float32)
-
-    def zeros(self, streams):
-        """States before anything was read."""
-        zero = self.decoder.weight.new_zeros(streams, self.config.hidden)
-        return [(zero, zero) for _ in self.below]
 
     def step(self, letters, states, drop=lambda h: h):
         """Scores after one more character of each stream, and states."""
-        x, after = torch.nn.functional.one_hot(letters, self.config.vocabulary).to(self.decoder.weight.dtype), []
+        x, after = one_hot(letters, self.config.vocabulary).to(self.decoder.weight.dtype), []
         for below, before, (h, c) in zip(self.below, self.before, states, strict=True):
             got = {gate: below[gate](x) + before[gate](h) for gate in below if gate != "n"}
             if self.config.cell == "lstm":
                 c = torch.sigmoid(got["f"]) * c + torch.sigmoid(got["i"]) * torch.tanh(got["g"])
                 h = torch.sigmoid(got["o"]) * torch.tanh(c)
             elif self.config.cell == "gru":
-                new = torch.tanh(below["n"](x) + before["n"](torch.sigmoid(got["r"]) * h))
-                z = torch.sigmoid(got["z"])
+                new, z = torch.tanh(below["n"](x) + before["n"](torch.sigmoid(got["r"]) * h)), torch.sigmoid(got["z"])
                 h = (1 - z) * h + z * new
             else:
                 h = torch.tanh(got["h"])
@@ -95,15 +86,14 @@ class Model(torch.nn.Module):
 
     def start(self, streams):
         """Streams that have read nothing."""
-        return Stream(self, self.zeros(streams))
+        return Stream(self, streams)
 
     def generate(self, prompts, length, *, temperature, seed):
         """Prompts one by one, by the Gumbel trick."""
         rng, rows = np.random.default_rng(seed), []
         for items, count in zip(prompts.items, prompts.lengths, strict=True):
             stream, row = self.start(1), []
-            for letter in items[:count]:
-                scores = stream.step(np.array([letter]))
+            scores = [stream.step(np.array([letter])) for letter in items[:count]][-1]
             for _ in range(length):
                 row.append(int(np.argmax(scores[0] + temperature * rng.gumbel(size=scores.shape[1]))))
                 scores = stream.step(np.array(row[-1:]))
@@ -114,8 +104,9 @@ class Model(torch.nn.Module):
 class Stream:
     """Texts read one character at a time."""
 
-    def __init__(self, model, states):
-        self.model, self.states = model, states
+    def __init__(self, model, streams):
+        zero = model.decoder.weight.new_zeros(streams, model.config.hidden)
+        self.model, self.states = model, [(zero, zero) for _ in model.below]
 
     def step(self, tokens):
         """Scores of what follows."""
@@ -130,14 +121,12 @@ def distribution(scores, temperature):
 
 
 def _parts(model):
-    order = ORDERS[model.config.cell]
-    for layer, (below, before) in enumerate(zip(model.below, model.before, strict=True), start=1):
-        yield f"W_x {layer}", [below[g].weight for g in order]
-        yield f"b_x {layer}", [below[g].bias for g in order]
-        yield f"W_h {layer}", [before[g].weight for g in order]
-        yield f"b_h {layer}", [before[g].bias for g in order]
-    yield "W_y", [model.decoder.weight]
-    yield "b_y", [model.decoder.bias]
+    yield from (("W_y", [model.decoder.weight]), ("b_y", [model.decoder.bias]))
+    for side, maps in (("x", model.below), ("h", model.before)):
+        for layer, each in enumerate(maps, start=1):
+            gates = [each[gate] for gate in ORDERS[model.config.cell]]
+            yield f"W_{side} {layer}", [gate.weight for gate in gates]
+            yield f"b_{side} {layer}", [gate.bias for gate in gates]
 
 
 def state(model):
@@ -150,8 +139,7 @@ def restore(config, state, *, device):
     model = Model(config).to(device)
     with torch.no_grad():
         for name, parts in _parts(model):
-            pieces = torch.as_tensor(np.array(state[name])).chunk(len(parts))
-            for part, given in zip(parts, pieces, strict=True):
+            for part, given in zip(parts, torch.as_tensor(np.array(state[name])).chunk(len(parts)), strict=True):
                 part.copy_(given)
     return model
 
@@ -160,20 +148,18 @@ def train(config, data, *, seed, device, eval_steps=()):
     """Chunk after chunk, with the states that the one before left."""
     torch.manual_seed(seed)
     model = Model(config).to(device)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.uniform_(-config.init, config.init)
-        for layer in model.below if config.cell == "lstm" else ():
-            layer["f"].bias.fill_(config.forget_bias)
+    for parameter in model.parameters():
+        torch.nn.init.uniform_(parameter, -config.init, config.init)
+    for layer in model.below if config.cell == "lstm" else ():
+        torch.nn.init.constant_(layer["f"].bias, config.forget_bias)
     rule = torch.optim.RMSprop(model.parameters(), lr=config.lr, alpha=config.smoothing, eps=config.epsilon)
-    falls = torch.optim.lr_scheduler.LambdaLR(
-        rule, lambda epoch: config.decay ** max(0, epoch + 1 - config.constant_epochs)
-    )
+    factor = lambda epoch: config.decay ** max(0, epoch + 1 - config.constant_epochs)  # noqa: E731 -- short
+    falls = torch.optim.lr_scheduler.LambdaLR(rule, factor)
     whole = len(data.tokens) // (config.batch * config.unroll) * config.batch * config.unroll
     text = torch.as_tensor(np.append(data.tokens, data.tokens[0])[: whole + 1])
     inputs, targets = text[:-1].reshape(config.batch, -1), text[1:].reshape(config.batch, -1)
-    mask = torch.nn.Dropout(config.dropout)
-    states, step = model.zeros(config.batch), 0
+    mask, states, step = Dropout(config.dropout), model.start(config.batch).states, 0
+    updates = config.epochs * inputs.shape[1] // config.unroll
     if 0 in eval_steps:
         yield 0, model
     for _ in range(config.epochs):
@@ -181,13 +167,12 @@ def train(config, data, *, seed, device, eval_steps=()):
             loss = torch.zeros((), dtype=model.decoder.weight.dtype)
             for t in range(at, at + config.unroll):
                 scores, states = model.step(inputs[:, t], states, mask)
-                loss = loss + torch.nn.functional.cross_entropy(scores, targets[:, t])
+                loss = loss + cross_entropy(scores, targets[:, t])
             rule.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_value_(model.parameters(), config.clip)
             rule.step()
             states, step = [(h.detach(), c.detach()) for h, c in states], step + 1
-            if step in eval_steps and step < config.epochs * inputs.shape[1] // config.unroll:
+            if step in eval_steps or step == updates:
                 yield step, model
         falls.step()
-    yield step, model

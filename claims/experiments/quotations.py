@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from claims.experiments.karpathy2015 import CharacterModel, astray, learnt
+from claims.experiments.character_models import CharacterModel, astray, learnt
 from claims.oracles import karpathy2015 as oracle
 from repro import (
     Carried,

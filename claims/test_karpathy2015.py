@@ -42,8 +42,8 @@ PAPER = Paper(
         "multiplied by the temperature, or probabilities divided by it; dropout left on in sampling; one bias or two, "
         "which changes counts and doubles the step. Counts depend on one-hot or embedded characters too: the README's "
         "example of 150 thousand parameters belongs to older defaults, today's print 240,321.\n\n"
-        "The post prints no loss. The companion's Table 1 was not at hand; what slides quote of it is used, by one claim "
-        "that is no default. Cells are scored on a made-up text with quotations, which more than one cell "
+        "The post prints no loss. The companion's Table 1 was not at hand; what slides quote of it is used by one "
+        "claim, not a default. Cells are scored on a made-up text with quotations, which more than one cell "
         "in twenty follow: there is little else to learn."
     ),
 )

@@ -1,18 +1,19 @@
 """Order Matters: Sequence to Sequence for Sets -- Vinyals, Bengio & Kudlur, 2016.
 
 Paper       arXiv:1511.06391v4 (ICLR 2016)
-Implements  Section 4.2 (Read, Process and Write, eqs. 3 to 7), the Ptr-Net of Section 4.4, the chain rule under any order
-            of Section 5.1, and the search for an order of Section 5.2.
+Implements  Section 4.2 (Read, Process and Write, eqs. 3 to 7), the Ptr-Net of Section 4.4, the chain rule under any
+            order of Section 5.1, and the search for an order of Section 5.2.
 Shapes      B batch, L elements of the largest set, M steps of the decoder, D features of an element, H hidden units,
             P processing steps, V symbols, K orders.
 Units       losses are nats; learning rates are per update.
 
-Read embeds each element by a small network, m_i. Process is an LSTM without inputs whose state is [q r], a query and what
-it reads of the memory. Write is an LSTM that points at one element a step and reads the embedding of that element next.
+Read embeds each element by a small network, m_i. Process is an LSTM without inputs whose state is [q r], a query and
+what it reads of the memory. Write is an LSTM that points at one element a step and reads its embedding next.
 
 Deviations
   1. Optimizer, rate, batch and width are not published: Adam with its authors' constants, whose rate falls to 0 as half
-     a cosine, after the norm of the gradient is clipped; or plain descent, by which exact claims see what moves weights. Weights start uniform in +-0.08, as those of Ptr-Net.
+     a cosine, after the norm of the gradient is clipped; or plain descent, by which exact claims see what moves.
+     Weights start uniform in +-0.08, as those of Ptr-Net.
   2. The small network of Read is m = W2 tanh(W1 x + b1) + b2.
   3. How Write begins is not said: its first hidden state is A q*_P without a bias, its cell is zeros, and what it reads
      first is learnt. With P = 0 it begins at zeros, so it knows nothing of the set but by pointing.
@@ -28,7 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ class Lstm(nn.LSTM):
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__(inputs, hidden, batch_first=True)
-        nn.init.zeros_(self.bias_hh_l0.requires_grad_(False))
+        nn.init.zeros_(cast("Tensor", self.bias_hh_l0).requires_grad_(False))
 
 
 class Additive(nn.Module):
@@ -179,7 +180,7 @@ class Chain(nn.Module):
         self.lstm, self.head = Lstm(config.hidden, config.hidden), nn.Linear(config.hidden, symbols)
 
     def forward(self, y_BL: Tensor) -> Tensor:
-        """log p of each symbol [B, L]; before the first a vector of zeros is read."""
+        """Log p of each symbol [B, L]; before the first a vector of zeros is read."""
         read_BLH = F.pad(F.embedding(y_BL[:, :-1], self.embed_VH), (0, 0, 1, 0))
         logp_BLV = self.head(self.lstm(read_BLH)[0]).log_softmax(2)
         return logp_BLV.gather(2, y_BL[..., None])[..., 0]
@@ -244,7 +245,8 @@ class Pointer:
     """A trained network that decodes greedily."""
 
     def __init__(self, net: Net, device: Device) -> None:
-        self.net, self.device = net.to(device), device
+        self.device: Device = device
+        self.net = net.to(device)
 
     @torch.no_grad()
     def point(self, inputs: Sequences, longest: int) -> Sequences:
@@ -407,7 +409,7 @@ def processed(pointer: Pointer, inputs: Sequences) -> NDArray[np.float32]:
 
 @torch.no_grad()
 def log_probabilities(model: Chain, rows: NDArray[np.int64], order: Order) -> NDArray[np.float32]:
-    """log p [N, L] of each symbol given those before it in that order, by its place in the row."""
+    """Log p [N, L] of each symbol given those before it in that order, by its place in the row."""
     y_NL, order_L = torch.from_numpy(np.array(rows, np.int64)), torch.tensor(order)
     logp_NL = model(y_NL[:, order_L].to(model.embed_VH.device)).cpu()
     return logp_NL[:, torch.argsort(order_L)].numpy()

@@ -16,9 +16,9 @@ SETTINGS = (
     "the printed numbers alone",
 )
 INCREASES = (
-    "We can see that the baseline pointer network LSTM input model is better than the Read-Process-and-Write model when "
-    "no processing steps (P = 0 step) are used, but as soon as at least one processing step is allowed, the performance "
-    "of the Read-Process-and-Write model gets better, increasing with the number of processing steps."
+    "We can see that the baseline pointer network LSTM input model is better than the Read-Process-and-Write model "
+    "when no processing steps (P = 0 step) are used, but as soon as at least one processing step is allowed, the "
+    "performance of the Read-Process-and-Write model gets better, increasing with the number of processing steps."
 )
 
 
@@ -76,8 +76,8 @@ LSTM_FIRST = refuted(
     ],
 )
 BLIND = refuted(
-    "arithmetic: at N = 15 the model without processing steps and glimpses sorts 1 %, and the Ptr-Net and the models of "
-    "one and ten steps, without glimpses, 0 %; so few that which is worse may be chance",
+    "arithmetic: at N = 15 the model without processing steps and glimpses sorts 1 %, and the Ptr-Net and the models "
+    "of one and ten steps, without glimpses, 0 %; so few that which is worse may be chance",
     words={
         "Section 4.4": "Also note that with 0 processing steps and 0 glimpses, the writing module is effectively "
         'unconditioned on X and has to "blindly" point at the elements of X. Thus, it is unsurprising to see it '

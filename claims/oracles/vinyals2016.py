@@ -29,7 +29,7 @@ def log_softmax(u: Array) -> Array:
 
 
 def cell(z: Array, c: Array) -> tuple[Array, Array]:
-    """h and c of an LSTM after gates i, f, g and o of what was read."""
+    """State h and c of an LSTM after gates i, f, g and o of what was read."""
     i, f, g, o = np.split(z, 4, axis=-1)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(c), c
@@ -47,10 +47,10 @@ def embeddings(w: Weights, x: Array) -> Array:
 
 def process(w: Weights, m: Array, steps: int) -> Array:
     """Eqs. 3 to 7: q* [2 H] after so many steps, from zeros."""
-    H = m.shape[1]
-    state, c = np.zeros(2 * H), np.zeros(H)
+    h = m.shape[1]
+    state, c = np.zeros(2 * h), np.zeros(h)
     for _ in range(steps):
-        again = w["process.V"] @ state[:H] if "process.V" in w else 0.0  # the same, in parts
+        again = w["process.V"] @ state[:h] if "process.V" in w else 0.0  # the same, in parts
         q, c = cell(w["process.U"] @ state + w["process.b"] + w.get("process.c", 0.0) + again, c)  # eq. 3
         e = m @ q  # eq. 4, a dot product
         a = np.exp(e - e.max())
@@ -119,14 +119,9 @@ def loss(w: Weights, sets: Sequence[Set], steps: int) -> float:
 
 
 def predicted(w: Weights, row: Sequence[int], order: Sequence[int]) -> Array:
-    """log p [L, V] of all symbols given those before in that order, by place in the row."""
-    H = w["chain.U"].shape[1]
-    h, c, read, found = (
-        np.zeros(H),
-        np.zeros(H),
-        np.zeros(w["chain.E"].shape[1]),
-        np.zeros((len(row), len(w["head.b"]))),
-    )
+    """Log p [L, V] of all symbols given those before in that order, by place in the row."""
+    h = c = np.zeros(w["chain.U"].shape[1])
+    read, found = np.zeros(w["chain.E"].shape[1]), np.zeros((len(row), len(w["head.b"])))
     for place in order:
         h, c = lstm(w, "chain", read, h, c)
         found[place] = log_softmax(w["head.W"] @ h + w["head.b"])

@@ -1,10 +1,8 @@
 """Order Matters: Sequence to Sequence for Sets -- Vinyals, Bengio & Kudlur, 2016.
 
 Paper       arXiv:1511.06391v4 (ICLR 2016)
-Implements  Section 4.2 (Read, Process and Write, eqs. 3 to 7), the Ptr-Net of Section 4.4, the chain rule under any
-            order of Section 5.1, and the search for an order of Section 5.2.
-Shapes      B batch, L elements of the largest set, M steps of the decoder, D features of an element, H hidden units,
-            P processing steps, V symbols, K orders.
+Implements  Sections 4.2 and 4.3 (Read, Process and Write, eqs. 3 to 7), and the Ptr-Net of Section 4.4.
+Shapes      B batch, L elements of the largest set, M steps of Write, D features of an element, H hidden units.
 Units       losses are nats; learning rates are per update.
 
 Read embeds each element by a small network, m_i. Process is an LSTM without inputs whose state is [q r], a query and
@@ -20,14 +18,11 @@ Deviations
   4. A glimpse is additive attention with weights of its own; what it reads enters the pointing query, not the LSTM.
   5. Elements that were pointed at are not masked, and decoding is greedy: the paper has no word of either.
   6. The Ptr-Net has the embedding of Read before its encoder, and reads embeddings, so that both are alike elsewhere.
-  7. Models of Section 5 predict each symbol from those before in the given order, by an LSTM of one layer. What is
-     searched for is drawn in proportion to p(Y_pi) among all given orders, after `uniform` updates that draw any.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -37,9 +32,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reference.common.clipped_updates import batches, fit
 from repro.task import Device, Pairs, Sequences
-
-Order = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +52,7 @@ class Config:
     updates: int = 10_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChainConfig:
-    """A model of the joint probability of symbols, and its training (Section 5)."""
-
-    orders: tuple[Order, ...] = ()  # each a permutation of places; none is the order in which they come
-    uniform: int = 1000  # updates before orders are drawn by their probability
-    hidden: int = 256
-    init: float = 0.08  # weights are uniform in +-init
-    optimizer: Literal["adam", "sgd"] = "adam"
-    lr: float = 1e-3
-    clip: float = 2.0
-    batch: int = 128
-    updates: int = 10_000
-
-
-CONFIGS: dict[str, Config | ChainConfig] = {
+CONFIGS = {
     f"{name}-{glimpses}": replace(config, glimpses=glimpses)
     for name, config in {
         "ptr": Config(model="pointer", steps=0),
@@ -81,7 +60,6 @@ CONFIGS: dict[str, Config | ChainConfig] = {
     }.items()
     for glimpses in (0, 1)
 }  # Table 1
-CONFIGS["chain"] = ChainConfig()
 
 
 class Lstm(nn.LSTM):
@@ -170,75 +148,12 @@ class Net(nn.Module):
         return self.scores(m_BLH, d_BMH, hidden_B1L)
 
 
-class Chain(nn.Module):
-    """p(y) as a product of p(y_t | those before), Section 5.1, over symbols in the order they are given."""
-
-    def __init__(self, config: ChainConfig, symbols: int) -> None:
-        super().__init__()
-        self.config = config
-        self.embed_VH = nn.Parameter(torch.empty(symbols, config.hidden))
-        self.lstm, self.head = Lstm(config.hidden, config.hidden), nn.Linear(config.hidden, symbols)
-
-    def forward(self, y_BL: Tensor) -> Tensor:
-        """Log p of each symbol [B, L]; before the first a vector of zeros is read."""
-        read_BLH = F.pad(F.embedding(y_BL[:, :-1], self.embed_VH), (0, 0, 1, 0))
-        logp_BLV = self.head(self.lstm(read_BLH)[0]).log_softmax(2)
-        return logp_BLV.gather(2, y_BL[..., None])[..., 0]
-
-
 def initialise(net: nn.Module, init: float, seed: int) -> None:
     """All that is learnt is uniform in +-init."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in net.parameters():
         if parameter.requires_grad:
             nn.init.uniform_(parameter, -init, init, generator=generator)
-
-
-class Optimizer:
-    """Adam, or descent, on all parameters as one array, at rates that fall to 0 as half a cosine."""
-
-    def __init__(self, config: Config | ChainConfig, net: nn.Module) -> None:
-        self.config, self.done = config, 0
-        self.learnt = [parameter for parameter in net.parameters() if parameter.requires_grad]
-        self.weights_W = torch.cat([p.detach().flatten() for p in self.learnt])
-        for p, part in zip(self.learnt, self.weights_W.split([p.numel() for p in self.learnt]), strict=True):
-            p.data = part.view_as(p)
-        self.mean_W, self.square_W = torch.zeros_like(self.weights_W), torch.zeros_like(self.weights_W)
-
-    def step(self, loss: Tensor) -> None:
-        """Clip the norm of the gradient, and update."""
-        gradients = torch.autograd.grad(loss, self.learnt, allow_unused=True, materialize_grads=True)
-        g_W = torch.cat([g.flatten() for g in gradients])
-        g_W *= (self.config.clip / g_W.norm()).clamp(max=1.0)
-        lr = self.config.lr * (1 + math.cos(math.pi * self.done / self.config.updates)) / 2
-        self.done += 1
-        if self.config.optimizer == "sgd":
-            self.weights_W.sub_(g_W, alpha=lr)
-            return
-        self.mean_W.lerp_(g_W, 0.1)
-        self.square_W.lerp_(g_W.square_(), 0.001)
-        deviation_W = (self.square_W / (1 - 0.999**self.done)).sqrt_().add_(1e-8)
-        self.weights_W.addcdiv_(self.mean_W, deviation_W, value=-lr / (1 - 0.9**self.done))
-
-
-def batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """For ever: which examples are in a batch. A pass takes each once; what does not fill a batch is left out."""
-    size = min(size, count)
-    while True:
-        order = torch.randperm(count, generator=generator)
-        yield from order[: count // size * size].split(size)
-
-
-def fit(
-    net: nn.Module, loss: Callable[[int], Tensor], config: Config | ChainConfig, eval_steps: Sequence[int]
-) -> Iterator[int]:
-    """Update `net` by what `loss` says of each update; yield at the eval_steps and at the end."""
-    optimizer = Optimizer(config, net)
-    for update in range(config.updates):
-        if update in eval_steps:
-            yield update
-        optimizer.step(loss(update))
-    yield config.updates
 
 
 class Pointer:
@@ -305,57 +220,19 @@ def train(
         yield step, pointer
 
 
-def learn(
-    config: ChainConfig,
-    rows: NDArray[np.int64],
-    symbols: int,
-    *,
-    seed: int,
-    device: Device,
-    eval_steps: Sequence[int] = (),
-) -> Iterator[tuple[int, Chain]]:
-    """Minimise -log p(rows), summed over places and averaged over the batch, each row in an order of its own."""
-    weights_seed, order_seed = (int(word) for word in np.random.SeedSequence(seed).generate_state(2))
-    generator = torch.Generator().manual_seed(order_seed)
-    net, y_NL = Chain(config, symbols), torch.from_numpy(np.array(rows, np.int64))
-    initialise(net, config.init, weights_seed)
-    net.to(device)
-    orders_KL = torch.tensor(config.orders or (tuple(range(y_NL.shape[1])),))
-    feed = batches(len(y_NL), config.batch, generator)
-
-    def loss(update: int) -> Tensor:
-        y_BL = y_NL[next(feed)]
-        chance_BK = torch.ones(len(y_BL), len(orders_KL))
-        if update >= config.uniform and len(orders_KL) > 1:
-            chance_BK = chances(net, y_BL.to(device), orders_KL).cpu()
-        drawn_B = torch.multinomial(chance_BK, 1, generator=generator)[:, 0]
-        return -net(y_BL.gather(1, orders_KL[drawn_B]).to(device)).sum() / len(y_BL)
-
-    for step in fit(net, loss, config, eval_steps):
-        yield step, net
-
-
-@torch.no_grad()
-def chances(net: Chain, y_BL: Tensor, orders_KL: Tensor) -> Tensor:
-    """Section 5.2: by which probability an order is drawn, in proportion to p(Y_pi), [B, K]."""
-    B, K = len(y_BL), len(orders_KL)
-    logp_BK = net(y_BL[:, orders_KL.to(y_BL.device)].flatten(0, 1)).sum(1).view(B, K)
-    return logp_BK.softmax(1)
-
-
 # What the suite asks for
 
 NAMES = {
     "read.W1": "read1.weight", "read.b1": "read1.bias", "read.W2": "read2.weight", "read.b2": "read2.bias",
     "process.U": "evolve.weight", "process.b": "evolve.bias", "write.A": "begin.weight", "write.start": "first_H",
     **{
-        f"{part}.{short}": f"{own}.{name}_l0"
-        for part, own in (("encoder", "encoder"), ("write", "write"), ("chain", "lstm"))
+        f"{part}.{short}": f"{part}.{name}_l0"
+        for part in ("encoder", "write")
         for short, name in (("W", "weight_ih"), ("U", "weight_hh"), ("b", "bias_ih"))
     },
     **{f"{part}.{short}": f"{part}.{name}" for part in ("point", "glimpse")
        for short, name in (("W1", "w1.weight"), ("W2", "w2.weight"), ("v", "v_H"))},
-    "glimpse.W3": "seen.weight", "chain.E": "embed_VH", "head.W": "head.weight", "head.b": "head.bias",
+    "glimpse.W3": "seen.weight",
 }  # fmt: skip
 
 
@@ -382,16 +259,6 @@ def restore(config: Config, state: dict[str, NDArray[np.float32]], *, device: De
     return Pointer(_filled(Net(config, state["read.W1"].shape[1]), state), device)
 
 
-def chain_state(model: Chain) -> dict[str, NDArray[np.float32]]:
-    """All that a model of Section 5 has learnt, by canonical name."""
-    return _arrays(model)
-
-
-def chain_restore(config: ChainConfig, state: dict[str, NDArray[np.float32]], *, device: Device) -> Chain:
-    """The model whose state that is."""
-    return _filled(Chain(config, len(state["head.b"])), state).to(device)
-
-
 @torch.no_grad()
 def scores(pointer: Pointer, inputs: Sequences, outputs: Sequences) -> NDArray[np.float32]:
     """Scores [N, M, L] of each step while `outputs` are read; -inf for what is no element."""
@@ -405,21 +272,6 @@ def processed(pointer: Pointer, inputs: Sequences) -> NDArray[np.float32]:
     x_BLD, n_B = tensors(inputs, pointer.device)
     hidden_B1L = (torch.arange(x_BLD.shape[1]) >= n_B[:, None])[:, None].to(pointer.device)
     return pointer.net.process(pointer.net.read(x_BLD), hidden_B1L).cpu().numpy()
-
-
-@torch.no_grad()
-def log_probabilities(model: Chain, rows: NDArray[np.int64], order: Order) -> NDArray[np.float32]:
-    """Log p [N, L] of each symbol given those before it in that order, by its place in the row."""
-    y_NL, order_L = torch.from_numpy(np.array(rows, np.int64)), torch.tensor(order)
-    logp_NL = model(y_NL[:, order_L].to(model.embed_VH.device)).cpu()
-    return logp_NL[:, torch.argsort(order_L)].numpy()
-
-
-def chosen(model: Chain, rows: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
-    """Section 5.2: for each row the number of an order of the config, drawn in proportion to p(Y_pi)."""
-    y_NL = torch.from_numpy(np.array(rows, np.int64)).to(model.embed_VH.device)
-    chance_NK = chances(model, y_NL, torch.tensor(model.config.orders)).cpu()
-    return torch.multinomial(chance_NK, 1, generator=torch.Generator().manual_seed(seed))[:, 0].numpy()
 
 
 def margins(better: Sequence[float], worse: Sequence[float]) -> NDArray[np.float64]:

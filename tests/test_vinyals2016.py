@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from claims.experiments.vinyals2016 import Star, UnsortedSets, canonical, shapes
+from claims.experiments.named_arrays import named
+from claims.experiments.number_sets import UnsortedSets
+from claims.experiments.vinyals2016 import OPTIONAL, shapes
 from reference import vinyals2016 as order
-from repro import ReproError, Setting
+from repro import ReproError
 from repro.task import Sequences
 
 ONE = replace(order.CONFIGS["p1-0"], hidden=1, updates=0)
@@ -55,39 +56,11 @@ def test_the_largest_is_pointed_at_where_scores_grow_with_the_element():
     assert found.lengths.tolist() == [3, 2]
 
 
-def test_a_model_of_zeros_knows_nothing():
-    """All of four symbols are as likely in any order."""
-    config = replace(order.CONFIGS["chain"], hidden=2, updates=0)
-    *_, (_, model) = order.learn(config, np.zeros((1, 3), np.int64), 4, seed=0, device="cpu")
-    state = {name: np.zeros_like(value) for name, value in order.chain_state(model).items()}
-    model = order.chain_restore(replace(config, orders=((0, 1), (1, 0))), state, device="cpu")
-    assert order.log_probabilities(model, np.array([[3, 1]]), (1, 0)) == pytest.approx(-np.log(4))
-    assert np.bincount(order.chosen(model, np.zeros((4000, 2), np.int64), seed=0)) == pytest.approx([2000] * 2, abs=200)
-
-
-def test_nothing_to_learn_from():
-    """Training needs examples."""
-    empty = SimpleNamespace(inputs=Sequences(items=np.zeros((0, 2, 1)), lengths=np.zeros(0, np.int64)), outputs=None)
-    with pytest.raises(ValueError, match="no examples"):
-        next(order.train(ONE, empty, seed=0, device="cpu"))
-
-
-def test_weights_are_named():
+@pytest.mark.parametrize(
+    ("changed", "says"), [({"write.A": None}, "no 'write"), ({"more": 1}, "none of"), ({"point.v": 2}, "is due")]
+)
+def test_weights_are_named(changed, says):
     """What is missing, too many or of another shape is said."""
-    state = order.state(pointer(ONE))
-    canonical(state, shapes(ONE))
-    with pytest.raises(ReproError, match="no 'write"):
-        canonical({name: value for name, value in state.items() if name != "write.A"}, shapes(ONE))
-    with pytest.raises(ReproError, match="none of the weights"):
-        canonical({**state, "more": np.zeros(1)}, shapes(ONE))
-    with pytest.raises(ReproError, match="is due"):
-        canonical({**state, "point.v": np.zeros(2)}, shapes(ONE))
-
-
-def test_stars_depend_on_their_head():
-    """Of peaky tables a leaf is mostly the same for the same head, and heads are all as frequent."""
-    rows, tests = Star(rows=2000, spread=0.001).drawn(Setting(config=None, seed=0, device="cpu"))
-    assert rows.shape == tests.shape == (2000, 10)
-    same = [np.bincount(rows[rows[:, 0] == head, 4]).max() / (rows[:, 0] == head).sum() for head in range(10)]
-    assert np.mean(same) > 0.95
-    assert np.bincount(rows[:, 0]).min() > 150
+    state = order.state(pointer(ONE)) | {name: size and np.zeros(size) for name, size in changed.items()}
+    with pytest.raises(ReproError, match=says):
+        named({name: value for name, value in state.items() if value is not None}, shapes(ONE), OPTIONAL)

@@ -1,7 +1,7 @@
-"""The equations of Order Matters (arXiv:1511.06391v4, Sections 4.2, 4.3 and 5), typed from the paper.
+"""The equations of Order Matters (arXiv:1511.06391v4, Sections 4.2 and 4.3), typed from the paper.
 
-Shapes: n elements of a set, D features, H hidden units, m places of an output, L symbols of a row, V kinds of them.
-One set, or one row, at a time. Weights have the contract's names.
+Shapes: n elements of a set, D features, H hidden units, m places of an output. One set at a time.
+Weights have the contract's names.
 """
 
 from __future__ import annotations
@@ -116,29 +116,3 @@ def loss(w: Weights, sets: Sequence[Set], steps: int) -> float:
     """-log p(places | set), summed over steps and averaged over sets."""
     terms = [log_softmax(scores(w, x, o, steps))[range(len(o)), list(o)].sum() for x, o in sets]
     return -float(np.mean(terms))
-
-
-def predicted(w: Weights, row: Sequence[int], order: Sequence[int]) -> Array:
-    """Log p [L, V] of all symbols given those before in that order, by place in the row."""
-    h = c = np.zeros(w["chain.U"].shape[1])
-    read, found = np.zeros(w["chain.E"].shape[1]), np.zeros((len(row), len(w["head.b"])))
-    for place in order:
-        h, c = lstm(w, "chain", read, h, c)
-        found[place] = log_softmax(w["head.W"] @ h + w["head.b"])
-        read = w["chain.E"][row[place]]
-    return found
-
-
-def conditionals(w: Weights, row: Sequence[int], order: Sequence[int]) -> Array:
-    """Eq. 8: log p [L] of each symbol given those before it in that order, by its place in the row."""
-    return predicted(w, row, order)[range(len(row)), list(row)]
-
-
-def chain_loss(w: Weights, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> float:
-    """-log p, summed over places and averaged over rows, each in an order of its own."""
-    return -float(np.mean([conditionals(w, row, order).sum() for row, order in rows]))
-
-
-def chances(w: Weights, row: Sequence[int], orders: Sequence[Sequence[int]]) -> Array:
-    """Section 5.2: orders are drawn in proportion to p(Y_pi)."""
-    return np.exp(log_softmax(np.array([conditionals(w, row, order).sum() for order in orders])))

@@ -1,7 +1,7 @@
 """Another network for sets (Vinyals et al., 2016): sets of one size at a time, torch's own cells with two biases.
 
 Differs where the contract leaves a choice: Write reads zeros first, the LSTM of Process has its recurrence in two
-parts, batches are drawn anew from all examples, and each row's orders are scored one after another.
+parts, and batches are drawn anew from all examples.
 
 Deviations
   1. Optimizer, width, batch and rates are not published.
@@ -19,9 +19,12 @@ from repro.task import Sequences
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shared:
-    """What both kinds of models have."""
+class Config:
+    """A column of Table 1."""
 
+    model: str = "process"
+    steps: int = 0
+    glimpses: int = 0
     hidden: int = 256
     init: float = 0.08
     optimizer: str = "adam"
@@ -31,26 +34,8 @@ class Shared:
     updates: int = 10_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(Shared):
-    """A column of Table 1."""
-
-    model: str = "process"
-    steps: int = 0
-    glimpses: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChainConfig(Shared):
-    """Section 5."""
-
-    orders: tuple[tuple[int, ...], ...] = ()
-    uniform: int = 1000
-
-
 CONFIGS = {f"ptr-{g}": Config(model="pointer", glimpses=g) for g in (0, 1)}
 CONFIGS |= {f"p{steps}-{g}": Config(steps=steps, glimpses=g) for steps in (0, 1, 5, 10) for g in (0, 1)}
-CONFIGS |= {"chain": ChainConfig()}
 
 
 class Network(nn.Module):
@@ -114,29 +99,6 @@ class Network(nn.Module):
         return torch.stack(found, 1)
 
 
-class Chain(nn.Module):
-    """Rows of symbols."""
-
-    def __init__(self, config: ChainConfig, symbols: int) -> None:
-        super().__init__()
-        self.config = config
-        self.embed, self.lstm = nn.Embedding(symbols, config.hidden), nn.LSTMCell(config.hidden, config.hidden)
-        self.head = nn.Linear(config.hidden, symbols)
-        for weight in self.parameters():
-            nn.init.uniform_(weight, -config.init, config.init)
-
-    def forward(self, rows: torch.Tensor, orders: torch.Tensor) -> torch.Tensor:
-        """Log p by place, each row in an order of its own."""
-        h = c = torch.zeros(len(rows), self.config.hidden)
-        read, found, each = h, torch.zeros(rows.shape), torch.arange(len(rows))
-        for place in orders.T:
-            h, c = self.lstm(read, (h, c))
-            known = rows[each, place]
-            found = found.index_put((each, place), self.head(h).log_softmax(1)[each, known])
-            read = self.embed(known)
-        return found
-
-
 @dataclass
 class Pointer:
     """A trained network."""
@@ -161,68 +123,27 @@ def alike(inputs: Sequences, rows=None):
         yield own, torch.from_numpy(np.array(inputs.items[own, :n], np.float32))
 
 
-def fitted(net: nn.Module, config: Shared, loss):
-    """Numbers of updates, for ever descending."""
-    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD
-    optimizer = kind(net.parameters(), lr=config.lr)
-    for update in range(config.updates):
-        yield update
-        optimizer.zero_grad()
-        loss(update).backward()
-        for p in net.parameters():
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-        nn.utils.clip_grad_norm_(net.parameters(), config.clip)
-        optimizer.param_groups[0]["lr"] = config.lr * (1 + np.cos(np.pi * update / config.updates)) / 2
-        optimizer.step()
-    yield config.updates
-
-
 def train(config, data, *, seed, device, eval_steps=()):
     """-log p of places, summed over steps."""
     torch.manual_seed(seed)
     rng, net, outputs = np.random.default_rng(seed), Network(config, data.inputs.items.shape[2]), data.outputs
-
-    def loss(update):
-        count = len(data.inputs.lengths)
-        total = torch.zeros(())
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD
+    optimizer, count = kind(net.parameters(), lr=config.lr), len(data.inputs.lengths)
+    for update in range(config.updates):
+        if update in eval_steps:
+            yield update, Pointer(net)
         drawn = rng.choice(count, min(config.batch, count), replace=False)
+        total = torch.zeros(())
         for rows, x in alike(data.inputs, drawn):
-            for m in np.unique(outputs.lengths[rows]):
-                own = outputs.lengths[rows] == m
-                places = torch.from_numpy(np.array(outputs.items[rows[own], :m], np.int64))
-                logp = net.run(x[torch.from_numpy(own)], places, int(m)).log_softmax(2)
-                total = total - logp.gather(2, places[..., None]).sum()
-        return total / len(drawn)
-
-    for step in fitted(net, config, loss):
-        if step in eval_steps or step == config.updates:
-            yield step, Pointer(net)
-
-
-def learn(config, rows, symbols, *, seed, device, eval_steps=()):
-    """-log p of rows, each in an order of its own."""
-    torch.manual_seed(seed)
-    rng, net, known = np.random.default_rng(seed), Chain(config, symbols), torch.from_numpy(np.array(rows))
-    orders = torch.tensor(config.orders or (tuple(range(known.shape[1])),))
-
-    def loss(update):
-        own = known[rng.choice(len(known), min(config.batch, len(known)), replace=False)]
-        chance = np.full((len(own), len(orders)), 1 / len(orders))
-        if update >= config.uniform:
-            chance = chances(net, own, orders)
-        drawn = [rng.choice(len(orders), p=p) for p in chance]
-        return -net(own, orders[drawn]).sum(1).mean()
-
-    for step in fitted(net, config, loss):
-        if step in eval_steps or step == config.updates:
-            yield step, net
-
-
-@torch.no_grad()
-def chances(net, rows, orders):
-    """By which probability each order is drawn."""
-    logp = torch.stack([net(rows, order.expand(len(rows), -1)).sum(1) for order in orders], 1).double()
-    return logp.softmax(1).numpy()
+            m = x.shape[1]  # as many places as there are elements
+            places = torch.from_numpy(np.array(outputs.items[rows, :m], np.int64))
+            total = total - net.run(x, places, m).log_softmax(2).gather(2, places[..., None]).sum()
+        optimizer.zero_grad(set_to_none=False)
+        (total / len(drawn)).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), config.clip)
+        optimizer.param_groups[0]["lr"] = config.lr * (1 + np.cos(np.pi * update / config.updates)) / 2
+        optimizer.step()
+    yield config.updates, Pointer(net)
 
 
 CELLS = {"W": "weight_ih", "U": "weight_hh", "b": "bias_ih", "c": "bias_hh"}
@@ -231,39 +152,22 @@ NAMES = {f"{part}.{short}": f"{part}.{name}" for part in ("encoder", "write") fo
     "process.U": "process.weight_ih", "process.V": "process.weight_hh", "process.b": "process.bias_ih",
     "process.c": "process.bias_hh", "write.A": "A.weight", "point.W1": "W1.weight", "point.W2": "W2.weight",
     "point.v": "v.weight", "glimpse.W1": "G1.weight", "glimpse.W2": "G2.weight", "glimpse.W3": "G3.weight",
-    "glimpse.v": "gv.weight", "chain.E": "embed.weight", "head.W": "head.weight", "head.b": "head.bias",
-} | {f"chain.{short}": f"lstm.{name}" for short, name in CELLS.items()}  # fmt: skip
+    "glimpse.v": "gv.weight",
+}  # fmt: skip
 
 
-def arrays(net):
+def state(pointer):
     """Everything that is learnt, by the names of the contract."""
-    own = net.state_dict()
+    own = pointer.net.state_dict()
     found = {name: own[theirs].numpy().copy() for name, theirs in NAMES.items() if theirs in own}
     return {name: value[0] if name.endswith(".v") else value for name, value in found.items()}
 
 
-def filled(net, known):
-    """A network of these weights."""
-    net.load_state_dict({NAMES[n]: torch.from_numpy(v[None] if n.endswith(".v") else v) for n, v in known.items()})
-    return net
-
-
-def state(pointer):
-    """Of a pointer."""
-    return arrays(pointer.net)
-
-
 def restore(config, state, *, device):
     """A pointer of these weights."""
-    return Pointer(filled(Network(config, state["read.W1"].shape[1]), state))
-
-
-chain_state = arrays
-
-
-def chain_restore(config, state, *, device):
-    """A model of these weights."""
-    return filled(Chain(config, len(state["head.b"])), state)
+    net = Network(config, state["read.W1"].shape[1])
+    net.load_state_dict({NAMES[n]: torch.from_numpy(v[None] if n.endswith(".v") else v) for n, v in state.items()})
+    return Pointer(net)
 
 
 @torch.no_grad()
@@ -271,32 +175,18 @@ def scores(pointer, inputs, outputs):
     """Scores of every step; zeros beyond a set."""
     found = np.zeros((*outputs.items.shape, inputs.items.shape[1]), np.float32)
     for rows, x in alike(inputs):
-        m = int(outputs.lengths[rows].max())
-        places = torch.from_numpy(np.array(outputs.items[rows, :m], np.int64))
-        found[rows, :m, : x.shape[1]] = pointer.net.run(x, places, m).numpy()
+        n = x.shape[1]
+        found[rows, :n, :n] = pointer.net.run(x, torch.from_numpy(np.array(outputs.items[rows, :n], np.int64)), n)
     return found
 
 
 @torch.no_grad()
 def processed(pointer, inputs):
     """q* of each set."""
-    found = np.zeros((len(inputs.lengths), 2 * pointer.net.config.hidden), np.float32)
+    net, found = pointer.net, {}
     for rows, x in alike(inputs):
-        found[rows] = pointer.net.end(pointer.net.read(x)).numpy()
-    return found
-
-
-@torch.no_grad()
-def log_probabilities(model, rows, order):
-    """Log p by place."""
-    return model(torch.from_numpy(rows), torch.tensor(order).expand(len(rows), -1)).numpy()
-
-
-def chosen(model, rows, *, seed):
-    """Drawn by inverting cumulative sums."""
-    chance = chances(model, torch.from_numpy(rows), torch.tensor(model.config.orders))
-    draws = np.random.default_rng(seed).random(len(rows))
-    return np.minimum((chance.cumsum(1) < draws[:, None]).sum(1), chance.shape[1] - 1)
+        found |= dict(zip(rows, net.end(net.read(x)).numpy(), strict=True))
+    return np.stack([found[row] for row in range(len(found))])
 
 
 def margins(better, worse):

@@ -15,7 +15,6 @@ PAPER = Paper(
     year=2016,
     venue="ICLR 2016",
     arxiv="1511.06391v4",
-    url="https://arxiv.org/abs/1511.06391",
     story=(
         "A sequence-to-sequence network reads and writes in an order, though sets have none. The paper shows that the "
         "order matters in practice, and reads sets by a block whose state does not depend on it: embed each element, "

@@ -66,7 +66,9 @@ starts_normal = edited("Weights start normal, of the same variance.", (
 without_clipping = changed("Gradients are as long as they come.", clip=1e9)
 no_glimpses = changed("There are no glimpses.", glimpses=0)
 blind_stands_still = changed(
-    "Networks without processing and glimpses are hardly trained.", lambda c: c.steps + c.glimpses == 0, updates=1
+    "Networks without processing and glimpses are hardly trained.",
+    lambda c: c.steps + c.glimpses == 0,
+    updates=1,
 )
 few_iterations = changed("Training stops after 100 iterations.", updates=100)
 few_printed = with_presets("Presets train for 100 iterations.", updates=100)

@@ -1,7 +1,6 @@
 """The equations of Order Matters (arXiv:1511.06391v4, Sections 4.2 and 4.3), typed from the paper.
 
-Shapes: n elements of a set, D features, H hidden units, m places of an output. One set at a time.
-Weights have the contract's names.
+Shapes: n elements of a set, D features, H hidden units, m places; one set at a time. Names are the contract's.
 """
 
 from __future__ import annotations

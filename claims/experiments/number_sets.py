@@ -16,17 +16,19 @@ from repro.task import Sequences
 
 @dataclass(frozen=True, kw_only=True)
 class UnsortedSets:
-    """Sets of numbers, uniform between 0 and 1, and where they lie from the smallest on.
+    """Sets of numbers, uniform between 0 and 1, and where they lie from the smallest on, or in any order.
 
     Attributes:
         count: sets.
         size: numbers of each.
         seed: where they come from.
+        targets: "sorted", or "any": each set's places in a random order of their own.
     """
 
     count: int
     size: int
     seed: tuple[int, ...]
+    targets: str = "sorted"
 
     @cached_property
     def inputs(self) -> Sequences:
@@ -37,8 +39,10 @@ class UnsortedSets:
     @cached_property
     def outputs(self) -> Sequences:
         """Places [N, n]."""
-        places = np.argsort(self.inputs.items[:, :, 0], axis=1, kind="stable")
-        return Sequences(items=places, lengths=self.inputs.lengths.copy())
+        keys = self.inputs.items[:, :, 0]
+        if self.targets == "any":
+            keys = np.random.default_rng((*self.seed, 2)).random(keys.shape)
+        return Sequences(items=np.argsort(keys, axis=1, kind="stable"), lengths=self.inputs.lengths.copy())
 
 
 def padded_sets(sizes: tuple[int, ...], seed: int, features: int = 1, pad: int = 2) -> Any:

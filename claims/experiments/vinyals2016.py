@@ -91,20 +91,22 @@ def shapes(config: Any, features: int = 1) -> dict[str, tuple[int, ...]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Sorting(Experiment):
-    """Train a network to sort sets of so many numbers, and test it on others.
+    """Train a network on sets of so many numbers with "sorted" targets or those of "any" order, and test it on others.
 
     Measures:
         accuracy: sets all of whose numbers are pointed at in their order, in %.
     """
 
     size: int
+    targets: str = "sorted"
     instances: int = 2000
     passes_config_on: ClassVar[bool] = True
 
     def __call__(self, network: SetNetwork, setting: Setting) -> Measurements:
         """Train one network on sets that it sees once."""
         config, n = setting.config, self.size
-        sets = UnsortedSets(count=max(1, config.batch * config.updates), size=n, seed=(setting.seed, TRAIN))
+        count = max(1, config.batch * config.updates)
+        sets = UnsortedSets(count=count, size=n, seed=(setting.seed, TRAIN), targets=self.targets)
         course = network.train(config, sets, seed=setting.seed, device=setting.device, eval_steps=(0,))
         found = [{name: np.array(value) for name, value in network.state(each).items()} for _, each in course]
         weights = named(found[-1], shapes(config), OPTIONAL)

@@ -2,9 +2,6 @@
 
 Differs where the contract leaves a choice: Write reads zeros first, the LSTM of Process has its recurrence in two
 parts, and batches are drawn anew from all examples.
-
-Deviations
-  1. Optimizer, width, batch and rates are not published.
 """
 
 from __future__ import annotations
@@ -110,8 +107,7 @@ class Pointer:
         """Sets of one size at a time."""
         items, lengths = np.zeros((len(inputs.lengths), longest), np.int64), np.minimum(inputs.lengths, longest)
         for rows, x in alike(inputs):
-            m = min(x.shape[1], longest)
-            items[rows, :m] = self.net.run(x, None, m).argmax(2).numpy()
+            items[rows, : x.shape[1]] = self.net.run(x, None, min(x.shape[1], longest)).argmax(2).numpy()
         return Sequences(items=items, lengths=lengths)
 
 

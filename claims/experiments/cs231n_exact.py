@@ -169,8 +169,8 @@ def differences(notes: CourseNotes, setting: Setting) -> Measurements:
     w, x, y = drawn(rng, 4, 6, 3), rng.standard_normal((8, 4)), rng.integers(0, 3, 8)
     n, a = notes.numerical_gradient(base, w, x, y), notes.objective(base, w, x, y)[1]
     right = [(np.abs(a[k] - n[k]) / (np.abs(a[k]) + np.abs(n[k])))[np.abs(n[k]) > 1e-3] for k in w]
-    found = {"off": (off, 0), "orders": (orders, 1), "kink": (kink, [0.45, 0, 0, 0, 0, 0])}
-    return {name: cases(*both, "1") for name, both in (found | {"right": (np.concatenate(right), 0)}).items()}
+    found = {"off": cases(off, 0, "1"), "orders": cases(orders, 1, "1"), "right": cases(np.concatenate(right), 0, "1")}
+    return found | {"kink": cases(kink, [0.45, 0, 0, 0, 0, 0], "1")}
 
 
 def neighbours(notes: CourseNotes, setting: Setting) -> Measurements:

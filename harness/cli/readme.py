@@ -96,7 +96,8 @@ def table(root: Path) -> list[str]:
         costly = [c for c in claims if c.tier != "cpu"]
         measured = sum(c.id in newest for c in costly)
         last = max((record.created[:10] for record in records), default="-")
-        title = f"[{paper.title}]({paper.url})" if paper.url else paper.title
+        address = paper.url or (paper.arxiv and f"https://arxiv.org/abs/{paper.arxiv}")
+        title = f"[{paper.title}]({address})" if address else paper.title
         name = f"`{key}` {title} ({paper.year})"
         there = f"{measured} of {len(costly)} measured" if costly else "-"
         lines.append(f"| {name} | {len(claims)} | {verdicts or '-'} | {there} | {last} |")

@@ -12,8 +12,9 @@ from repro.claim.catalogue import is_named
 from repro.criterion.verdict import Outcome
 from repro.errors import ReproError
 from repro.paths import atomic_write
-from repro.record.record import Record, decode, encode, file_name, superseding
+from repro.record.record import Record, decode, encode, file_name
 from repro.record.store import Store
+from repro.trial.recording import superseding
 
 
 def publish(store: Store, folder: Path, names: Sequence[str]) -> Iterator[Path]:

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from repro.errors import ReproError
 from repro.record import record as records
 from repro.record.record import as_sample, decode, encode, file_name, json_schema, sample_part, seal
+from repro.record.store import Store
+from repro.trial.recording import superseding
 from tests.records import make_record
 from tests.strategies import record_drafts, samples
 
@@ -155,3 +157,14 @@ def test_the_published_schema_is_current():
     jsonschema.validate(json.loads(DATA), committed)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(json.loads(edited("surprise", value=1)), committed)
+
+
+def test_what_supersedes_is_newer_whatever_the_clock_said(tmp_path):
+    """A record that replaces another is the newest of its claim, even where the clock has gone back in between."""
+    before = make_record(1, created="2026-11-02T10:00:00Z")
+    after = superseding(make_record(1, created="2026-11-01T10:00:00Z", word="refuted"), before)
+    store = Store(tmp_path)
+    for record in (after, before):
+        store.add(record)
+    assert after.created == "2026-11-02T10:00:01Z"
+    assert [record.id for record in store.newest()] == [after.id]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -263,13 +262,6 @@ def seal(record: Record) -> Record:
     return msgspec.structs.replace(loose, id=_identity(loose))
 
 
-def superseding(record: Record, before: Record) -> Record:
-    """The record as one that replaces another: by its time too, should the clock have gone back since."""
-    after = datetime.fromisoformat(before.created) + timedelta(seconds=1)
-    created = max(record.created, after.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    return seal(msgspec.structs.replace(record, id=UNSEALED, created=created, supersedes=before.id))
-
-
 def encode(record: Record) -> bytes:
     """Canonical JSON in UTF-8: sorted keys, no spaces, one line.
 
@@ -299,18 +291,14 @@ def decode(data: bytes) -> Record:
     if record.id != _identity(record):
         raise _invalid(f"states the hash {record.id[:23]}, which its content does not have")
     if canonical == data.replace(b"\r\n", b"\n") != data:
-        why = "The record has the line ends of another system, as git writes them under core.autocrlf"
-        raise ReproError(why, "Check the files out again without it: git -c core.autocrlf=false checkout -- .")
+        raise ReproError("The record has line ends of another system", "Run git -c core.autocrlf=false checkout -- .")
     if canonical != data:
         raise _invalid("is not in canonical form")
     return record
 
 
 def brief(record: Record) -> Record:
-    """A record without what is long: its trials, its exhibits, and its samples but those of a single number.
-
-    It keeps the id, so that the whole record can be found, and has no hash of its own: it is never written to a file.
-    """
+    """A record with its id but without trials, exhibits and samples of more than a number: never written to a file."""
     short = [part for part in record.samples if len(part.values) == 1]
     single = tuple(part for part in short if not isinstance(row := part.values[0], tuple) or len(row) == 1)
     return msgspec.structs.replace(record, samples=single, trials=(), exhibits=msgspec.UNSET)

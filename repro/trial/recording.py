@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from repro.machine.environment import Source, machine, software, source
 from repro.numbers import now
 from repro.record.record import (
     EXHIBITS,
+    UNSEALED,
     ControlPart,
     ImplementationPart,
     Record,
@@ -25,7 +27,6 @@ from repro.record.record import (
     claim_part,
     sample_part,
     seal,
-    superseding,
 )
 from repro.record.store import Store
 from repro.task import Device
@@ -99,6 +100,13 @@ def record_of(judged: Judged, controls: Sequence[Judged], device: Device, root: 
 def _imported_from(root: Path) -> Source:
     """The commit that this process found; its code was imported once, so it is asked once."""
     return source(root)
+
+
+def superseding(record: Record, before: Record) -> Record:
+    """The record as one that replaces another: by its time too, should the clock have gone back since."""
+    after = datetime.fromisoformat(before.created) + timedelta(seconds=1)
+    created = max(record.created, after.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return seal(msgspec.structs.replace(record, id=UNSEALED, created=created, supersedes=before.id))
 
 
 def save(store: Store, record: Record) -> tuple[Record, Path]:

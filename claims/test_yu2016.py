@@ -7,7 +7,7 @@ from typing import Any
 from claims.experiments import dense_training as training
 from claims.experiments import receptive_fields as fields
 from claims.experiments import yu2016_exact as exact
-from claims.experiments.label_scenes import Scenes
+from claims.experiments.label_scenes import SceneLabelling
 from claims.experiments.yu2016 import DensePredictor, LabelMaps, some_maps
 from repro import Contract, Paper, Reported, Run, all_of, at_least, at_most, claim, equals, higher, holds
 
@@ -250,7 +250,7 @@ def test_context_restores_real_maps(run: Run):
 )
 def test_context_beats_the_front_end(run: Run):
     """Table 3: the front end is as good as Table 2 says, the basic module adds to it, and the large one adds more."""
-    arm = run(Scenes(("basic", "large")), "front-end", data="voc2012")
+    arm = run(SceneLabelling(("basic", "large")), "front-end", data="voc2012")
     front, basic, large = (arm[name] for name in ("front end", "basic", "large"))
     return front, (basic, front), (large, front), (large, basic)
 
@@ -266,4 +266,4 @@ def test_context_beats_the_front_end(run: Run):
 )
 def test_camvid_dilation8(run: Run):
     """Table 5: Dilation8 reaches a mean IoU of 65.3 % on CamVid; here at least 62, trained one after the other."""
-    return run(Scenes(("dilation8",)), "front-end-camvid", data="camvid")["dilation8"]
+    return run(SceneLabelling(("dilation8",)), "front-end-camvid", data="camvid")["dilation8"]

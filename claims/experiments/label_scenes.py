@@ -22,7 +22,7 @@ STRIDE = 8
 
 
 @dataclass(frozen=True)
-class Scenes(Experiment):
+class SceneLabelling(Experiment):
     """Train a front end on a dataset of scenes, then each module on the scores that it gives, with the front end fixed.
 
     Measures:

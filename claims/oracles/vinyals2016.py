@@ -63,7 +63,7 @@ def additive(w: Weights, part: str, m: Array, query: Array) -> Array:
     return np.tanh(m @ w[f"{part}.W1"].T + query) @ w[f"{part}.v"]
 
 
-class Writer:
+class _Writer:
     """Write on a set: `scores` [n] of what may be pointed at next."""
 
     def __init__(self, w: Weights, x: Array, steps: int) -> None:
@@ -97,7 +97,7 @@ class Writer:
 
 def scores(w: Weights, x: Array, places: Sequence[int], steps: int) -> Array:
     """Scores [m, n] of every step while the places but the last are read."""
-    writer = Writer(w, x, steps)
+    writer = _Writer(w, x, steps)
     found = [writer.scores]
     for place in places[:-1]:
         writer.point(place)

@@ -55,7 +55,7 @@ def counted(implementation: CharacterModel, setting: Setting) -> Measurements:
 
 
 @dataclass(frozen=True)
-class Hello(Experiment):
+class HelloString(Experiment):
     """The post's example: a network that is trained on "hello" predicts e, l, l, o from h, e, l, l.
 
     A map of one character cannot: l is followed by l and by o, so its mean loss is 2 ln 2 / 4 = 0.347 nats at least.

@@ -230,7 +230,7 @@ def test_gates_beat_plain_cells(run: Run):
 @claim(
     "one-cell-follows-quotations",
     all_of(at_least(0.6), at_most(0.35), lower(times=0.9), BY_WEIGHTS),
-    seeds=5,
+    seeds=7,
     controls=["never_trained", "only_the_scores_learn"],
 )
 def test_one_cell_follows_quotations(run: Run):

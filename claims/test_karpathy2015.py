@@ -228,14 +228,10 @@ def test_gates_beat_plain_cells(run: Run):
 
 
 @claim(
-    "one-cell-follows-quotations",
-    all_of(at_least(0.6), at_most(0.35), lower(times=0.9), BY_WEIGHTS),
-    tier="long",
-    evidence="reduced",
-    seeds=7,
-    controls=["never_trained", "only_the_scores_learn"],
+    "one-cell-follows-quotations", all_of(at_least(0.6), at_most(0.35), lower(times=0.9), BY_WEIGHTS),
+    tier="long", evidence="reduced", seeds=7, controls=["never_trained", "only_the_scores_learn"],
     cost="two minutes of one core; not calibrated, and so no claim of the default tier",
-)
+)  # fmt: skip
 def test_one_cell_follows_quotations(run: Run):
     """Section Visualizing the neuron firings: some cells do something plain, as one that is on within quotations."""
     arm = run(quotations.QuoteCell(), "char-rnn", **QUOTES)

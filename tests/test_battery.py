@@ -142,7 +142,7 @@ def test_nothing_holds_on_a_null_at_scale(found, monkeypatch, tmp_path):
 
     monkeypatch.setattr(datasets, "load", stand_in)
     monkeypatch.setattr(datasets, "digest", lambda name: "stand-in")
-    monkeypatch.setattr("repro.trial.judge.require", lambda claim, device: None)
+    monkeypatch.setattr("repro.trial.judge.require", lambda claim, device, *, without_gpu: None)
     ignorant = nulls(contract_of(found.paper.key), reference(found.paper.key))
     ignorant.pop("permuted_labels", None)  # which trains
     few = dataclasses.replace(with_few_instances(found), seeds=min(found.seeds, SEEDS))

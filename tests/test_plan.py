@@ -56,7 +56,7 @@ def test_each_trial_is_planned_once_and_nothing_is_run(fresh):
         f"toy2020/{name}" for name in ("time-is-a-function@1", "drift-carries@1", "slope@1[walk]", "goes-far@1")
     ]
     assert trials_run(fresh) == []
-    assert not (fresh / ".repro").exists()
+    assert not any((fresh / ".repro" / name).exists() for name in ("store", "cache/trials"))
 
 
 def test_the_order_is_stable(fresh):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from claims.experiments.label_maps import mean_iou, one_hot
-from claims.experiments.label_scenes import Scenes as SceneTraining
+from claims.experiments.label_scenes import SceneLabelling
 from reference import yu2016 as nets
 from repro import Setting, data
 from repro.data import camvid, camvid_labels, voc2012
@@ -82,7 +82,7 @@ def test_a_front_end_and_a_module_are_trained_on_camvid(root):
     scenes = data.load("camvid")
     assert scenes.train.start["k1"].shape == (2, 3, 3, 3)
     names = type("Names", (), {**vars(nets), "CONFIGS": small})
-    found = SceneTraining(("dilation8",))(names, Setting(config=tiny, seed=0, device="cpu", data=scenes))
+    found = SceneLabelling(("dilation8",))(names, Setting(config=tiny, seed=0, device="cpu", data=scenes))
     assert set(found) == {"front end", "dilation8"}
     assert all(0 <= value.value < 30 for value in found.values())
     (root / "camvid" / "test" / "1.png").write_bytes(b"other")

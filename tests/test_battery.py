@@ -33,7 +33,7 @@ HERE = [c for c in STATISTICAL if c.tier == "cpu"]
 IN_MEMORY = [name for name in datasets.names() if datasets.describe(name).size_bytes < 10**9]
 ELSEWHERE = [c for c in STATISTICAL if c.tier != "cpu"]
 
-TEXTS = {"ptb": (10_000, 120), "stdlib": (256, 8_000_000)}
+TEXTS = {"ptb": (10_000, 120), "stdlib": (256, 8_000_000), "first_names": (56, 2_000), "war_and_peace": (87, 2_000)}
 """Vocabulary and length of the texts that stand in for those at scale; of stdlib, all that is learnt from at most."""
 WORDS, LETTERS = 20, 100
 """How much of a text is a phrase: of one by characters, about as much as of one by words."""

@@ -175,7 +175,7 @@ def test_updates(run: Run):
     controls=["draws_with_replacement", "keeps_one_order", "keeps_orders_twice", "never_shuffles", "one_start"],
 )
 def test_passes(run: Run):
-    """Section 4: mini-batches take the training maps by turns, in orders that are drawn."""
+    """Section 4: mini-batches take each training map once a pass, in orders that are drawn."""
     arm = run(training.passes, "basic")
     return arm["apart"], arm["repeated"], arm["orders"], arm["seeds"]
 

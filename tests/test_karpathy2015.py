@@ -76,7 +76,7 @@ def test_what_follows_the_last_character_is_the_first():
 
 
 def test_what_is_written_is_read_back():
-    """A network that names the other character than it reads writes them by turns, after prompts of any length."""
+    """A network that predicts the character it has not read writes both alternately, after prompts of any length."""
     writer = one_unit("rnn", W_x_1=[[-9, 9]], W_y=[[9], [-9]])
     prompts = Sequences(items=np.array([[0, 1], [0, 0]]), lengths=np.array([1, 2]))
     for heat in (0.0, 0.1):

@@ -60,7 +60,7 @@ def test_the_largest_is_pointed_at_where_scores_grow_with_the_element():
     ("changed", "says"), [({"write.A": None}, "no 'write"), ({"more": 1}, "none of"), ({"point.v": 2}, "is due")]
 )
 def test_weights_are_named(changed, says):
-    """What is missing, too many or of another shape is said."""
+    """Arrays that are missing, superfluous or of another shape are named in the error."""
     state = order.state(pointer(ONE)) | {name: size and np.zeros(size) for name, size in changed.items()}
     with pytest.raises(ReproError, match=says):
         named({name: value for name, value in state.items() if value is not None}, shapes(ONE), OPTIONAL)

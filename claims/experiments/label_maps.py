@@ -47,7 +47,7 @@ def drawn_maps(count: int, key: Sequence[int], side: int = SIDE) -> tuple[Array,
 def overlaps(scores: Array, labels: Labels) -> Array:
     """By class the places [C, 2] that are rightly labelled so, and all that are or should be.
 
-    Where the highest scores are equal, or one is not finite, no class is said.
+    Where the highest scores are equal, or one is not finite, none is predicted, which counts as an error.
     """
     with np.errstate(invalid="ignore"):
         found, top = scores.argmax(1), scores.max(1, keepdims=True)

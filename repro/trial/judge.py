@@ -194,8 +194,8 @@ def require(claim: Claim, device: Device, *, without_gpu: bool = False) -> None:
     """
     cost = f"It would cost {claim.cost}." if claim.cost else ""
     if claim.tier == "gpu" and device != "cuda" and not without_gpu:
-        remedy = f"Use --device cuda on such a machine, or --device cpu to run it here, slowly. {cost}"
-        raise Unavailable("needs a GPU, and there is none", remedy)
+        remedy = f"Use --device cuda on such a machine, or name both --tier gpu and --device cpu to wait for it. {cost}"
+        raise Unavailable("needs a GPU and this run is on the CPU", remedy)
     arms = arms_of(claim.measurements())
     on_gpus = any(arm.experiment.needs_gpu for arm in arms)
     if claim.tier == "cluster" and on_gpus and (device != "cuda" or machine().gpu is None):

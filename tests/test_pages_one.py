@@ -76,7 +76,7 @@ def test_the_page_of_a_paper_has_all_its_parts(store):
     for part in ("Very deep plain networks", "Mechanism", "Direction", "Number", "Implementations", "Not measured"):
         assert part in shown
     assert "Not settled: " in shown
-    assert "There is no record of a claim of the cluster tier" in shown
+    assert "There is no record of a claim of the long or cluster tier" in shown
     assert len(charts_of(app)) == 1
     assert "+29.12%" in shown
     assert 'href="implementations?paper=he2015"' in shown

@@ -370,6 +370,10 @@ def test_the_page_on_threats_names_tests_that_exist():
     cited = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "threats.md").read_text()))
     texts = [(ROOT / "tests" / name).read_text() for name in THREATS]
     written_here = set(re.findall(r"^def (test_\w+)", "\n".join(texts), re.MULTILINE))
-    elsewhere = "test_models_of_a_submission_are_read_where_nothing_was_trained"
-    assert f"def {elsewhere}" in (ROOT / "tests" / "test_language_modelling.py").read_text()
-    assert cited - {elsewhere} == written_here - {"test_the_page_on_threats_names_tests_that_exist"}
+    elsewhere = {
+        "test_models_of_a_submission_are_read_where_nothing_was_trained": "test_language_modelling.py",
+        "test_seeds_are_derived_from_the_source": "test_submission.py",
+    }
+    for test, file in elsewhere.items():
+        assert f"def {test}" in (ROOT / "tests" / file).read_text()
+    assert cited - set(elsewhere) == written_here - {"test_the_page_on_threats_names_tests_that_exist"}

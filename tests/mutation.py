@@ -63,13 +63,46 @@ class Mutant:
 def mutants(source: str) -> Iterator[Mutant]:
     """Every mutation of every function and method, in the order of lines."""
     tree = ast.parse(source)
-    bodies = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    nodes = {id(n): n for body in bodies for statement in body.body for n in ast.walk(statement)}
-    for node in sorted(nodes.values(), key=lambda n: (getattr(n, "lineno", 0), getattr(n, "col_offset", 0))):
-        for what, changed in _changes(node):
-            text = _with(tree, node, changed)
-            if text is not None:
-                yield Mutant(node.lineno, f"{what}: {_difference(ast.unparse(tree), text)}", text)  # type: ignore[attr-defined]
+    parts = [ast.unparse(statement) for statement in tree.body]
+    for place, top in enumerate(tree.body):
+        bodies = [node for node in ast.walk(top) if isinstance(node, ast.FunctionDef)]
+        inside = {id(node) for body in bodies for statement in body.body for node in ast.walk(statement)}
+        slots = [slot for slot in _slots(top) if id(slot.node) in inside]
+        for slot in sorted(slots, key=lambda s: (getattr(s.node, "lineno", 0), getattr(s.node, "col_offset", 0))):
+            for what, changed in _changes(slot.node):
+                slot.put(changed)
+                text = ast.unparse(top)
+                slot.put(slot.node)
+                if text != parts[place]:
+                    whole = "\n".join([*parts[:place], text, *parts[place + 1 :]])
+                    difference = f"{what}: {_difference(parts[place], text)}"
+                    yield Mutant(slot.node.lineno, difference, whole)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Where a node stands in its parent: a field, or a place in a field's list."""
+
+    node: ast.AST
+    parent: ast.AST
+    field: str
+    index: int | None = None
+
+    def put(self, node: ast.AST) -> None:
+        """Let another node stand there."""
+        if self.index is None:
+            setattr(self.parent, self.field, node)
+        else:
+            getattr(self.parent, self.field)[self.index] = node
+
+
+def _slots(tree: ast.AST) -> Iterator[_Slot]:
+    for parent in ast.walk(tree):
+        for field, value in ast.iter_fields(parent):
+            if isinstance(value, ast.AST):
+                yield _Slot(value, parent, field)
+            elif isinstance(value, list):
+                yield from (_Slot(n, parent, field, i) for i, n in enumerate(value) if isinstance(n, ast.AST))
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -108,26 +141,6 @@ def _method(function: ast.expr) -> bool:
     """Whether a call is of a method of a value, not of a function of a module such as F.relu or np.exp."""
     owner = getattr(function, "value", None)
     return owner is not None and not (isinstance(owner, ast.Name) and owner.id in ("F", "np", "torch", "math", "nn"))
-
-
-class _Swap(ast.NodeTransformer):
-    def __init__(self, place: tuple[Any, ...], new: ast.AST) -> None:
-        self.place, self.new = place, new
-
-    def visit(self, node: ast.AST) -> Any:
-        return self.new if _place(node) == self.place else self.generic_visit(node)
-
-
-def _place(node: ast.AST) -> tuple[Any, ...]:
-    names = ("lineno", "col_offset", "end_lineno", "end_col_offset")
-    return (type(node), *(getattr(node, name, None) for name in names))
-
-
-def _with(tree: ast.Module, node: ast.AST, changed: ast.AST) -> str | None:
-    """The source with one node in another's place; None where nothing would change."""
-    swapped = _Swap(_place(node), ast.copy_location(copy.deepcopy(changed), node)).visit(copy.deepcopy(tree))
-    text = ast.unparse(ast.fix_missing_locations(swapped))
-    return None if text == ast.unparse(tree) else text
 
 
 def exact_claims(paper: str) -> list[Claim]:

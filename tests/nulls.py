@@ -252,8 +252,8 @@ def _applied(null: Null, own: Functions, reference: LoadedImplementation) -> Loa
 def _width(data: Any) -> int:
     if hasattr(data, "classes") or hasattr(data, "vocabulary"):
         return int(getattr(data, "classes", getattr(data, "vocabulary", 0)))
-    if hasattr(data, "solver"):  # answers are places, and to solve a million problems for the highest takes minutes
-        return data.inputs.items.shape[1]
+    if hasattr(data, "solver"):  # answers are places; to draw a million problems takes a second, to solve them minutes
+        return data.high
     if isinstance(data.outputs, Sequences):
         return int(data.outputs.items.max()) + 1
     return data.outputs.shape[1]

@@ -209,17 +209,16 @@ def test_the_board_opens_and_a_claim_is_one_click_away(visit, tmp_path):
     page.locator("h1", has_text="what we measured").wait_for()
 
 
-def test_what_nobody_has_run_is_an_empty_place_one_click_from_its_claim(visit):
-    """Its chip is dashed and says so to a screen reader; the page behind it has no verdict and a command."""
+def test_what_nobody_has_run_is_two_clicks_from_the_board(visit):
+    """The end of the paper's bar is dashed and counts it; behind its claim are no verdict and a command."""
     page = visit()
-    chip = page.locator(".chips .badge.absent").first
-    chip.wait_for()
-    said = re.search(r" ([\w-]+)(\[.*\])?: not measured \(", chip.get_attribute("title") or "")
-    assert said
-    assert chip.locator("i").evaluate("e => getComputedStyle(e).borderTopStyle") == "dashed"
-    chip.click()
+    bar = page.get_by_role("link", name=re.compile(r"reproduced.* not measured; \d+ of \d+ claims judged")).first
+    assert bar.bounding_box()["height"] >= 24
+    assert bar.locator(".absent").evaluate("e => getComputedStyle(e).borderTopStyle") == "dashed"
+    bar.click()
+    page.locator("h2", has_text="Not measured").wait_for()
+    page.locator("h2:has-text('Not measured') ~ table.claims a.statement, table.claims tr:has(.absent) a").first.click()
     page.get_by_text("Nobody has run this yet: no number, no verdict.").wait_for()
-    assert said[1] in page.url
     assert page.locator("[data-testid=stCode]").inner_text().startswith("repro run ")
 
 
@@ -280,7 +279,7 @@ def test_more_filters_follow_their_button(visit):
     """Enter opens them, the next stops of Tab are the filters themselves, and they wrap on a phone."""
     for width in (1280, 390):
         page = visit(width=width)
-        page.locator(".chips").first.wait_for()
+        page.locator(".bar").first.wait_for()
         assert not page.get_by_role("button", name="inconclusive").count()
         page.get_by_text("Every claim in full").wait_for()
         page.get_by_role("combobox", name="Paper").wait_for()
@@ -300,13 +299,6 @@ def test_more_filters_follow_their_button(visit):
         assert ends["x"] + ends["width"] < width
         page.keyboard.press("Enter")
         page.wait_for_url("**/?verdict=reproduced")
-
-
-def test_chips_are_large_enough_and_say_their_claim(visit):
-    """A letter of the overview is 24 pixels wide and high; its name is the statement of the claim, and the verdict."""
-    page = visit()
-    chip = page.get_by_role("link", name=re.compile(rf"A deeper plain network .* {NAME}: supported"))
-    assert min(chip.bounding_box()[side] for side in ("width", "height")) >= 24
 
 
 def test_back_and_forward_follow_the_filters(visit):

@@ -146,7 +146,7 @@ def test_without_the_list_the_board_shows_records_and_says_so(project, data):
         (folder_of(project) / "he2015.json").write_bytes(data)
     shown = text(page())
     assert "Only claims with a record are shown" in shown
-    assert "plain-degrades: supported" in shown
+    assert 'aria-label="1 reproduced, 1 supported"' in shown
     assert ">verdicts<" in shown
     assert "retired" not in shown
     assert "absent hollow" not in shown.split("</ul>", 1)[1]  # below the legend
@@ -164,17 +164,13 @@ def test_a_list_of_another_paper_than_its_name_says_is_damaged(project):
 # what is shown
 
 
-def test_the_overview_has_a_place_for_each_claim_that_nobody_has_run(project):
-    """An empty chip that says what is missing and leads to the claim; the counts say how many of all are judged."""
+def test_the_overview_counts_the_claims_that_nobody_has_run(project):
+    """They are the dashed end of a paper's bar; its name says the counts, and how many of all are judged."""
     shown = text(page())
-    for name, tier in (("table-6[ResNet-20]", "gpu"), ("table-6[ResNet-110]", "gpu"), ("entropy-quadratic", "cpu")):
-        assert f' {name}: not measured ({tier})"' in shown
-    assert re.search(
-        r'href="claim\?claim=he2015/table-6&amp;row=ResNet-20" title="[^"]* table-6\[ResNet-20]: not', shown
-    )
-    assert "2 of 4 claims judged" in shown
-    assert "1 of 2 claims judged" in shown
-    assert "0 of 1 claims judged" in shown  # of a paper without any record
+    assert "2 not measured; 2 of 4 claims judged" in shown
+    assert "1 not measured; 1 of 2 claims judged" in shown
+    assert 'aria-label="1 not measured; 0 of 1 claim judged"' in shown  # of a paper without any record
+    assert '<span class="piece absent hollow" style="flex-grow:2"><b>&ndash;</b>2</span>' in shown
     assert "<b>3 of 7</b><span>claims judged</span>" in shown
     assert "<b>3</b><span>papers</span>" in shown
     assert "nobody has run it yet" in shown
@@ -185,7 +181,7 @@ def test_a_board_without_records_shows_all_claims_as_not_measured(project):
     shutil.rmtree(project / "store")
     shown = text(page())
     assert "<b>0 of 7</b>" in shown
-    assert shown.count('class="badge absent hollow" href=') == 7
+    assert sum(map(int, re.findall(r'label="(\d+) not measured; 0 of', shown))) == 7
     assert "<b>never</b><span>last verified</span>" in shown
 
 
@@ -312,8 +308,7 @@ def test_a_record_of_an_earlier_claim_is_marked_and_not_counted(project, change,
     """Overview, table, paper and claim say of what the record is, and the counts leave it out."""
     listed(project, RECORDS, **change)
     shown = text(page())
-    assert f' plain-degrades: supported ({says})"' in shown
-    assert 'class="badge supported hollow past"' in shown
+    assert 'aria-label="2 outdated; 0 of 2 claims judged"' in shown
     assert "<b>0 of 3</b>" in shown
     assert "0 of 2 claims judged" in shown
     assert "<b>0 of 0</b>" in shown  # controls of verdicts that do not count do not count either
@@ -326,8 +321,7 @@ def test_a_record_of_a_claim_that_is_gone_is_retired(project):
     """It stays to be seen, is marked, and does not count."""
     listed(project, RECORDS[1:])
     shown = text(page())
-    assert ' plain-degrades: supported (retired)"' in shown
-    assert shown.count("1 of 1 claims judged") == 2
+    assert "1 outdated; 1 of 1 claim judged" in shown
     assert "<b>2 of 2</b><span>claims judged</span>" in shown
     assert "retired" in text(page("claim", claim="he2015/plain-degrades"))
     assert "retired" not in text(page("claim", claim="he2015/parameters-as-printed"))
@@ -404,10 +398,10 @@ def test_the_export_shows_what_is_not_measured(project):
     Store(project / "store").add(ABSENT[0])
     found = {path: data.decode() for path, data in build.files(queries.open_stores()) if path.endswith(".html")}
     index = found["index.html"]
-    assert index.index('class="chips"') < index.index('<section class="paper"')
-    assert 'href="claim/he2015/table-6/res-net-110' not in index
+    assert 'class="bar" href="paper/he2015.html"' in index
+    assert '<section class="paper"' not in index
     (own,) = [path for path, body in found.items() if "he2015/table-6@1[ResNet-110]" in body and "no verdict." in body]
-    assert f'href="{own}"' in index
+    assert f'href="../{own}"' in found["paper/he2015.html"]
     assert "Nobody has run this yet" in found[own]
     assert "--tier gpu" in found[own]
     assert ", not measured" in found["claim/he2015/table-6.html"]

@@ -21,7 +21,7 @@ from harness.paper.checks import PaperFiles
 from harness.paper.checks import figure as figure_rule
 from repro import Axis, Drawn, Exhibit, Figure, Reported, axis, exhibit
 from repro.claim.catalogue import Catalogue
-from repro.claim.figure import figures
+from repro.claim.figure import Showcase, showcase
 from repro.criterion.exhibit import AXES, LARGEST, ExhibitPart
 from repro.errors import ReproError
 from repro.record.claim_list import CatalogueEntry, PaperCatalogue, encode, folder_of, read
@@ -105,7 +105,7 @@ def test_every_number_of_a_figure_is_in_a_published_record(key):
     records = [decode(path.read_bytes()) for path in (ROOT / "leaderboard" / "records" / key).glob("*.json")]
     own = by_claim(one for one in records if one.implementation.kind == "reference")
     assert list(figure_rule(PaperFiles(key, ROOT))) == []
-    for found in figures(key, ROOT):
+    for found in showcase(key, ROOT).figures:
         data = figure_data(found, own)
         known: set[float] = set()
         for record in data.records:
@@ -200,11 +200,16 @@ def test_what_is_no_figure_is_refused(tmp_path):
         Figure(place="Figure 6", says="It rises.", kind="bars", draws=())
     with pytest.raises(ValueError, match="1 to 240 letters"):
         Figure(place="Figure 6", says="", kind="bars", draws=BARS.draws)
-    assert figures("toy2020", tmp_path) == ()
+    assert showcase("toy2020", tmp_path) == Showcase()
     (tmp_path / "claims" / "figures").mkdir(parents=True)
     (tmp_path / "claims" / "figures" / "toy2020.py").write_text("FIGURES = [1]\n")
     with pytest.raises(ReproError, match=r"claims/figures/toy2020.py has no FIGURES\. State a tuple"):
-        figures("toy2020", tmp_path)
+        showcase("toy2020", tmp_path)
+    (tmp_path / "claims" / "figures" / "toy2021.py").write_text(
+        "from tests.test_figures import BARS\n\nFIGURES = (BARS,)\nTHEME = 'poetry'\n"
+    )
+    with pytest.raises(ReproError, match=r"unknown THEME 'poetry'\. Choose of: vision; sequence;"):
+        showcase("toy2021", tmp_path)
 
 
 # how it is drawn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import msgspec
 import pytest
@@ -43,14 +44,16 @@ def test_the_board_shows_papers_claims_and_the_story(store):
         assert style.badge(outcome) in shown
 
 
-def test_the_overview_has_a_letter_for_each_verdict(store):
-    """Each letter is named and leads to its claim; a filter, or the toggle, opens the claims in full."""
+def test_the_overview_counts_the_verdicts_of_each_paper(store):
+    """Its bar has a piece for each outcome, as wide as they are many; a filter, or the toggle, opens claims in full."""
     app = AppTest.from_file(str(APP), default_timeout=300).run()
     shown = text(app)
-    lines = queries.board(queries.open_stores())
-    assert len(re.findall(r'<a class="badge [^"]*" href="claim\?', shown)) == len(lines)
-    assert 'title="A deeper plain network has the higher training error. plain-degrades: supported"' in shown
-    assert "table-6[ResNet-56]: " in shown
+    lines = [one for one in queries.board(queries.open_stores()) if one.is_reference]
+    pieces = re.findall(r'<span class="piece (\w+)[^"]*" style="flex-grow:(\d+)"><b>.</b>\2</span>', shown)
+    found = Counter({outcome: 0 for outcome, _ in pieces})
+    for outcome, many in pieces:
+        found[outcome] += int(many)
+    assert found == Counter(one.outcome for one in lines)
     assert '<table class="claims">' not in shown
     assert '<table class="claims">' in text(page())
     assert '<table class="claims">' in text(page(paper="he2015"))

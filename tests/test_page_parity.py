@@ -42,7 +42,7 @@ def project(tmp_path_factory):
 
 
 PAGES = {
-    "board": ("board", {"full": "true"}, "index.html"),
+    "board": ("board", {}, "index.html"),
     "paper": ("paper", {"paper": "he2015"}, places.paper("he2015")),
     "paper with curves": ("paper", {"paper": "aaronson2014"}, places.paper("aaronson2014")),
     "claim": ("claim", {"claim": "he2015/plain-degrades"}, places.claim("he2015/plain-degrades")),

@@ -6,6 +6,8 @@ from repro import Drawn, Figure
 
 ROWS = "exclusion-has-row-profiles-only"
 
+THEME = "theory and complexity"
+HEADLINE = "complextropy-rises-and-falls"
 FIGURES = (
     Figure(
         place="Section on the conjecture",

@@ -6,6 +6,8 @@ from repro import Drawn, Figure
 
 MODELS = ("interacting", "non-interacting")
 
+THEME = "theory and complexity"
+HEADLINE = "complexity-rises-and-falls[interacting]"
 FIGURES = (
     Figure(
         place="Figure 2",

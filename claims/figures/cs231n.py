@@ -7,6 +7,8 @@ from repro import Drawn, Figure, Reported
 LINEAR = Reported(49.0, "%", "Section Case Study, training accuracy of the linear classifier")
 NET = Reported(98.0, "%", "Section Case Study, training accuracy of the network")
 
+THEME = "vision"
+HEADLINE = "network-learns-the-spiral"
 FIGURES = (
     Figure(
         place="Section Case Study",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "attention, memory and relations"
+HEADLINE = "long-range-helps"
 FIGURES = (
     Figure(
         place="Table 10",

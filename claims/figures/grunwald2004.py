@@ -6,6 +6,8 @@ from repro import Drawn, Figure
 
 PLACES = (("at 0", 0), ("at 3", 3), ("at the highest", 10))
 
+THEME = "theory and complexity"
+HEADLINE = "order-is-found[two-part]"
 FIGURES = (
     Figure(
         place="Section 2.4.2",

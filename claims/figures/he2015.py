@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "vision"
+HEADLINE = "plain-degrades"
 FIGURES = (
     Figure(
         place="Figure 6 (left, middle)",

@@ -12,6 +12,8 @@ SHORTCUTS = {
     "dropout-shortcut": "dropout",
 }
 
+THEME = "vision"
+HEADLINE = "shortcuts-must-be-identities[constant-scaling-0.5-0.5]"
 FIGURES = (
     Figure(
         place="Table 1",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "theory and complexity"
+HEADLINE = "penalty-beats-none[noisy weights]"
 FIGURES = (
     Figure(
         place="Section 10",

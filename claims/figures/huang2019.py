@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "scale and systems"
+HEADLINE = "speed-is-near-linear"
 FIGURES = (
     Figure(
         place="Section 3",

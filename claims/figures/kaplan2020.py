@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "scale and systems"
+HEADLINE = "loss-falls-with-size"
 FIGURES = (
     Figure(
         place="Figure 1 (right)",

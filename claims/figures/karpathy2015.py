@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "sequence"
+HEADLINE = "gates-beat-plain-cells"
 FIGURES = (
     Figure(
         place="Section Visualizing the neuron firings",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "vision"
+HEADLINE = "dropout-curbs-overfitting"
 FIGURES = (
     Figure(
         place="Figure 1",

@@ -7,6 +7,8 @@ from repro import Drawn, Figure
 LEARNERS = (("hl_mean", "HL(1)"), ("slow_mean", "TD at .07"), ("fast_mean", "TD at .13"), ("tuned_mean", "TD, tuned"))
 AGENTS = (("random", "Random"), ("freq", "Freq"), ("q", "Q"), ("hlq", "HLQ"))
 
+THEME = "theory and complexity"
+HEADLINE = "aiq-order"
 FIGURES = (
     Figure(
         place="Figure 6.2",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "sequence"
+HEADLINE = "gradient-survival"
 FIGURES = (
     Figure(
         place="Section The Problem of Long-Term Dependencies",

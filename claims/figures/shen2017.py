@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "theory and complexity"
+HEADLINE = "codes-near-entropy[lzma]"
 FIGURES = (
     Figure(
         place="Section 7",

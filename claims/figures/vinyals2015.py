@@ -6,6 +6,8 @@ from repro import Drawn, Figure
 
 LONGER = "longer-than-in-training"
 
+THEME = "attention, memory and relations"
+HEADLINE = "pointing-beats-attention"
 FIGURES = (
     Figure(
         place="Table 1",

@@ -7,6 +7,8 @@ from repro import Drawn, Figure, Reported
 NONE = Reported(65, "%", "Table 1, N = 5, P = 0, no glimpse")
 GLIMPSE = Reported(84, "%", "Table 1, N = 5, P = 0, one glimpse")
 
+THEME = "attention, memory and relations"
+HEADLINE = "glimpses-help"
 FIGURES = (
     Figure(
         place="Table 1, N = 5",

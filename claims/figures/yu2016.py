@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "vision"
+HEADLINE = "dilation-helps"
 FIGURES = (
     Figure(
         place="Figure 1",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from repro import Drawn, Figure
 
+THEME = "sequence"
+HEADLINE = "dropout-helps"
 FIGURES = (
     Figure(
         place="Table 1 and Section 3.2",

@@ -53,7 +53,7 @@ def claim_lists(root: Path, keys: Sequence[str] = ()) -> dict[str, bytes]:
     Raises:
         ReproError: for a key that no paper has.
     """
-    from repro.claim.figure import figures
+    from repro.claim.figure import showcase
     from repro.record.claim_list import encode, listing
 
     catalogue = Catalogue(root)
@@ -61,7 +61,7 @@ def claim_lists(root: Path, keys: Sequence[str] = ()) -> dict[str, bytes]:
     if strange := next((key for key in keys if key not in papers), None):
         raise unknown("paper", strange, papers)
     return {
-        f"{key}.json": encode(listing(papers[key], catalogue.select([key]), figures(key, root)))
+        f"{key}.json": encode(listing(papers[key], catalogue.select([key]), showcase(key, root)))
         for key in keys or papers
     }
 

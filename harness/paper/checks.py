@@ -17,7 +17,7 @@ from harness.paper import skeleton
 from repro.claim.catalogue import claims_in, load_file
 from repro.claim.claim import Claim
 from repro.claim.contract import Contract
-from repro.claim.figure import figures
+from repro.claim.figure import THEMES, showcase
 from repro.code_digest import header
 from repro.errors import ReproError
 from repro.record import claim_list
@@ -240,8 +240,8 @@ def records(paper: PaperFiles) -> Iterator[str]:
 def lists(paper: PaperFiles) -> Iterator[str]:
     """The catalogue lists today's claims, and the baseline holds the published records."""
     listed = claim_list.folder_of(paper.root) / f"{paper.key}.json"
-    drawn = figures(paper.key, paper.root)
-    wanted = claim_list.encode(claim_list.listing(paper.module.PAPER, paper.claims, drawn))
+    shown = showcase(paper.key, paper.root)
+    wanted = claim_list.encode(claim_list.listing(paper.module.PAPER, paper.claims, shown))
     if not listed.is_file() or listed.read_bytes() != wanted:
         yield f"leaderboard/catalogue/{paper.key}.json is not current: repro readme {paper.key}"
     path = paper.root / "leaderboard" / "baseline" / f"{paper.key}.json"
@@ -253,9 +253,14 @@ def lists(paper: PaperFiles) -> Iterator[str]:
 
 
 def figure(paper: PaperFiles) -> Iterator[str]:
-    """What stands on top of the paper's page is drawn from what its published records hold."""
-    records = by_claim(paper.newest.values())
-    for one in figures(paper.key, paper.root):
+    """What stands on top of the paper's page is drawn from its published records; it has a theme and a headline."""
+    records, shown = by_claim(paper.newest.values()), showcase(paper.key, paper.root)
+    if shown.figures and not shown.theme:
+        yield f"claims/figures/{paper.key}.py has no THEME: one of {'; '.join(THEMES)}"
+    names = {f"{claim.name}[{claim.row}]" if claim.row else claim.name for claim in paper.claims}
+    if shown.figures and shown.headline not in names:
+        yield f"claims/figures/{paper.key}.py has no HEADLINE, the claim that the paper is known for"
+    for one in shown.figures:
         try:
             figure_data(one, records)
         except ReproError as error:

@@ -104,6 +104,8 @@ class BoardCatalogue:
         papers: by key.
         claims: in the order of the files.
         figures: of each paper, by its key, what stands on top of its page.
+        themes: what papers are grouped by, by key.
+        headlines: the claim that each paper is known for, by key; its name, with its row in brackets.
         trouble: why it says nothing, where its files are missing or one is damaged.
     """
 
@@ -111,6 +113,8 @@ class BoardCatalogue:
     claims: Mapping[CaseKey, ListedClaim] = field(default_factory=dict)
     trouble: str = ""
     figures: Mapping[str, tuple[Figure, ...]] = field(default_factory=dict)
+    themes: Mapping[str, str] = field(default_factory=dict)
+    headlines: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, claim: str, row: str | None) -> ListedClaim | None:
         """The claim "key/name" and row, if there is one."""
@@ -155,7 +159,13 @@ def read(root: Path | None = None) -> BoardCatalogue:
         for listed in part.claims
     }
     papers = {part.paper.key: part.paper for part in found}
-    return BoardCatalogue(papers, claims, figures={part.paper.key: part.figures for part in found})
+    return BoardCatalogue(
+        papers,
+        claims,
+        figures={part.paper.key: part.figures for part in found},
+        themes={part.paper.key: part.theme for part in found},
+        headlines={part.paper.key: part.headline for part in found},
+    )
 
 
 def stamp(root: Path | None = None) -> FileStamp:

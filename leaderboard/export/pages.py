@@ -52,7 +52,7 @@ def overviews(content: ExportContent, counted: str) -> Iterator[ExportPage]:
 
 
 def _board(content: ExportContent) -> list[PagePart]:
-    """Letters and every claim in full: nothing unfolds in a file."""
+    """A row for each paper: claims in full stand on their pages."""
     sections = content.reference
     names = {one.paper.key: content.names[one.paper.key][1:] for one in sections}
     return board_page.page(
@@ -65,7 +65,7 @@ def _board(content: ExportContent) -> list[PagePart]:
         len(content.lines),
         queries.problems(content.stores),
         overview=True,
-        deviations={one.paper.key: repository.deviations(one.paper.key) for one in sections},
+        deviations=None,
         aged=False,
     )
 

@@ -9,6 +9,8 @@ from leaderboard.board.catalogue import BoardCatalogue
 from leaderboard.board.lines import Line, Section
 from leaderboard.render import components
 from leaderboard.render.components import footnote
+from leaderboard.render.overview import headlines
+from leaderboard.render.overview import overview as overview_of
 from leaderboard.render.parts import Control, Download, Fold, Html, PagePart, Place, SideBySide
 
 
@@ -23,6 +25,7 @@ def page(
     problems: Sequence[tuple[str, str]],
     *,
     overview: bool,
+    sort: str = "theme",
     deviations: Mapping[str, Sequence[str]] | None,
     aged: bool = True,
 ) -> list[PagePart]:
@@ -37,13 +40,18 @@ def page(
         lines: that are asked for, to be downloaded.
         total: how many lines there are to ask for.
         problems: files that are no records, and what is wrong with them.
-        overview: whether to show a letter for each claim.
+        overview: whether to show a row for each paper.
+        sort: what these are sorted by, one of `overview.SORTS`.
         deviations: how the references deviate from their papers, where every claim is to be shown in full; else None.
         aged: whether to say how long ago the newest record was made, which a file cannot.
     """
     parts: list[PagePart] = [Html(components.headline(reference, submissions, catalogue, aged=aged))]
     if reference or submissions or catalogue.claims:
-        shown = [Html(components.overview(sections, names, aged=aged))] if overview and sections else []
+        shown = []
+        if overview and sections:
+            first = headlines(sections, catalogue)
+            shown = [Html(first)] * bool(first)
+            shown.append(Html(overview_of(sections, names, catalogue, sort=sort, aged=aged)))
         if deviations is not None:
             keys = [one.paper.key for one in sections]
             shown += [

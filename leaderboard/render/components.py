@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
-from textwrap import shorten
 
 from leaderboard.board import citation
 from leaderboard.board.catalogue import BoardCatalogue, ListedClaim
@@ -19,12 +18,10 @@ from repro.record.record import Ratio
 
 WIDTHS = ("37%", "14%", "14%", "18%", "8%", "9%")
 HEADS = ("Claim", "Verdict", "Published", "Measured", "Controls", "Checked")
-OVERVIEW = ("Paper", "Verdicts", "Sabotages rejected", "Submissions", "Last verified")
 ABSENT_WIDTHS = ("40%", "16%", "18%", "26%")
 ABSENT_HEADS = ("Claim", "Verdict", "Published", "Needs")
 NEEDS = {"cpu": "two cores, minutes", "gpu": "one GPU", "cluster": "several GPUs"}
 NAMED = 6  # submissions of a paper that are named
-STATED = 90  # letters of a statement that a chip says
 
 
 def headline(
@@ -64,43 +61,6 @@ def last_verified(lines: Iterable[Line], *, aged: bool) -> tuple[str, str]:
     newest = max((one.created for one in lines), default="")
     old = style.age(newest) if aged else ""
     return style.day(newest) or "never", f"last verified, {old}" if old else "last verified"
-
-
-def overview(sections: Sequence[Section], others: Mapping[str, Sequence[str]], *, aged: bool = True) -> str:
-    """Papers by claims: a row for each paper, a letter for each verdict, controls, submissions and the newest date.
-
-    Claims that nobody has run have an empty place after the verdicts.
-    """
-    rows = [_overview(one, others.get(one.paper.key, ()), aged=aged) for one in sections]
-    return style.wrap(style.table(OVERVIEW, rows))
-
-
-def _overview(section: Section, others: Sequence[str], *, aged: bool) -> tuple[str, ...]:
-    about, lines = section.paper, section.lines
-    link = page_link("paper", about.key)
-    chips = "".join(style.chip(one.outcome, _chip_name(one), line_link(one), one.past) for one in lines)
-    chips += "".join(
-        style.absent_chip(_chip_name(one), one.tier, claim_link(one.claim, one.row)) for one in section.absent
-    )
-    share = f'<span class="sub">{section.judged} of {section.known} claims judged</span>' if section.known else ""
-    rejected, controls = sabotages(lines)
-    day, says = last_verified(lines, aged=aged)
-    old = says.removeprefix("last verified").removeprefix(", ")
-    submissions = f'<a href="{page_link("implementations", about.key)}">{len(others)}</a>' if others else "&ndash;"
-    return (
-        f'<a class="statement" href="{link}">{escape(about.title)}</a>'
-        f'<span class="sub">{style.authors(about, 2)}, {about.year}</span>',
-        f'<div class="chips">{chips}</div>{share}',
-        f'<span class="value">{rejected} of {controls}</span>' if controls else "&ndash;",
-        submissions,
-        f'<span class="unbroken">{day}</span>' + (f'<span class="sub">{old}</span>' if old else ""),
-    )
-
-
-def _chip_name(one: Line | ListedClaim) -> str:
-    """The statement of a claim, shortened, and what addresses call it."""
-    says = one.says.replace("<", "‹")  # noqa: RUF001 -- the browser drops a title that looks like an element
-    return f"{shorten(says, STATED, placeholder=' …')} {one.short}"
 
 
 def paper(section: Section, deviations: Sequence[str] = (), others: Sequence[str] = ()) -> str:

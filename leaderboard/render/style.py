@@ -57,30 +57,6 @@ def badge(outcome: Outcome, *, large: bool = False) -> str:
     return _badge(BADGES[outcome], outcome, large=large)
 
 
-def chip(outcome: Outcome, name: str, link: str, past: str = "") -> str:
-    """An outcome's letter that leads somewhere; its name says what it is of, for screen readers and on hovering.
-
-    Args:
-        outcome: of the verdict.
-        name: of what was judged, not yet escaped.
-        link: an address that is ready to stand in an attribute.
-        past: why the verdict does not count for today's claim; "" where it does.
-    """
-    look = BADGES[outcome]
-    classes = f"{outcome}{' hollow' * look.hollow}{' past' * bool(past)}"
-    return _chip(look, classes, f"{name}: {look.word}{f' ({past})' * bool(past)}", link)
-
-
-def absent_chip(name: str, tier: str, link: str) -> str:
-    """What stands in the place of a verdict where there is none; it leads to what is known of the claim. See `chip`."""
-    return _chip(ABSENT, "absent hollow", f"{name}: {ABSENT.word} ({tier})", link)
-
-
-def _chip(look: Badge, classes: str, says: str, link: str) -> str:
-    title = escape(says)  # once: there may be hundreds of these
-    return f'<a class="badge {classes}" href="{link}" title="{title}"><i aria-hidden="true">{look.letter}</i></a>'
-
-
 def absent(*, large: bool = False) -> str:
     """The badge of a claim that nobody has run."""
     return _badge(ABSENT, "absent", large=large)

@@ -86,16 +86,45 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"a figure draws 1 to {MOST} measurements, not {len(self.draws)}")
 
 
-def figures(key: str, root: Path) -> tuple[Figure, ...]:
-    """The figures of a paper, from `FIGURES` in claims/figures/<key>.py, the best known first; none without the file.
+THEMES = (
+    "vision",
+    "sequence",
+    "attention, memory and relations",
+    "theory and complexity",
+    "scale and systems",
+    "retrieval and language models",
+)
+"""What papers are grouped by, in the order of the board."""
+
+
+class Showcase(msgspec.Struct, frozen=True, kw_only=True):
+    """How the board presents a paper, from claims/figures/<key>.py.
+
+    Attributes:
+        figures: `FIGURES`, the best known first.
+        theme: `THEME`, one of `THEMES`.
+        headline: `HEADLINE`, the claim that the paper is known for: its name, with its row in brackets if it has rows.
+    """
+
+    figures: tuple[Figure, ...] = ()
+    theme: str = ""
+    headline: str = ""
+
+
+def showcase(key: str, root: Path) -> Showcase:
+    """How the board presents a paper; nothing of it where there is no file.
 
     Raises:
-        ReproError: if the file cannot be imported, or FIGURES holds anything else.
+        ReproError: if the file cannot be imported, FIGURES holds anything but figures, or THEME is unknown.
     """
     path = root / "claims" / "figures" / f"{key}.py"
     if not path.is_file():
-        return ()
-    found = getattr(load_file(path, f"claims.figures.{key}"), "FIGURES", None)
+        return Showcase()
+    module = load_file(path, f"claims.figures.{key}")
+    found = getattr(module, "FIGURES", None)
     if not isinstance(found, tuple) or not found or not all(isinstance(one, Figure) for one in found):
         raise ReproError(f"claims/figures/{key}.py has no FIGURES", "State a tuple of Figure(...).")
-    return found
+    theme, headline = getattr(module, "THEME", ""), getattr(module, "HEADLINE", "")
+    if theme and theme not in THEMES:
+        raise ReproError(f"claims/figures/{key}.py has the unknown THEME {theme!r}", f"Choose of: {'; '.join(THEMES)}.")
+    return Showcase(figures=found, theme=theme, headline=headline)

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from repro.claim.claim import Claim
-from repro.claim.figure import Figure
+from repro.claim.figure import Figure, Showcase
 from repro.errors import ReproError
 from repro.paper import Paper
 from repro.record.record import ClaimPart, Strict, claim_part
@@ -37,12 +37,14 @@ class CatalogueEntry(Strict, frozen=True, kw_only=True):
 
 
 class PaperCatalogue(Strict, frozen=True, kw_only=True):
-    """A paper, all its claims, and the figures that stand on top of its page, the first before the others."""
+    """A paper, all its claims, the figures that stand on top of its page, and what it is grouped by and known for."""
 
-    schema: Literal[2] = 2
+    schema: Literal[2, 3] = 3
     paper: Paper
     claims: tuple[CatalogueEntry, ...]
     figures: tuple[Figure, ...] = ()
+    theme: str = ""
+    headline: str = ""
 
 
 def folder_of(root: Path) -> Path:
@@ -50,18 +52,23 @@ def folder_of(root: Path) -> Path:
     return root / "leaderboard" / "catalogue"
 
 
-def listing(paper: Paper, claims: Iterable[Claim], figures: Iterable[Figure] = ()) -> PaperCatalogue:
-    """A paper, its claims, sorted by id, and its figures."""
+def listing(paper: Paper, claims: Iterable[Claim], shown: Showcase | None = None) -> PaperCatalogue:
+    """A paper, its claims, sorted by id, and how the board presents it."""
+    shown = shown or Showcase()
     found = [CatalogueEntry(claim=claim_part(c), seeds=c.seeds, controls=c.controls, cost=c.cost) for c in claims]
     claimed = tuple(sorted(found, key=lambda listed: listed.claim.id))
-    return PaperCatalogue(paper=paper, claims=claimed, figures=tuple(figures))
+    return PaperCatalogue(
+        paper=paper, claims=claimed, figures=shown.figures, theme=shown.theme, headline=shown.headline
+    )
 
 
 def encode(found: PaperCatalogue) -> bytes:
     """JSON with a line for the paper and each claim, so that a change of one claim is a change of one line."""
     paper, claims, figures = (b",\n".join(map(_line, part)) for part in ([found.paper], found.claims, found.figures))
+    named = (("theme", found.theme), ("headline", found.headline))
     drawn = b',"figures":[\n%s\n]' % figures if figures else b""
-    return b'{"schema":%d,"paper":\n%s\n,"claims":[\n%s\n]%s}\n' % (found.schema, paper, claims, drawn)
+    about = b"".join(b',"%s":%s' % (name.encode(), msgspec.json.encode(value)) for name, value in named if value)
+    return b'{"schema":%d,"paper":\n%s\n%s,"claims":[\n%s\n]%s}\n' % (found.schema, paper, about, claims, drawn)
 
 
 def _line(part: msgspec.Struct) -> bytes:

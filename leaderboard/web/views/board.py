@@ -14,6 +14,7 @@ from leaderboard.board.lines import EVIDENCE, REFERENCE, TIERS, Filters, Line
 from leaderboard.board.queries import RecordFilter
 from leaderboard.render import style
 from leaderboard.render.board import page
+from leaderboard.render.overview import SORTS
 from leaderboard.render.parts import PagePart
 from leaderboard.web import cache, url_state
 from leaderboard.web.panels import show_page
@@ -28,7 +29,7 @@ MORE = (*PILLS, "implementation", "hardware")
 def show() -> None:
     """The page."""
     version = cache.version()
-    with Address("q", "paper", "full", *MORE) as asked:
+    with Address("q", "paper", "sort", "full", *MORE) as asked:
         reference = cache.board(version, RecordFilter(implementation=REFERENCE))
         names = cache.ask(version, queries.implementations)
         choice = _choice(version, asked, reference, names)
@@ -55,6 +56,7 @@ def _parts(version: str, choice: _Choice, reference: tuple[Line, ...], submissio
         len(lines),
         cache.ask(version, queries.problems),
         overview=not full,
+        sort=choice.sort,
         deviations={one.paper.key: cache.deviations(one.paper.key) for one in sections} if full else None,
     )
 
@@ -66,12 +68,14 @@ class _Choice:
     Attributes:
         filters: which lines are shown.
         source: which lines are fetched.
+        sort: what papers are sorted by.
         full: whether claims are to be shown in full though nothing is filtered.
         more: whether a filter is set that is folded away.
     """
 
     filters: Filters
     source: RecordFilter
+    sort: str
     full: bool
     options: Mapping[str, Sequence[str]]
     values: Mapping[str, str]
@@ -94,6 +98,7 @@ def _choice(version: str, asked: Address, lines: tuple[Line, ...], names: list[s
             implementation=REFERENCE if implementation == REFERENCES else implementation,
             hardware="" if hardware == ANY else hardware,
         ),
+        sort=asked.one("sort", list(SORTS)),
         full=asked.yes("full"),
         options=options,
         values=values,
@@ -106,6 +111,7 @@ def _widgets(choice: _Choice) -> None:
         hint = "statement, author, Table 6 …"
         url_state.widget(st.text_input, "Search", "q", choice.filters.q, placeholder=hint, type="search")
         _select("Paper", "paper", choice)
+        url_state.select("Sort by", "sort", list(SORTS), choice.sort)
         url_state.widget(st.toggle, "Every claim in full", "full", choice.full)
     st.session_state.setdefault("more", choice.more)
     more = st.expander("More filters", key="more", on_change="rerun")

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ from repro.errors import ReproError
 from repro.paths import atomic_write
 from repro.record.queries import newest
 from repro.record.record import encode
-from repro.record.store import MergedStore, Store
+from repro.record.store import IndexWarning, MergedStore, Store
 from tests.records import EACH, make_record, write_some
 from tests.test_record import INVALID
 
@@ -123,7 +124,8 @@ def test_the_index_can_be_thrown_away(store):
         (store.root / "index.sqlite").unlink()
         if damage:
             (store.root / "index.sqlite").write_bytes(damage)
-        assert Store(store.root).rows() == rows
+        with pytest.warns(IndexWarning, match="a new one was made from the files") if damage else nullcontext():
+            assert Store(store.root).rows() == rows
     store.rebuild()
     assert store.rows() == rows
 
@@ -138,7 +140,6 @@ def test_rebuilding_mends_an_index_that_lies(store):
         index.execute("UPDATE texts SET json = '{}'")
         index.execute("UPDATE records SET word = 'refuted' WHERE id = ?", [records[0].id])
         index.execute("DELETE FROM records WHERE id = ?", [records[1].id])
-    assert store.rows() != rows
     store.rebuild()
     assert store.rows() == rows
     assert sorted(store.records(), key=lambda one: one.id) == sorted(records, key=lambda one: one.id)

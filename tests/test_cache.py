@@ -11,6 +11,7 @@ import tempfile
 import numpy as np
 import pytest
 
+from repro import paths
 from repro.claim.catalogue import Catalogue
 from repro.claim.claim import arms_of
 from repro.errors import ReproError
@@ -84,6 +85,7 @@ def test_read_only_folder(tmp_path, monkeypatch):
     def refuse(**_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
+    monkeypatch.setattr(paths, "NAMELESS", None)
     monkeypatch.setattr(tempfile, "mkstemp", refuse)
     with pytest.raises(ReproError, match=r"cannot be written \(Permission denied\)"):
         cache.put("cd" + KEY[2:], {"a": 1})

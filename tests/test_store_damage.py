@@ -134,12 +134,12 @@ KINDS: dict[str, Callable[[Path, random.Random], None]] = {
 } | {name: lambda path, chance, name=name: changed_by_sql(path, chance, name) for name in SQL}
 
 
-@pytest.mark.parametrize("read_only", [False, True], ids=["writing", "reading"])
-def test_a_damaged_index_changes_no_answer(sound, tmp_path, read_only):
+def test_a_damaged_index_changes_no_answer(sound, tmp_path):
     """Seeded damages of many kinds: the answers stay those of the files, and a rebuild leaves an index in order."""
     expected, kinds, wrong = answers(Store(sound)), list(KINDS), []
-    for number in range(len(KINDS) if read_only else DAMAGES):
+    for number in range(DAMAGES):
         root, kind, chance = tmp_path / str(number), kinds[number % len(kinds)], random.Random(number)
+        read_only = number // len(kinds) % 2 == 1
         shutil.copytree(sound, root)
         KINDS[kind](root / "index.sqlite", chance)
         with warnings.catch_warnings(record=True) as said:

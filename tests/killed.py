@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from repro.record.store import Store
 from tests.records import make_record
 
 assert harness.pytest_plugin  # what runs claims is imported once, before processes are forked
+for name in ("repro.trial.judge", "repro.trial.recording", "harness.cli.tables", "scipy.stats", "torch"):
+    with suppress(ImportError):  # torch may be absent
+        import_module(name)
 
 
 def add(said: Connection, root: Path, first: int) -> None:

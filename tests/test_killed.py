@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,11 @@ from tests.toy import write_project
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.killed"])  # so that a process costs little
-EACH = [4, pytest.param(67, marks=pytest.mark.long)]
-"""Kills of each kind of work: twelve together, or two hundred."""
+
+
+def times(few: int, many: int) -> list[Any]:
+    """How often some work is killed: of all kinds together 12 times, or 200."""
+    return [few, pytest.param(many, marks=pytest.mark.long)]
 
 
 def kill(work: Callable[..., None], after: float | None, *arguments: Any) -> tuple[list[str], float]:
@@ -49,7 +53,7 @@ def left_over(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.suffix == ".tmp" or ".damaged" in path.name]
 
 
-@pytest.mark.parametrize("kills", EACH)
+@pytest.mark.parametrize("kills", times(5, 67))
 def test_killed_while_it_writes_files_and_index(tmp_path, kills):
     """Each acknowledged record is in the files and in the index, which no kill damages."""
     chance, acknowledged = random.Random(1), set[str]()
@@ -65,7 +69,7 @@ def test_killed_while_it_writes_files_and_index(tmp_path, kills):
     assert {record.id for record in Store(tmp_path).records()} >= acknowledged
 
 
-@pytest.mark.parametrize("kills", EACH)
+@pytest.mark.parametrize("kills", times(5, 67))
 def test_killed_while_it_publishes(tmp_path, kills):
     """Each published file is a whole record; the same command, run again, publishes the rest."""
     store, chance = Store(tmp_path / "store"), random.Random(2)
@@ -83,12 +87,13 @@ def test_killed_while_it_publishes(tmp_path, kills):
     assert len(files) + len(rest) == 30
 
 
-@pytest.mark.parametrize("kills", EACH)
+@pytest.mark.parametrize("kills", times(2, 66))
 def test_killed_while_claims_run(tmp_path, kills):
     """Trials that were computed are kept, whole; no record is half written; the last run finishes with every record."""
     root, chance = write_project(tmp_path / "toy"), random.Random(3)
     said, whole = kill(killed.claims, None, write_project(tmp_path / "whole"))
     assert said == ["0"]
+    shutil.copytree(tmp_path / "whole" / "cache", root / "cache", ignore=shutil.ignore_patterns("trials"))
     kept: dict[str, set[str]] = {"cache": set(), "store": set()}
     for _ in range(kills):
         kill(killed.claims, whole * chance.random(), root)

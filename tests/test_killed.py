@@ -76,6 +76,7 @@ def test_killed_while_it_publishes(tmp_path, kills):
     for number in range(30):
         store.add(factory.degrades(name=f"claim-{number}"))
     _, whole = kill(killed.copy, None, tmp_path / "store", tmp_path / "all")
+    folder, files = tmp_path, set[str]()
     for number in range(kills):
         folder = tmp_path / str(number)
         said, _ = kill(killed.copy, 1.1 * whole * chance.random(), tmp_path / "store", folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, Unpack
 
 import sqlalchemy as sa
@@ -38,7 +38,18 @@ class Where(TypedDict, total=False):
 
 
 class RecordQueries(ABC):
-    """Questions that the index answers without opening a file; keyword arguments narrow them, see `Where`."""
+    """Questions that the index answers without opening a file; keyword arguments narrow them, see `Where`.
+
+    Attributes:
+        left_out: records that no answer contains, by id, each with what is wrong with it; they are among the problems.
+    """
+
+    left_out: Mapping[str, Problem] = {}
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Have the record with this id in no answer any more; nothing is written, and it is as before when reopened."""
+        for row in self._rows(sa.select(*COLUMNS).where(RECORDS.c.id == name)):
+            self.left_out = {**self.left_out, name: Problem(row.path, reason)}
 
     @abstractmethod
     def _ask(self, query: sa.Executable, read: Callable[[list[Any]], T]) -> T:
@@ -46,7 +57,7 @@ class RecordQueries(ABC):
 
     def rows(self, **where: Unpack[Where]) -> list[Row]:
         """What the index knows of the records, oldest first."""
-        return self._rows(sa.select(*COLUMNS).where(*_wanted(where)).order_by(*AGE))
+        return self._rows(sa.select(*COLUMNS).where(*self._wanted(where)).order_by(*AGE))
 
     def records(self, **where: Unpack[Where]) -> Iterator[Record]:
         """The records, oldest first."""
@@ -66,35 +77,35 @@ class RecordQueries(ABC):
 
         A row of a table counts as a claim, and its highest version goes before what is newer.
         """
-        return self._briefs(_first_of_each(CASE, (RECORDS.c.version, *AGE), _wanted(where), BRIEFS, TEXTS.c.id))
+        return self._briefs(_first_of_each(CASE, (RECORDS.c.version, *AGE), self._wanted(where), BRIEFS, TEXTS.c.id))
 
     def verified(self, **where: Unpack[Where]) -> list[Row]:
         """The newest verified record of each claim, its version and digest, implementation, source and word."""
-        wanted = [*_wanted(where), RECORDS.c.runner == "verified"]
+        wanted = [*self._wanted(where), RECORDS.c.runner == "verified"]
         return self._rows(_first_of_each(SAME, AGE, wanted, sa.select(*COLUMNS), RECORDS.c.id))
 
     def flagged(self, most: int) -> list[Row]:
         """The newest records with a flag, at most so many, the newest first."""
         newest_first = [column.desc() for column in AGE]
-        return self._rows(sa.select(*COLUMNS).where(HAS_FLAG).order_by(*newest_first).limit(most))
+        return self._rows(sa.select(*COLUMNS).where(HAS_FLAG, *self._wanted({})).order_by(*newest_first).limit(most))
 
     def flags(self) -> list[str]:
         """The ids of all records with a flag."""
-        return self._ask(sa.select(RECORDS.c.id).where(HAS_FLAG), _first)
+        return self._ask(sa.select(RECORDS.c.id).where(HAS_FLAG, *self._wanted({})), _first)
 
     def among(self, ids: Sequence[str]) -> set[str]:
         """Which of these ids are of records here."""
-        queries = (sa.select(RECORDS.c.id).where(RECORDS.c.id.in_(some)) for some in _batches(ids))
+        queries = (sa.select(RECORDS.c.id).where(RECORDS.c.id.in_(some)) for some in _batches(self._shown(ids)))
         return {name for query in queries for name in self._ask(query, _first)}
 
     def briefs(self, ids: Sequence[str]) -> list[Record]:
         """Those of the records with these ids that are here, in any order: brief, see `repro.record.record.brief`."""
-        queries = (BRIEFS.where(TEXTS.c.id.in_(some)) for some in _batches(ids))
+        queries = (BRIEFS.where(TEXTS.c.id.in_(some)) for some in _batches(self._shown(ids)))
         return [record for query in queries for record in self._briefs(query)]
 
     def distinct(self, column: str, **where: Unpack[Where]) -> list[str]:
         """The values of a column among the records, sorted."""
-        values = self._ask(sa.select(RECORDS.c[column]).where(*_wanted(where)).distinct(), _first)
+        values = self._ask(sa.select(RECORDS.c[column]).where(*self._wanted(where)).distinct(), _first)
         return sorted(values, key=lambda value: (value is None, value))  # each database orders letters in its own way
 
     def get(self, name: str) -> Record:
@@ -115,14 +126,24 @@ class RecordQueries(ABC):
             ReproError: if more than one record begins so.
         """
         prefix = "sha256:" + name.removeprefix("sha256:")
-        rows = self._rows(sa.select(*COLUMNS).where(RECORDS.c.id.startswith(prefix, autoescape=True)))
+        rows = self._rows(
+            sa.select(*COLUMNS).where(RECORDS.c.id.startswith(prefix, autoescape=True), *self._wanted({}))
+        )
         if len(rows) > 1:
             raise ReproError(f"{len(rows)} records begin with {name!r}", "Give more digits.")
         return next(self._open(rows), None)
 
     def problems(self) -> list[Problem]:
-        """Files below `records` that are not valid records, and why."""
-        return self._ask(sa.select(PROBLEMS.c.path, PROBLEMS.c.reason, PROBLEMS.c.sum), _as_problems)
+        """Files below `records` that are not valid records or are left out, and why."""
+        found = self._ask(sa.select(PROBLEMS.c.path, PROBLEMS.c.reason, PROBLEMS.c.sum), _as_problems)
+        return sorted([*found, *self.left_out.values()], key=lambda one: one.path)
+
+    def _wanted(self, where: Where) -> list[sa.ColumnElement[bool]]:
+        wanted = [RECORDS.c[name] == value for name, value in where.items() if value is not None]
+        return [*wanted, RECORDS.c.id.not_in(self.left_out)] if self.left_out else wanted
+
+    def _shown(self, ids: Sequence[str]) -> list[str]:
+        return [name for name in ids if name not in self.left_out]
 
     def _rows(self, query: sa.Executable) -> list[Row]:
         return self._ask(query, _as_rows)
@@ -168,16 +189,12 @@ def _as_records(found: list[Any]) -> dict[str, Record]:
 def _as_problems(found: list[Any]) -> list[Problem]:
     for path, reason, written in found:
         summed([path, reason], written)
-    return sorted((Problem(path, reason) for path, reason, _ in found), key=lambda one: one.path)
+    return [Problem(path, reason) for path, reason, _ in found]
 
 
 def newest(rows: Iterable[Row]) -> list[Row]:
     """The last row of each claim and implementation, of rows that are ordered by age."""
     return list({(row.claim, row.kind, row.implementation): row for row in rows}.values())
-
-
-def _wanted(where: Where) -> list[sa.ColumnElement[bool]]:
-    return [RECORDS.c[name] == value for name, value in where.items() if value is not None]
 
 
 def _first_of_each(

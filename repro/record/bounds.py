@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -35,13 +37,13 @@ def check_depth(data: bytes) -> None:
     raise too_deep()
 
 
-def check_usage(usage: Usage) -> None:
+def check_usages(usages: Iterable[Usage]) -> None:
     """Refuse what no trial can have used: less than nothing, or more than sums can hold.
 
     Raises:
         ReproError: with the name and the number.
     """
-    for name in ("wall_s", "cpu_s", "peak_rss_bytes", "gpu_peak_bytes", "energy_j"):
+    for usage, name in product(usages, ("wall_s", "cpu_s", "peak_rss_bytes", "gpu_peak_bytes", "energy_j")):
         value = getattr(usage, name)
         if value is not None and not 0 <= value <= MOST:
             raise ReproError(

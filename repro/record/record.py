@@ -23,7 +23,7 @@ from repro.errors import ReproError
 from repro.machine.environment import Machine, Software, Source
 from repro.machine.telemetry import Usage
 from repro.paper import KEY, Paper, Reported
-from repro.record.bounds import check_depth, check_usage
+from repro.record.bounds import check_depth, check_usages
 
 SCHEMA = 1
 LARGEST = 32 << 20  # bytes of a record file
@@ -279,8 +279,7 @@ def decode(data: bytes) -> Record:
     """The record in a file's bytes, checked against the format and against its own hash.
 
     Raises:
-        ReproError: for the first thing that is wrong: size, JSON, schema version, depth, keys, types, numbers, hash,
-            what trials used.
+        ReproError: for the first thing wrong: size, JSON, schema version, depth, keys, types, numbers, hash, usage.
     """
     if len(data) > LARGEST:
         raise ReproError(f"The record has {len(data):,} bytes, more than {LARGEST:,}")
@@ -297,8 +296,7 @@ def decode(data: bytes) -> Record:
         raise ReproError("The record has line ends of another system", "Run git -c core.autocrlf=false checkout -- .")
     if canonical != data:
         raise _invalid("is not in canonical form")
-    for trial in record.trials:
-        check_usage(trial.usage)
+    check_usages(trial.usage for trial in record.trials)
     return record
 
 
@@ -386,8 +384,7 @@ def _canonical(plain: Any) -> bytes:
 
 
 def _identity(record: Record) -> str:
-    plain = msgspec.to_builtins(record)
-    del plain["id"]
+    plain = {name: value for name, value in msgspec.to_builtins(record).items() if name != "id"}
     return "sha256:" + hashlib.sha256(_canonical(plain)).hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import multiprocessing
 import os
@@ -129,21 +128,6 @@ def test_the_index_can_be_thrown_away(store):
             assert Store(store.root).rows() == rows
     store.rebuild()
     assert store.rows() == rows
-
-
-def test_rebuilding_mends_an_index_that_lies(store):
-    """Whatever the tables say of unchanged files, they are read again."""
-    records = [make_record(number) for number in range(3)]
-    for record in records:
-        store.add(record)
-    rows = store.rows()
-    with contextlib.closing(sqlite3.connect(store.root / "index.sqlite")) as index, index:
-        index.execute("UPDATE texts SET json = '{}'")
-        index.execute("UPDATE records SET word = 'refuted' WHERE id = ?", [records[0].id])
-        index.execute("DELETE FROM records WHERE id = ?", [records[1].id])
-    store.rebuild()
-    assert store.rows() == rows
-    assert sorted(store.records(), key=lambda one: one.id) == sorted(records, key=lambda one: one.id)
 
 
 def test_an_interrupted_reading_of_many_files_goes_on(store, monkeypatch):

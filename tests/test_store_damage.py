@@ -154,6 +154,22 @@ def test_a_damaged_index_changes_no_answer(sound, tmp_path):
     assert wrong == []
 
 
+def test_rebuilding_mends_an_index_that_lies(tmp_path):
+    """Whatever the tables say of unchanged files, they are read again."""
+    store = Store(tmp_path)
+    records = [make_record(number) for number in range(3)]
+    for record in records:
+        store.add(record)
+    rows = store.rows()
+    with closing(sqlite3.connect(store.root / "index.sqlite")) as index, index:
+        index.execute("UPDATE texts SET json = '{}'")
+        index.execute("UPDATE records SET word = 'refuted' WHERE id = ?", [records[0].id])
+        index.execute("DELETE FROM records WHERE id = ?", [records[1].id])
+    store.rebuild()
+    assert store.rows() == rows
+    assert sorted(store.records(), key=lambda one: one.id) == sorted(records, key=lambda one: one.id)
+
+
 @pytest.mark.parametrize("name", ["digit in a record", "estimate"])
 def test_what_is_wrong_is_said_and_the_damaged_index_is_kept(sound, tmp_path, name):
     """The warning names the reason and where the old index lies; a store that is open meanwhile goes on."""

@@ -6,11 +6,17 @@ import contextlib
 import errno
 import os
 import tempfile
+import uuid
 from pathlib import Path
+from typing import BinaryIO
 
 from repro.errors import ReproError
 
 PACKAGE = Path(__file__).resolve().parent
+NAMELESS: int | None = getattr(os, "O_TMPFILE", None)
+"""Opens a file without a name in a folder; None where the system has no such files."""
+UNSUPPORTED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EXDEV}
+"""What file systems say that have no files without a name, or lack /proc to give them one."""
 
 
 def project_root() -> Path:
@@ -66,24 +72,64 @@ def data_dirs() -> tuple[Path, ...]:
 def atomic_write(path: Path, data: bytes) -> None:
     """Write a file so that others see all of it or none, and it survives a crash.
 
+    Where the system can, the file has no name until it is whole: a process that is killed leaves nothing behind.
+
     Raises:
         OSError: if the disk refuses; nothing is left behind then.
     """
-    temporary = None
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        _write_nameless(path, data)
+    except OSError as error:
+        if NAMELESS is not None and error.errno not in UNSUPPORTED:
+            raise
+        _write_named(path, data)
+
+
+def _write_nameless(path: Path, data: bytes) -> None:
+    if NAMELESS is None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    handle = os.open(path.parent, NAMELESS | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+    with os.fdopen(handle, "wb") as file:
+        _fill(file, data)
+        own = f"/proc/self/fd/{handle}"
+        try:
+            os.link(own, path, src_dir_fd=handle)  # a folder is given so that the link in /proc is followed
+        except FileExistsError:  # only a name takes the place of another
+            temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
+            os.link(own, temporary, src_dir_fd=handle)
+            _put(temporary, path)
+
+
+def _write_named(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # noqa: PTH101 -- mkstemp's files are for their owner only
+            _fill(file, data)
+    except OSError:
+        _drop(name)
+        raise
+    _put(name, path)
+
+
+def _fill(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fchmod(file.fileno(), 0o644)  # mkstemp's files are for their owner only
+    os.fsync(file.fileno())
+
+
+def _put(temporary: str | Path, path: Path) -> None:
+    try:
         os.replace(temporary, path)
     except OSError:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        _drop(temporary)
         raise
+
+
+def _drop(temporary: str | Path) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(temporary)
 
 
 def unwritable(what: str, error: OSError, remedy: str) -> ReproError:

@@ -17,6 +17,7 @@ import requests
 import uvicorn
 
 from leaderboard.api.app import create
+from leaderboard.api.connections import settings
 from repro.record.access_tokens import Tokens
 from repro.record.record import Record, encode
 from repro.record.store import Store
@@ -37,10 +38,7 @@ def served(
 ) -> Iterator[str]:
     """Serve the store in a folder from a thread; yields the address."""
     app = create(Store(root, url), Store(published or root / "published", read_only=True), known, **limits)
-    config = uvicorn.Config(
-        app, port=0, log_config=None, ws="none", http="h11", lifespan="off", timeout_keep_alive=PATIENCE_S
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(settings(app, port=0, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

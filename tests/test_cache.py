@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import tempfile
 
+import numpy as np
 import pytest
 
+from repro import paths
+from repro.claim.catalogue import Catalogue
+from repro.claim.claim import arms_of
 from repro.errors import ReproError
 from repro.trial.cache import Cache, CacheWarning
+from repro.trial.implementation import reference
+from repro.trial.trial import Trial, compute
+from tests.toy import write_project
 
 KEY = "ab" + "0" * 62
 
@@ -77,6 +85,7 @@ def test_read_only_folder(tmp_path, monkeypatch):
     def refuse(**_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
+    monkeypatch.setattr(paths, "NAMELESS", None)
     monkeypatch.setattr(tempfile, "mkstemp", refuse)
     with pytest.raises(ReproError, match=r"cannot be written \(Permission denied\)"):
         cache.put("cd" + KEY[2:], {"a": 1})
@@ -99,3 +108,27 @@ def test_lock_is_exclusive(tmp_path):
         assert (first, second) == (True, False)
     with other.lock(KEY, wait=0) as third:
         assert third
+
+
+def test_infinities_come_back_as_they_were(tmp_path, monkeypatch):
+    """A number, a curve and its grid, and what reasoning demands keep infinities of either sign and NaN apart."""
+    path = write_project(tmp_path) / "claims" / "test_toy2020.py"
+    text = path.read_text().replace("all_of, at_least, cases,", "all_of, at_least, cases, curve,")
+    given = (
+        '    wild = [math.inf, -math.inf, math.nan, -0.0]\n    return {"up": scalar(math.inf, "m"), '
+        '"down": scalar(-math.inf, "m"), "none": scalar(math.nan, "m"), "cases": cases(wild[:2], wild[1::-1], "m"), '
+        '"curve": curve(wild, wild, unit="m", x_unit="s"), "end"'
+    )
+    path.write_text(text.replace('    return {"end"', given).replace("import time\n", "import math\nimport time\n"))
+    monkeypatch.chdir(tmp_path)
+    claim = next(one for one in Catalogue(tmp_path).claims if one.name == "drift-carries")
+    trial = Trial(arms_of(claim.measurements())[0], reference("toy2020", tmp_path), 0, "cpu")
+    fresh, kept = (compute(trial, Cache(tmp_path / "cache"), wait=0.0) for _ in range(2))
+    assert fresh is not None
+    assert kept is not None
+    assert (fresh.cached, kept.cached) == (False, True)
+    for name, one in fresh.measurements.items():
+        for field in ("value", "x", "expected"):
+            np.testing.assert_equal(getattr(kept.measurements[name], field), getattr(one, field), f"{name}: {field}")
+    assert (kept.measurements["up"].value, kept.measurements["down"].value) == (math.inf, -math.inf)
+    assert np.signbit(np.asarray(kept.measurements["curve"].value)[3])

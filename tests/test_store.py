@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import multiprocessing
 import os
@@ -10,6 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -19,11 +19,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from repro import paths
 from repro.errors import ReproError
 from repro.paths import atomic_write
 from repro.record.queries import newest
 from repro.record.record import encode
-from repro.record.store import MergedStore, Store
+from repro.record.store import IndexWarning, MergedStore, Store
 from tests.records import EACH, make_record, write_some
 from tests.test_record import INVALID
 
@@ -123,25 +124,10 @@ def test_the_index_can_be_thrown_away(store):
         (store.root / "index.sqlite").unlink()
         if damage:
             (store.root / "index.sqlite").write_bytes(damage)
-        assert Store(store.root).rows() == rows
+        with pytest.warns(IndexWarning, match="a new one was made from the files") if damage else nullcontext():
+            assert Store(store.root).rows() == rows
     store.rebuild()
     assert store.rows() == rows
-
-
-def test_rebuilding_mends_an_index_that_lies(store):
-    """Whatever the tables say of unchanged files, they are read again."""
-    records = [make_record(number) for number in range(3)]
-    for record in records:
-        store.add(record)
-    rows = store.rows()
-    with contextlib.closing(sqlite3.connect(store.root / "index.sqlite")) as index, index:
-        index.execute("UPDATE texts SET json = '{}'")
-        index.execute("UPDATE records SET word = 'refuted' WHERE id = ?", [records[0].id])
-        index.execute("DELETE FROM records WHERE id = ?", [records[1].id])
-    assert store.rows() != rows
-    store.rebuild()
-    assert store.rows() == rows
-    assert sorted(store.records(), key=lambda one: one.id) == sorted(records, key=lambda one: one.id)
 
 
 def test_an_interrupted_reading_of_many_files_goes_on(store, monkeypatch):
@@ -316,13 +302,18 @@ def test_a_reader_sees_what_a_writer_adds(store):
     ],
     ids=["full", "quota", "read-only", "forbidden"],
 )
-@pytest.mark.parametrize("step", ["fsync", "replace", "mkstemp"])
+@pytest.mark.parametrize("step", ["fsync", "link", "fsync by name", "replace by name", "mkstemp by name"])
 def test_what_cannot_be_written_leaves_nothing_half_written(store, monkeypatch, code, says, step):
     """A full or read-only disk gives one error with the remedy; no file and no temporary file is left."""
 
     def fail(*arguments: object, **options: object) -> None:
         raise OSError(code, os.strerror(code))
 
+    step, _, named = step.partition(" by ")
+    if named:
+        monkeypatch.setattr(paths, "NAMELESS", None)
+    elif paths.NAMELESS is None:
+        pytest.skip("this system has no files without a name")
     monkeypatch.setattr(tempfile if step == "mkstemp" else os, step, fail)
     with pytest.raises(ReproError, match=says) as caught:
         store.add(make_record(1))

@@ -19,6 +19,7 @@ from harness.cli.plan import plan
 from harness.cli.readme import readme
 from harness.cli.records import publish, show, verify
 from harness.cli.run import run
+from harness.cli.store import store
 from harness.cli.submission import submission
 from repro.errors import ReproError
 
@@ -31,7 +32,7 @@ def cli() -> None:
 
 for command in (
     *(claims, plan, run, submission, gate, baseline, show, verify, publish, calibrate),
-    *(paper, data, doctor, leaderboard, serve, token, export, readme),
+    *(paper, data, doctor, leaderboard, serve, token, export, readme, store),
 ):
     cli.add_command(command)
 

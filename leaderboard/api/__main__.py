@@ -10,12 +10,11 @@ import click
 import uvicorn
 
 from leaderboard.api.app import create
+from leaderboard.api.connections import settings
 from leaderboard.api.ingest import read_known
 from repro.errors import ReproError
 from repro.paths import index_url, published_dir, store_dir
 from repro.record.store import Store
-
-CONNECTIONS = 256  # at once; more are asked to retry
 
 
 @click.command()
@@ -41,18 +40,10 @@ def serve(address: str, port: int, known: Path | None, per_minute: float, burst:
         if error.remedy:
             click.echo(f"       {error.remedy}", err=True)
         sys.exit(1)
-    uvicorn.run(
-        app,
-        host=address,
-        port=port,
-        ws="none",
-        http="h11",
-        server_header=False,
-        limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=20,
-        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"),
-    )
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+    uvicorn.Server(
+        settings(app, host=address, port=port, timeout_graceful_shutdown=20, forwarded_allow_ips=proxies)
+    ).run()
 
 
 if __name__ == "__main__":

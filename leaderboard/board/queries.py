@@ -139,11 +139,27 @@ def _candidates(store: Store, asked: RecordFilter) -> Iterator[tuple[bool, Line]
     What others sent in stands in quarantine: however new it is, it takes no line's place that the project endorses.
     """
     if not quarantines(store):
-        yield from ((True, line(record)) for record in store.latest(**asked.columns))
+        yield from ((True, one) for one in _lines(store, asked.columns))
         return
     for runner in ("self-reported", "verified"):
-        found = store.latest(**(asked.columns | Where(runner=runner)))
-        yield from ((runner == "verified", line(record)) for record in found)
+        yield from ((runner == "verified", one) for one in _lines(store, asked.columns | Where(runner=runner)))
+
+
+def _lines(store: Store, asked: Where) -> list[Line]:
+    """The newest lines of a store; a record that makes none is left out, and the one before it has its place."""
+    while True:
+        known, found = len(store.left_out), store.latest(**asked)
+        lines = [one for one in (_line(store, record) for record in found) if one is not None]
+        if len(store.left_out) == known:
+            return lines
+
+
+def _line(store: Store, record: Record) -> Line | None:
+    try:
+        return line(record)
+    except Exception as error:  # whatever a record does, it does to its own line only
+        store.leave_out(record.id, f"It cannot be shown: {type(error).__name__}")
+        return None
 
 
 def sections(lines: Iterable[Line], shown: Iterable[Line] | None = None) -> list[Section]:

@@ -10,8 +10,10 @@ import click
 from leaderboard.board.queries import open_stores
 from leaderboard.export.build import files
 from leaderboard.export.folder import check, write
+from leaderboard.render.guard import leave_out_faulty, left_out
 from repro.errors import ReproError
 from repro.record.index import Problem
+from repro.record.store import MergedStore
 
 
 @click.command()
@@ -24,13 +26,27 @@ def export(folder: Path, url: str) -> None:
         stores = open_stores()
         if not stores.distinct("paper"):
             raise _nothing(stores.problems())
-        count = write(folder, files(stores, url))
+        count = _written(folder, stores, url)
+        for problem in left_out(stores):
+            click.echo(f"left out: {problem.path}: {problem.reason}", err=True)
     except ReproError as error:
         click.echo(f"error: {error.problem}", err=True)
         if error.remedy:
             click.echo(f"       {error.remedy}", err=True)
         sys.exit(1)
     click.echo(f"{count} files in {folder}; open {folder / 'index.html'}")
+
+
+def _written(folder: Path, stores: MergedStore, url: str) -> int:
+    """Write the export; where a record keeps a page from being made, without that record. How many files it has."""
+    while True:
+        try:
+            return write(folder, files(stores, url))
+        except ReproError:
+            raise
+        except Exception:
+            if not leave_out_faulty(stores):
+                raise
 
 
 def _nothing(problems: list[Problem]) -> ReproError:

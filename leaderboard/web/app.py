@@ -9,10 +9,11 @@ from __future__ import annotations
 import streamlit as st
 
 from leaderboard.render import style
+from leaderboard.web import cache
 
 st.set_page_config(page_title="Repro", page_icon="☑️", layout="wide", menu_items={"Get help": None, "About": None})
 st.html(style.SHEET)
-st.navigation(
+page = st.navigation(
     [
         st.Page("views/board.py", title="Board", default=True),
         st.Page("views/findings.py", title="Findings", url_path="findings"),
@@ -27,4 +28,11 @@ st.navigation(
         st.Page("views/compare.py", title="Compare", url_path="compare", visibility="hidden"),
     ],
     position="top",
-).run()
+)
+try:
+    page.run()
+except Exception:
+    if not cache.without_faulty():
+        raise
+    st.rerun()
+cache.say_what_is_left_out()

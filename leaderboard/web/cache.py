@@ -14,7 +14,7 @@ from leaderboard.board import queries, repository
 from leaderboard.board.catalogue import BoardCatalogue, FileStamp
 from leaderboard.board.lines import REFERENCE, Line, Section
 from leaderboard.board.queries import RecordFilter
-from leaderboard.render import components
+from leaderboard.render import components, guard
 from leaderboard.render.rerun import ClaimContext
 from repro.claim.figure import Figure
 from repro.errors import ReproError
@@ -22,6 +22,7 @@ from repro.record.record import Record
 from repro.record.store import MergedStore, Store
 
 T = TypeVar("T")
+LEFT_OUT = 5  # records that are named below a page
 
 
 def version() -> str:
@@ -39,6 +40,30 @@ def version() -> str:
 def stores(version: str) -> MergedStore:
     """The stores as they are in this version, each opened once for all who ask."""
     return MergedStore(_opened(address, own) for address, own in zip(_addresses(), version.split("-"), strict=True))
+
+
+def without_faulty() -> bool:
+    """Leave out the records that no page can be made of, where a page has failed; whether there were any."""
+    found = _faulty(version())
+    if not (found and found.pop()):
+        return False
+    _answer.clear()
+    _board.clear()
+    return True
+
+
+@st.cache_resource(show_spinner="Looking for what is wrong …", max_entries=8)
+def _faulty(version: str) -> list[bool]:
+    """Whether records of a version were left out just now; only the first who asks is to draw the page again."""
+    return [bool(guard.leave_out_faulty(stores(version)))]
+
+
+def say_what_is_left_out() -> None:
+    """Name, below a page, the records that cannot be shown."""
+    found = guard.left_out(stores(version()))
+    if found:
+        named = ", ".join(f"{escape(one.path)} ({escape(one.reason)})" for one in found[:LEFT_OUT])
+        st.html(components.notice(f"Left out of these pages: {len(found)} of the records", named))
 
 
 def ask(version: str, query: Callable[..., T], *asked: object) -> T:

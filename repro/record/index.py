@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Collection, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -15,8 +17,14 @@ from repro.criterion.verdict import Outcome, RecordedOutcome
 from repro.errors import ReproError
 from repro.record.record import Record, brief, encode, hardware
 
-VERSION = "3"  # of the tables; an index of another version is built anew
+VERSION = "4"  # of the tables; an index of another version is built anew
 LOCK = 0x726570726F  # PostgreSQL's advisory lock for writing
+
+T = TypeVar("T")
+
+
+class DamagedIndex(Exception):
+    """What the tables hold is not what was written into them."""
 
 
 class Stamp(NamedTuple):
@@ -128,6 +136,7 @@ RECORDS = sa.Table(
     *(_column(name, annotation) for name, annotation in Row.__annotations__.items()),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("sum", sa.BigInteger, nullable=False),
     sa.Index("records_flagged", "created", sqlite_where=sa.text("flag != ''"), postgresql_where=sa.text("flag != ''")),
     sa.Index("records_case", "paper", "name", "created"),
     sa.Index("records_newest", "claim", "kind", "implementation", "created"),
@@ -138,6 +147,7 @@ TEXTS = sa.Table(  # apart, so that what goes through many records reads little
     META,
     sa.Column("id", sa.String(71), primary_key=True),
     sa.Column("brief", sa.Text, nullable=False),
+    sa.Column("sum", sa.BigInteger, nullable=False),  # of `brief`; the whole record has its own hash
     sa.Column("json", sa.Text, nullable=False),
 )
 PROBLEMS = sa.Table(
@@ -145,6 +155,7 @@ PROBLEMS = sa.Table(
     META,
     sa.Column("path", sa.String(400), primary_key=True),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("sum", sa.BigInteger, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
 )
@@ -176,15 +187,35 @@ class Index:
         with self._reading() as connection:
             return _is_current(connection)
 
-    def ask(self, query: sa.Executable) -> list[Any]:
-        """What the tables answer."""
+    def ask(self, query: sa.Executable, read: Callable[[list[Any]], T]) -> T:
+        """What is read of the tables' answer.
+
+        Raises:
+            DamagedIndex: if it is not what was written.
+        """
         with self._reading() as connection:
-            return list(connection.execute(query))
+            try:
+                return read(list(connection.execute(query)))
+            except (ValueError, TypeError, ArithmeticError, AttributeError) as error:  # a value of another type
+                raise DamagedIndex(f"{type(error).__name__} while it was read") from error
 
     def stamps(self) -> dict[str, Stamp]:
         """The files that the index knows, by path, as they were when they were read."""
         tables = (sa.select(table.c.path, table.c.size, table.c.mtime_ns) for table in (RECORDS, PROBLEMS))
-        return {path: Stamp(size, mtime) for path, size, mtime in self.ask(sa.union_all(*tables))}
+        return self.ask(sa.union_all(*tables), lambda found: {path: Stamp(size, mtime) for path, size, mtime in found})
+
+    def check(self) -> None:
+        """Whether the file of an index in SQLite is sound; the values in it are checked as they are read.
+
+        Raises:
+            DamagedIndex: with what is wrong first.
+        """
+        if self._postgresql:
+            return
+        with self._reading() as connection:
+            said = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+        if said != "ok":
+            raise DamagedIndex(str(said).partition("\n")[0])
 
     def changes(self) -> str:
         """A number that grows with every transaction that changed something."""
@@ -209,16 +240,18 @@ class Index:
         records, problems, texts = [], [], []
         for path, stamp, record, text in files:
             if record is None:
-                problems.append({"path": path, "reason": text, **stamp._asdict()})
+                problems.append({"path": path, "reason": text, "sum": check_sum([path, text]), **stamp._asdict()})
             else:
-                records.append({**_columns(record), "path": path, **stamp._asdict()})
-                texts.append({"id": record.id, "brief": encode(brief(record)).decode(), "json": text})
+                values = {**_columns(record), "path": path}
+                records.append({**values, "sum": check_sum(values.values()), **stamp._asdict()})
+                short = encode(brief(record)).decode()
+                texts.append({"id": record.id, "brief": short, "sum": check_sum([record.id, short]), "json": text})
         for table, values in ((RECORDS, records), (PROBLEMS, problems)):
             if values:
                 connection.execute(self._insert(table).on_conflict_do_nothing(), values)
         if texts:
             insert = self._insert(TEXTS)
-            new = {name: insert.excluded[name] for name in ("brief", "json")}
+            new = {name: insert.excluded[name] for name in ("brief", "sum", "json")}
             connection.execute(insert.on_conflict_do_update(index_elements=[TEXTS.c.id], set_=new), texts)
         count = sa.cast(sa.cast(FACTS.c.value, sa.BigInteger) + 1, sa.Text)
         connection.execute(FACTS.update().where(FACTS.c.name == "changes").values(value=count))
@@ -235,6 +268,34 @@ class Index:
             if self._postgresql:  # SQLite waits at BEGIN IMMEDIATE
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
             yield connection
+
+
+def check_sum(values: Iterable[Any]) -> int:
+    """A sum over values of columns, whichever way a database gives numbers back: 1 for 1.0 or True, 0 for -0.0."""
+    plain = [value + 0.0 if isinstance(value, int | float) else value for value in values]
+    return zlib.crc32(msgspec.msgpack.encode(plain))
+
+
+def whole(name: str, text: str) -> bytes:
+    """The JSON of a record from the tables, which must have the hash that is the record's id.
+
+    Raises:
+        DamagedIndex: if it has not.
+    """
+    rest = text.rstrip("\n").replace(f'"id":"{name}",', "", 1).encode()
+    if f"sha256:{hashlib.sha256(rest).hexdigest()}" != name:
+        raise DamagedIndex(f"the record {name[:23]} is not what it was")
+    return text.encode()
+
+
+def summed(values: Sequence[Any], written: int) -> None:
+    """Refuse values that have not the sum that was written beside them.
+
+    Raises:
+        DamagedIndex: naming the first value.
+    """
+    if check_sum(values) != written:
+        raise DamagedIndex(f"the row of {str(values[0])[:23]} is not what it was")
 
 
 def check(record: Record) -> None:

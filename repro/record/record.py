@@ -23,6 +23,7 @@ from repro.errors import ReproError
 from repro.machine.environment import Machine, Software, Source
 from repro.machine.telemetry import Usage
 from repro.paper import KEY, Paper, Reported
+from repro.record.bounds import check_depth, check_usages
 
 SCHEMA = 1
 LARGEST = 32 << 20  # bytes of a record file
@@ -254,8 +255,8 @@ def seal(record: Record) -> Record:
     Raises:
         ReproError: if the record holds what its format does not admit, such as NaN, with the place.
     """
-    plain = msgspec.to_builtins(record) | {"id": UNSEALED}
     try:
+        plain = msgspec.to_builtins(record) | {"id": UNSEALED}
         loose = DECODER.decode(_canonical(plain))  # in memory 8 may stand for 8.0, in a file not
     except (ValueError, RecursionError) as error:
         raise ReproError(f"The record cannot be written: {error}") from error
@@ -266,11 +267,11 @@ def encode(record: Record) -> bytes:
     """Canonical JSON in UTF-8: sorted keys, no spaces, one line.
 
     Raises:
-        ReproError: if the record holds NaN or infinities.
+        ReproError: if the record holds NaN or infinities, or nests too deep for any JSON.
     """
     try:
         return _canonical(msgspec.to_builtins(record)) + b"\n"
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ReproError(f"The record cannot be written: {error}") from error
 
 
@@ -278,12 +279,13 @@ def decode(data: bytes) -> Record:
     """The record in a file's bytes, checked against the format and against its own hash.
 
     Raises:
-        ReproError: for the first thing that is wrong: size, JSON, schema version, keys, types, numbers, hash.
+        ReproError: for the first thing wrong: size, JSON, schema version, depth, keys, types, numbers, hash, usage.
     """
     if len(data) > LARGEST:
         raise ReproError(f"The record has {len(data):,} bytes, more than {LARGEST:,}")
     try:
         check_schema(data, "record", SCHEMA)
+        check_depth(data)
         record = DECODER.decode(data)
         canonical = encode(record)
     except (ValueError, RecursionError) as error:  # msgspec names the place, as in "... at `$.claim.id`"
@@ -294,6 +296,7 @@ def decode(data: bytes) -> Record:
         raise ReproError("The record has line ends of another system", "Run git -c core.autocrlf=false checkout -- .")
     if canonical != data:
         raise _invalid("is not in canonical form")
+    check_usages(trial.usage for trial in record.trials)
     return record
 
 
@@ -381,8 +384,7 @@ def _canonical(plain: Any) -> bytes:
 
 
 def _identity(record: Record) -> str:
-    plain = msgspec.to_builtins(record)
-    del plain["id"]
+    plain = {name: value for name, value in msgspec.to_builtins(record).items() if name != "id"}
     return "sha256:" + hashlib.sha256(_canonical(plain)).hexdigest()
 
 

@@ -7,10 +7,11 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 import sqlalchemy as sa
 from filelock import FileLock
@@ -19,12 +20,20 @@ from sqlalchemy import exc
 from repro.errors import ReproError
 from repro.paths import atomic_write
 from repro.record import databases
-from repro.record.index import Index, Problem, Row, ScannedFile, Stamp, check
+from repro.record.index import DamagedIndex, Index, Problem, Row, ScannedFile, Stamp, check
 from repro.record.queries import RecordQueries, Where
 from repro.record.record import LARGEST, Record, decode, encode, file_name
 
 BATCH = 200  # files that are read into the index in one transaction
 MANY = 1000  # files of a folder that `Store.version` looks at one by one
+CHECKED = 256 << 20  # bytes of an index that is gone through when it is opened: some 0.3 s
+HELP = "the files are read instead; run `repro store rebuild`"
+
+T = TypeVar("T")
+
+
+class IndexWarning(UserWarning):
+    """An index was damaged; another one was made from the files."""
 
 
 class Store(RecordQueries):
@@ -42,6 +51,7 @@ class Store(RecordQueries):
         self.root = root
         self.read_only = read_only
         self.url = index
+        self._distrusted = False  # of a store for reading only: the index on the disk is damaged
         self._large: set[str] = set()  # folders that `version` has found to hold many files
 
     def add(self, record: Record) -> Path:
@@ -59,8 +69,8 @@ class Store(RecordQueries):
         with self._explained():
             if not path.is_file() or path.read_bytes() != data:
                 atomic_write(path, data)
-            stamp = self._stamped(path.stat())
-            self._index.update([ScannedFile(self._relative(path), stamp, record, data.decode())])
+            found = ScannedFile(self._relative(path), self._stamped(path.stat()), record, data.decode())
+            self._mended(lambda: self._index.update([found]))
         return path
 
     def path(self, record: Record) -> Path:
@@ -95,10 +105,10 @@ class Store(RecordQueries):
         """
         with self._explained():
             if not self.read_only:
-                self._sync(self._index)
+                self._mended(lambda: self._sync(self._index))
             elif self.url is None:
-                with contextlib.suppress(AttributeError):  # it was not asked for yet
-                    del self._index
+                self._distrusted = False  # somebody may have mended it
+                vars(self).pop("_index", None)
 
     def rebuild(self) -> None:
         """Read all files into the index again, whatever it knows; of a shared index, the part that they are of.
@@ -109,11 +119,65 @@ class Store(RecordQueries):
         if self.read_only:
             raise ReproError(f"The store {self.root} was opened for reading only", "Open it for writing.")
         with self._explained():
-            self._take_in(self._index, self._index.stamps(), {})
+            self._mended(lambda: self._take_in(self._index, self._index.stamps(), {}))
+            self._mended(self._check)
 
-    def _ask(self, query: sa.Executable) -> list[Any]:
+    def _ask(self, query: sa.Executable, read: Callable[[list[Any]], T]) -> T:
         with self._explained():
-            return self._index.ask(query)
+            return self._mended(lambda: self._index.ask(query, read))
+
+    def _check(self) -> None:
+        self._index.check()
+
+    def _mended(self, task: Callable[[], T]) -> T:
+        """What a task on the index gives; where the index turns out to be damaged, on another one made from the files.
+
+        Raises:
+            ReproError: if a shared index is damaged, which other machines' files are in, with what to do.
+        """
+        before = self._identity()
+        try:
+            return task()
+        except DamagedIndex as error:
+            reason = str(error)
+        except exc.DBAPIError as error:
+            found = databases.damage(error, self._sqlite) if self.url is None else None
+            if found is None:
+                raise
+            reason = found
+        self._renew(reason, before)
+        return task()
+
+    def _renew(self, reason: str, before: int | None) -> None:
+        """Make sure that the index will be made anew when it is next used, and say so."""
+        if self.url is not None:
+            raise ReproError(
+                f"The shared index of the store {self.root} is damaged ({reason})",
+                "Run `repro store rebuild` on each machine that has record files.",
+            )
+        vars(self).pop("_index", None)
+        if self.read_only:
+            self._distrusted, remedy = True, HELP
+        else:
+            with self._locked():
+                if self._identity() != before:
+                    return  # another process or thread was faster
+                target = databases.set_aside(self._sqlite)
+            remedy = f"a new one was made from the files, and the old one is {target.name if target else 'gone'}"
+        self._warn(reason, remedy)
+
+    def _warn(self, reason: str, remedy: str) -> None:
+        warnings.warn(f"the index of {self.root} was damaged ({reason}); {remedy}", IndexWarning, stacklevel=2)
+
+    def _identity(self) -> int | None:
+        """What tells the file of the index from another one in its place."""
+        try:
+            return self._sqlite.stat().st_ino
+        except OSError:
+            return None
+
+    def _locked(self) -> FileLock:
+        return FileLock(self.root / "index.lock")
 
     @cached_property
     def _index(self) -> Index:
@@ -133,14 +197,32 @@ class Store(RecordQueries):
 
     def _index_to_read(self) -> Index:
         """The SQLite file, read in place if it is up to date, else a copy that is: nothing may be written here."""
-        index = Index(databases.reading(self._sqlite))
-        with contextlib.suppress(exc.DatabaseError):
-            if index.exists() and self._follows(index):
-                return index
-        index = Index(databases.snapshot(self._sqlite))
+        if self._distrusted:
+            index = Index(databases.empty())
+        else:
+            index = Index(databases.reading(self._sqlite))
+            try:
+                if index.exists() and self._sound(index) and self._follows(index):
+                    return index
+            except DamagedIndex as error:
+                self._warn(str(error), HELP)
+            except exc.DatabaseError as error:
+                if reason := databases.damage(error):
+                    self._warn(reason, HELP)
+            index = Index(databases.snapshot(self._sqlite))
         index.prepare()
         self._sync(index)
         return index
+
+    def _sound(self, index: Index) -> bool:
+        """Whether the file of an index is in order, as far as that can be told in little time.
+
+        Raises:
+            DamagedIndex: if it is not.
+        """
+        if self._sqlite.stat().st_size <= CHECKED:
+            index.check()
+        return True
 
     def _follows(self, index: Index) -> bool:
         """Whether an index is up to date with the files; with their names where they are many, as in `version`."""
@@ -149,18 +231,12 @@ class Store(RecordQueries):
         return known.keys() == names if len(names) > MANY else known == self._listing()
 
     def _own_index(self) -> Index:
-        """The SQLite file of this store; one that is damaged is made anew."""
+        """The SQLite file of this store."""
         self.root.mkdir(parents=True, exist_ok=True)
         index = Index(databases.local(self._sqlite))
-        with FileLock(self.root / "index.lock"):
-            try:
-                index.prepare()
-            except exc.OperationalError:  # locked, full or read-only: not damaged
-                raise
-            except exc.DatabaseError:
-                for end in ("", "-wal", "-shm"):
-                    self._sqlite.with_name(self._sqlite.name + end).unlink(missing_ok=True)
-                index.prepare()
+        with self._locked():
+            index.prepare()
+            self._sound(index)
         return index
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import traceback
 import zlib
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,6 @@ from repro.machine.determinism import THREADS, make_deterministic
 from repro.machine.environment import Machine, device_class, machine, software
 from repro.machine.process_group import broadcast_from_rank0, world
 from repro.machine.telemetry import Meter, Usage
-from repro.record.record import plain_numbers
 from repro.task import Device
 from repro.trial.cache import Cache
 from repro.trial.implementation import LoadedImplementation
@@ -213,8 +213,17 @@ def _divided(found: Measurements, trial: Trial) -> tuple[dict[str, Measurement],
 
 def _builtins(measurement: Measurement) -> dict[str, Any]:
     fields = {field.name: getattr(measurement, field.name) for field in dataclasses.fields(measurement)}
-    known = {name: plain_numbers(fields[name]) for name in ARRAYS if fields[name] is not None}
+    known = {
+        name: _spelt(np.asarray(fields[name], dtype=float).tolist()) for name in ARRAYS if fields[name] is not None
+    }
     return fields | known
+
+
+def _spelt(values: Any) -> Any:
+    """Nested lists, or one number, as JSON can hold them: None for NaN, "inf" and "-inf" for infinities."""
+    if isinstance(values, list):
+        return [_spelt(one) for one in values]
+    return values if math.isfinite(values) else None if math.isnan(values) else str(values)
 
 
 def _measurement(fields: dict[str, Any]) -> Measurement:
@@ -227,4 +236,5 @@ def _measurement(fields: dict[str, Any]) -> Measurement:
 
 
 def _array(value: Any) -> Array:
+    """What `_spelt` made of an array; entries from before it spelt infinities have None for them."""
     return np.asarray(value, dtype=object).astype(float) if value is not None else np.asarray(np.nan)

@@ -29,6 +29,7 @@ class PublishedFiles:
         forms: how a file of a name may lie there, such as "{}.gz"; the first of which all files are there is read.
         largest: bytes of the largest file, unpacked; what follows is not read.
         archive: the archive that holds all files, "" for none; it is looked for last, and can be downloaded.
+        archive_urls: where it is published, the makers' own address first.
         member: where a file of a name lies in the archive.
     """
 
@@ -37,7 +38,7 @@ class PublishedFiles:
     forms: tuple[str, ...]
     largest: int
     archive: str = ""
-    archive_url: str = ""
+    archive_urls: tuple[str, ...] = ()
     archive_hash: str = ""
     member: str = "{}"
 
@@ -61,7 +62,7 @@ class PublishedFiles:
             ReproError: if that fails, with what to do.
         """
         target = download_dir() / self.folder / self.archive
-        return download(self.archive_url, target, known_hash=self.archive_hash, progress=progress)
+        return download(self.archive_urls, target, known_hash=self.archive_hash, progress=progress)
 
     def checked(self, name: str, data: bytes, sha256: str, *, text: bool = False) -> bytes:
         """The content of a file, which must have the sha256, in hex.

@@ -24,6 +24,7 @@ from repro.errors import ReproError, Unavailable
 from repro.paths import atomic_write, download_dir
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+MIRROR = "https://dataset.bj.bcebos.com/cifar/cifar-10-python.tar.gz"  # PaddlePaddle's, with the published md5
 ARCHIVE_BYTES = 170_498_071
 FOLDER = "cifar-10-batches-py"
 BATCH_HASHES = {
@@ -40,7 +41,7 @@ FILES = PublishedFiles(
     forms=("{}.xz", f"{FOLDER}/{{}}"),
     largest=32 << 20,
     archive="cifar-10-python.tar.gz",
-    archive_url=URL,
+    archive_urls=(URL, MIRROR),
     archive_hash="md5:c58f30108f718f92721af3b95e74349a",  # the only one that is published
     member=f"{FOLDER}/{{}}",
 )

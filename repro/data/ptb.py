@@ -17,6 +17,7 @@ from repro.data._reading import guarded
 from repro.errors import Unavailable
 
 URL = "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz"
+MIRROR = "https://dataset.bj.bcebos.com/imikolov%2Fsimple-examples.tgz"  # PaddlePaddle's
 ARCHIVE_BYTES = 34_869_662
 TEXTS = {
     "train": "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
@@ -29,7 +30,7 @@ FILES = PublishedFiles(
     forms=("ptb.{}.txt.gz", "ptb.{}.txt"),
     largest=8 << 20,
     archive="simple-examples.tgz",
-    archive_url=URL,
+    archive_urls=(URL, MIRROR),
     archive_hash="md5:30177ea32e27c525793142b6bf2c8e2d",  # as PaddlePaddle's loader has it; the makers publish none
     member="simple-examples/data/ptb.{}.txt",
 )

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.data._reading import archive, at_most, regular
+from repro.data._reading import SAYS, archive, at_most, guarded, regular
 from repro.errors import ReproError
 from repro.task import Graphs, Sequences
 
@@ -119,13 +119,12 @@ def atom(title: str, symbol: str, place: Sequence[str]) -> list[float]:
     Raises:
         ReproError: for an element that no molecule here has, or what is no number.
     """
-    try:
+    shown = f"{symbol} {' '.join(place)}"[:SAYS]
+    with guarded(lambda why: ReproError(f"{title}: {shown} is no atom", "Restore the published file.")):
         found = [NUMBERS[symbol], *(number(text) for text in place)]
-    except (KeyError, ValueError) as error:
-        raise ReproError(f"{title}: {symbol} {' '.join(place)} is no atom", "Restore the published file.") from error
-    if len(found) != 4 or not np.isfinite(found).all():
-        raise ReproError(f"{title}: {symbol} {' '.join(place)} is no atom", "Restore the published file.")
-    return found
+        if len(found) != 4 or not np.isfinite(found).all():
+            raise ValueError
+        return found
 
 
 def geometry(text: str, title: str) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from repro.data._dataset import Dataset, Description
 from repro.data._molecules import HARTREE, LARGEST, Molecules, atom, molecules, number
-from repro.data._reading import archive, at_most, guarded, is_file, regular
+from repro.data._reading import SAYS, archive, at_most, guarded, is_file, regular
 from repro.errors import ReproError, Unavailable
 from repro.paths import data_dirs
 
@@ -109,7 +109,7 @@ def parse(text: str) -> tuple[NDArray[np.float64], list[float]]:
         ReproError: naming the molecule and what is wrong with it.
     """
     lines = text.splitlines()
-    name = " ".join(lines[1].split()[:2]) if len(lines) > 1 else "a file"
+    name = " ".join(lines[1].split()[:2])[:SAYS] if len(lines) > 1 else "a file"
     with guarded(lambda why: _damaged(name, why)):
         count = int(lines[0])
         values = [number(field) for field in lines[1].split()[2:]]

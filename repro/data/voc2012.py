@@ -11,6 +11,7 @@ and beside them `vgg16.npz`, weights to start from. Images of 512x512, black and
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from repro.data._dataset import Dataset, Description
@@ -83,6 +84,8 @@ def _list(root: Path, name: str) -> Path:
 
 def _names(root: Path, name: str) -> list[str]:
     found = text_of(_list(root, name), "VOC 2012").split()
+    if odd := next((one for one in found if not re.fullmatch(r"\w{1,40}", one)), None):
+        raise ReproError(f"VOC 2012: {name}.txt names {odd[:40]!r}, which is no image of it", "Get it again.")
     if len(found) != COUNTS[name]:
         raise ReproError(f"VOC 2012: {name}.txt has {len(found)} names, not {COUNTS[name]}", "Get it again.")
     return found

@@ -161,10 +161,8 @@ def _parsed(files: dict[str, bytes]) -> ast.Module:
             functions(data.decode())
         except SyntaxError as error:
             raise ReproError(f"{name} is not valid Python: line {error.lineno}: {error.msg}") from error
-        except (ValueError, RecursionError, MemoryError) as error:  # not of its declared encoding, or nested too deeply
-            raise ReproError(
-                f"{name} cannot be parsed ({type(error).__name__})", "Save it as UTF-8, nest it less."
-            ) from error
+        except (ValueError, RecursionError, MemoryError) as error:  # the parser has three ways to say so
+            raise ReproError(f"{name} is nested too deeply, or not in the encoding that it declares") from error
         for module, line in _imports(tree):
             if module.split(".")[0] in OURS or (module.split(".")[0] == "repro" and module != "repro.task"):
                 raise ReproError(

@@ -123,8 +123,8 @@ def _images(root: Path, split: str) -> Iterator[tuple[str, int]]:
 
 def _entries(root: Path, folder: str, suffixes: tuple[str, ...] = ("",)) -> Iterator[tuple[str, os.stat_result]]:
     """Names in a folder that end so, and what lies there; macOS keeps attributes in files named "._"."""
-    with guarded(lambda why: _unreadable(folder, why)):
-        entries = list(os.scandir(root / folder))
+    with guarded(lambda why: _unreadable(folder, why)), os.scandir(root / folder) as found:
+        entries = list(found)
     for entry in entries:
         if entry.name.upper().endswith(suffixes) and not entry.name.startswith("._"):
             what = "a link that leads nowhere: " if entry.is_symlink() else ""

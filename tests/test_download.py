@@ -247,11 +247,12 @@ def test_a_slow_address_is_left_for_the_next_one(server, mirror, tmp_path, monke
 def test_every_address_that_failed_is_named(server, mirror, tmp_path):
     """A redirect to a host that is dead names that host; a web page in place of the file is said."""
     dead = "http://127.0.0.1:9/file.bin"
-    server.script, mirror.script = [f"to {dead}"] * (RETRIES + 1), ["page"] * (RETRIES + 1)
+    server.script, mirror.script = [f"to {dead}"], ["page"] * (RETRIES + 1)
     with pytest.raises(ReproError, match=r"a web page was sent") as caught:
         download([url(server), url(mirror)], tmp_path / "file.bin", known_hash=HASH)
     assert f"{dead} cannot be reached, where {url(server)} leads" in caught.value.problem
     assert "Sign in to the network" in caught.value.remedy
+    assert (server.asked, mirror.asked) == (1, RETRIES + 1)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -64,7 +64,7 @@ def download(
 
 
 class _Refused(Exception):
-    """An address gave nothing that can be used; `remedy` is what to do."""
+    """An address gave nothing that can be used; `remedy` is what to do, and `final` that it is not asked again."""
 
     def __init__(self, problem: str, remedy: str, *, final: bool = False) -> None:
         super().__init__(problem)
@@ -148,7 +148,8 @@ class _Download:
         except requests.RequestException as error:
             asked = getattr(error.request, "url", None) or url
             led = "" if asked == url else f", where {url} leads"
-            raise _Refused(f"{asked} cannot be reached{led}", "Check the network.") from error
+            # each wait for a host that is silent is long, so the next address has its turn at once
+            raise _Refused(f"{asked} cannot be reached{led}", "Check the network.", final=not patient) from error
 
     def _receive(self, url: str, patient: bool) -> None:
         import requests

@@ -72,7 +72,7 @@ def test_manifests(tmp_path):
         path.write_bytes(content)
         manifest.read(path)
 
-    fuzz(damaged(MANIFEST), read)
+    fuzz(damaged(MANIFEST, b"schema = " + b"[" * 5000, b"schema = " + b"{a=" * 5000, b"schema = " + b"9" * 5000), read)
 
 
 def test_code_of_submissions(tmp_path):

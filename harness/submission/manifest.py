@@ -71,6 +71,8 @@ def read(path: Path) -> Manifest:
         raise ReproError(f"submission.toml is not valid TOML: {error}", "Texts need quotes, lists brackets.") from error
     except UnicodeDecodeError as error:
         raise ReproError("submission.toml is not text in UTF-8", "Save it as UTF-8.") from error
+    except (RecursionError, ValueError) as error:
+        raise ReproError("submission.toml is nested too deeply, or has a number of too many digits", REMEDY) from error
     for key in table:
         if key not in Manifest.__struct_fields__:
             raise unknown("key of submission.toml", key, Manifest.__struct_fields__)

@@ -75,7 +75,7 @@ def read(path: Path) -> Manifest:
         raise ReproError("submission.toml is nested too deeply, or has a number of too many digits", REMEDY) from error
     for key in table:
         if key not in Manifest.__struct_fields__:
-            raise unknown("key of submission.toml", key, Manifest.__struct_fields__)
+            raise unknown("key of submission.toml", key[:80], Manifest.__struct_fields__)
     try:
         manifest = msgspec.convert(table, Manifest)
     except msgspec.ValidationError as error:
@@ -106,7 +106,7 @@ def _expected(text: str) -> str:
         return f"submission.toml has no {key}; it should be {EXPECTED[key]}"
     what, _, where = text.partition(" - at `$.")
     key = where.rstrip("`").split(".")[0].split("[")[0]
-    return f"submission.toml: {key} should be {EXPECTED[key]} ({where.rstrip('`')}: {what[0].lower()}{what[1:]})"
+    return f"submission.toml: {key} should be {EXPECTED[key]} ({where.rstrip('`')}: {what[0].lower()}{what[1:200]})"
 
 
 if __name__ == "__main__":

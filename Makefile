@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= logical
 
-.PHONY: claims submissions test long planted check leaderboard clean
+.PHONY: claims submissions test long planted fuzz check leaderboard clean
 
 claims: $(VENV)/.installed
 	$(BIN)/pytest claims/ --controls -n $(JOBS) --maxprocesses 4
@@ -20,6 +20,9 @@ long: $(VENV)/.installed
 
 planted: $(VENV)/.installed
 	$(BIN)/pytest tests/ -m planted -n $(JOBS) --maxprocesses 4
+
+fuzz: $(VENV)/.installed # 24 targets: 1,000 inputs of each unless REPRO_FUZZ_EXAMPLES says otherwise
+	REPRO_FUZZ_EXAMPLES=$${REPRO_FUZZ_EXAMPLES:-1000} $(BIN)/pytest tests/test_fuzz_*.py -n $(JOBS) --maxprocesses 4
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

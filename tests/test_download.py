@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from repro import data
-from repro.data import cifar10
+from repro.data import cifar10, ptb
 from repro.data._download import RETRIES, download
 from repro.errors import ReproError
 
@@ -23,12 +23,20 @@ BODY = bytes(range(256)) * 1000
 HASH = "sha256:" + hashlib.sha256(BODY).hexdigest()
 
 
+PAGE = b"<!DOCTYPE html><html>Please sign in</html>".ljust(len(BODY))
+
+
 class Server(ThreadingHTTPServer):
-    """Answers as its script says: a status, or "cut" for half a body, or "other" for another body."""
+    """Answers as its script says, a list that gets shorter.
+
+    A status, or "cut" for half of what is asked for, "other" for another body, "page" for a web page, "ranges" for what
+    is asked for from some byte on, "ranges cut" for half of that, or "to ADDRESS" for a redirect.
+    """
 
     daemon_threads = True
     script: list[int | str]
     asked: int
+    starts: list[str | None]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -36,33 +44,55 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked += 1
+        self.server.starts.append(self.headers.get("Range"))
         answer = self.server.script.pop(0) if self.server.script else 200
         if isinstance(answer, int) and answer != 200:
             self.send_error(answer)
             return
+        kind = str(answer)
+        if kind.startswith("to "):
+            self.send_response(301)
+            self.send_header("Location", kind.removeprefix("to "))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if kind.startswith("ranges"):
+            start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+            self.send_response(206 if start else 200)
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Range", f"bytes {start}-{len(BODY) - 1}/{len(BODY)}")
+            self.send_header("Content-Length", str(len(BODY) - start))
+            self.end_headers()
+            self.wfile.write(BODY[start : start + (len(BODY) - start) // (2 if "cut" in kind else 1)])
+            return
         self.send_response(200)
         self.send_header("Content-Length", str(len(BODY)))
         self.end_headers()
-        self.wfile.write({"cut": BODY[: len(BODY) // 2], "other": BODY[::-1]}.get(str(answer), BODY))
+        self.wfile.write({"cut": BODY[: len(BODY) // 2], "other": BODY[::-1], "page": PAGE}.get(str(answer), BODY))
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
-@pytest.fixture
-def server(monkeypatch) -> Iterator[Server]:
-    """A server on a free port; waiting between retries takes no time."""
-    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+def served() -> Iterator[Server]:
+    """A server on a free port."""
     found = Server(("127.0.0.1", 0), Handler)
-    found.script, found.asked = [], 0
+    found.script, found.asked, found.starts = [], 0, []
     thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield found
     found.shutdown()
     thread.join()
     found.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    """A server on a free port; waiting between retries takes no time."""
+    monkeypatch.setattr("repro.data._download.time.sleep", lambda seconds: None)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    yield from served()
 
 
 def url(server: Server) -> str:
@@ -143,7 +173,7 @@ def test_the_command_line_gets_cifar10_into_the_cache(server, tmp_path, monkeypa
     """Fetching by name downloads to where loading looks, once."""
     monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("REPRO_DATA", raising=False)
-    files = replace(cifar10.FILES, archive_url=url(server), archive_hash=HASH)
+    files = replace(cifar10.FILES, archive_urls=(url(server),), archive_hash=HASH)
     monkeypatch.setattr(cifar10, "fetch", files.fetch)
     assert data.fetch("digits") is None
     path = data.fetch("cifar10")
@@ -152,3 +182,104 @@ def test_the_command_line_gets_cifar10_into_the_cache(server, tmp_path, monkeypa
     assert data.available("cifar10")
     assert data.fetch("cifar10") is None
     assert server.asked == 1
+
+
+@pytest.fixture
+def mirror(server) -> Iterator[Server]:
+    """A second server."""
+    yield from served()
+
+
+def test_a_download_goes_on_where_it_was_cut(server, tmp_path):
+    """A later attempt asks for the bytes that are missing, in this call and in the next one."""
+    target = tmp_path / "file.bin"
+    server.script = ["ranges cut"] * (RETRIES + 1)
+    with pytest.raises(ReproError, match=r"bytes that arrived are kept"):
+        download(url(server), target, known_hash=HASH)
+    assert not target.exists()
+    arrived = target.with_name("file.bin.part").stat().st_size
+    server.script, server.starts = ["ranges"], []
+    seen: list[tuple[int, int]] = []
+    download(url(server), target, known_hash=HASH, progress=lambda *at: seen.append(at))
+    assert server.starts == [f"bytes={arrived}-"]
+    assert (seen[0][0] > arrived, seen[-1]) == (True, (len(BODY), len(BODY)))
+    assert target.read_bytes() == BODY
+    assert [path.name for path in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_attempts_that_get_on_are_free(server, tmp_path, monkeypatch):
+    """A host that cuts every answer is asked on while each brings something."""
+    monkeypatch.setattr("repro.data._download.STEP", 1)
+    monkeypatch.setattr("repro.data._download.CHUNK", 100)
+    server.script = ["ranges cut"] * (3 * RETRIES) + ["ranges"]
+    download(url(server), tmp_path / "file.bin", known_hash=HASH)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("answers", [["ranges"], [416, "ranges"], [200]], ids=str)
+def test_an_earlier_part_of_another_file_does_no_harm(server, tmp_path, answers):
+    """Whether the server goes on after it, refuses or ignores the range, the file is right in the end."""
+    (tmp_path / "file.bin.part").write_bytes(b"another file")
+    server.script = list(answers)
+    download(url(server), tmp_path / "file.bin", known_hash=HASH)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("trouble", [500, "cut", "other", "page"])
+def test_the_second_address_helps_where_the_first_fails(server, mirror, tmp_path, trouble):
+    """Only after the first has failed as often as it may."""
+    server.script = [trouble] * (RETRIES + 1)
+    download([url(server), url(mirror)], tmp_path / "file.bin", known_hash=HASH)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert (server.asked, mirror.asked) == (RETRIES + 1, 1)
+
+
+def test_a_slow_address_is_left_for_the_next_one(server, mirror, tmp_path, monkeypatch):
+    """What it gave is kept; the last address may be as slow as it is."""
+    monkeypatch.setattr("repro.data._download.PATIENCE_S", 0)
+    monkeypatch.setattr("repro.data._download.SLOW", 1e15)
+    server.script, mirror.script = ["ranges"], ["ranges"]
+    download([url(server), url(mirror)], tmp_path / "file.bin", known_hash=HASH)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert (server.asked, mirror.starts) == (1, ["bytes=65536-"])
+
+
+def test_every_address_that_failed_is_named(server, mirror, tmp_path):
+    """A redirect to a host that is dead names that host; a web page in place of the file is said."""
+    dead = "http://127.0.0.1:9/file.bin"
+    server.script, mirror.script = [f"to {dead}"], ["page"] * (RETRIES + 1)
+    with pytest.raises(ReproError, match=r"a web page was sent") as caught:
+        download([url(server), url(mirror)], tmp_path / "file.bin", known_hash=HASH)
+    assert f"{dead} cannot be reached, where {url(server)} leads" in caught.value.problem
+    assert "Sign in to the network" in caught.value.remedy
+    assert (server.asked, mirror.asked) == (1, RETRIES + 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_do_not_write_one_download(server, tmp_path):
+    """The second is told so, and leaves what the first has."""
+    import fcntl
+
+    with (tmp_path / "file.bin.part").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ReproError, match=r"Another process is downloading file\.bin"):
+            download(url(server), tmp_path / "file.bin", known_hash=HASH)
+    assert (server.asked, (tmp_path / "file.bin.part").exists()) == (0, True)
+
+
+def test_a_download_of_another_size_or_onto_a_folder_is_refused(server, tmp_path, monkeypatch):
+    """No disk is filled by an answer that does not end, and nothing is put into a folder of the file's name."""
+    monkeypatch.setattr("repro.data._download.MOST", 1000)
+    with pytest.raises(ReproError, match="sends more than 1,000 bytes"):
+        download(url(server), tmp_path / "file.bin", known_hash=HASH)
+    (tmp_path / "file.bin").mkdir()
+    with pytest.raises(ReproError, match="is a folder, where a file is due"):
+        download(url(server), tmp_path / "file.bin", known_hash=HASH)
+    assert server.asked == 1
+
+
+def test_what_is_large_or_often_fetched_has_a_second_address():
+    """CIFAR-10's and PTB's archives are known by a published checksum, whoever sends them."""
+    for files in (cifar10.FILES, ptb.FILES):
+        assert len(set(files.archive_urls)) == 2
+        assert files.archive_hash.startswith("md5:")

@@ -126,6 +126,22 @@ def test_mistakes_in_the_code_are_said_word_for_word(project, old, new, says):
     assert tried(project) == says
 
 
+@pytest.mark.parametrize("added", ["a = 1" + "+1" * 3000, "a = " + "-" * 9000 + "1"])
+def test_code_that_no_parser_takes_is_one_error(project, added):
+    """Python's own parser and compiler give up in several ways on what is nested too deeply."""
+    write_submission(project, source=f"{added}\n{REFERENCE}")
+    assert tried(project).startswith(
+        "implementation.py is nested too deeply, or not in the encoding that it declares\n"
+    )
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, "{a=" * 5000, "9" * 5000], ids=["lists", "tables", "digits"])
+def test_a_manifest_that_no_parser_takes_is_one_error(project, value):
+    """Python's TOML reader gives up on these with errors that are not its own."""
+    write_submission(project, toml=f"schema = {value}\n")
+    assert tried(project).startswith("submission.toml is nested too deeply, or has a number of too many digits\n")
+
+
 def test_what_the_code_raises_is_said_with_its_line(project):
     """A package that is not there fails the first audit, with the line, and what was printed is shown."""
     write_submission(project, source=REFERENCE.replace("import numpy as np", "import numpy as np\nimport tensorflow"))

@@ -40,4 +40,5 @@ def verify(names: tuple[str, ...]) -> None:
     """Read datasets and check every checksum; all that are here if none is named."""
     for name in names or [n for n in datasets.names() if datasets.available(n)]:
         loaded = datasets.load(name)
-        click.echo(f"{name}: {len(loaded.train)} + {len(loaded.test)} items, sha256 {loaded.digest}")
+        note = f"; {loaded.note}" if loaded.note else ""
+        click.echo(f"{name}: {len(loaded.train)} + {len(loaded.test)} items, sha256 {loaded.digest}{note}")

@@ -158,8 +158,11 @@ def _parsed(files: dict[str, bytes]) -> ast.Module:
             continue
         try:
             tree = ast.parse(data)
+            functions(data.decode())
         except SyntaxError as error:
             raise ReproError(f"{name} is not valid Python: line {error.lineno}: {error.msg}") from error
+        except (ValueError, RecursionError, MemoryError) as error:  # the parser has three ways to say so
+            raise ReproError(f"{name} is nested too deeply, or not in the encoding that it declares") from error
         for module, line in _imports(tree):
             if module.split(".")[0] in OURS or (module.split(".")[0] == "repro" and module != "repro.task"):
                 raise ReproError(

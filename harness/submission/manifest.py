@@ -71,9 +71,11 @@ def read(path: Path) -> Manifest:
         raise ReproError(f"submission.toml is not valid TOML: {error}", "Texts need quotes, lists brackets.") from error
     except UnicodeDecodeError as error:
         raise ReproError("submission.toml is not text in UTF-8", "Save it as UTF-8.") from error
+    except (RecursionError, ValueError) as error:
+        raise ReproError("submission.toml is nested too deeply, or has a number of too many digits", REMEDY) from error
     for key in table:
         if key not in Manifest.__struct_fields__:
-            raise unknown("key of submission.toml", key, Manifest.__struct_fields__)
+            raise unknown("key of submission.toml", key[:80], Manifest.__struct_fields__)
     try:
         manifest = msgspec.convert(table, Manifest)
     except msgspec.ValidationError as error:
@@ -104,7 +106,7 @@ def _expected(text: str) -> str:
         return f"submission.toml has no {key}; it should be {EXPECTED[key]}"
     what, _, where = text.partition(" - at `$.")
     key = where.rstrip("`").split(".")[0].split("[")[0]
-    return f"submission.toml: {key} should be {EXPECTED[key]} ({where.rstrip('`')}: {what[0].lower()}{what[1:]})"
+    return f"submission.toml: {key} should be {EXPECTED[key]} ({where.rstrip('`')}: {what[0].lower()}{what[1:200]})"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.errors import ReproError
+from repro.data._reading import image
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,5 @@ class Pictures(Sequence[NDArray[np.uint8]]):
         """
         if isinstance(index, slice):
             return Pictures(self.paths[index])
-        from PIL import Image, UnidentifiedImageError
-
         path = Path(self.paths[index])
-        try:
-            with Image.open(path) as image:
-                return np.array(image.convert("RGB"))
-        except (OSError, UnidentifiedImageError, SyntaxError) as error:
-            raise ReproError(f"The image {path.name} cannot be read: {error}", "Get the file again.") from error
+        return image(path, path.name, "RGB")

@@ -8,12 +8,15 @@ ones. So no chemistry software is needed, and a type is a class of lengths rathe
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.data._reading import SAYS, archive, at_most, guarded, regular
 from repro.errors import ReproError
 from repro.task import Graphs, Sequences
 
@@ -25,6 +28,7 @@ LONGEST = {  # of a triple, a double and an aromatic bond, Angstrom; what is lon
     (6, 6): (1.26, 1.365, 1.43), (6, 7): (1.20, 1.30, 1.375), (6, 8): (1.15, 1.28, 1.28),
     (7, 7): (1.16, 1.27, 1.355), (7, 8): (1.10, 1.27, 1.38),
 }  # fmt: skip
+LARGEST = 16 << 20  # bytes of one file: a table of 10,000 molecules has 2 MiB
 HARTREE, KCAL = 27.211386245988, 0.0433641153  # eV; KCAL per mol (CODATA 2018)
 
 FEATURES = (
@@ -94,19 +98,33 @@ def molecules(
     return Molecules(inputs=Sequences(items=items, lengths=lengths), outputs=values, targets=targets)
 
 
+def archived_texts(data: bytes) -> dict[str, str]:
+    """The files of a packed archive by name, without folders and what macOS adds; all of them are ASCII.
+
+    Raises:
+        Exception: whatever damage leads to; callers make one error of it.
+    """
+    found = dict[str, str]()
+    with archive(io.BytesIO(data)) as members:
+        for member in members:
+            name = Path(member.name).name
+            if not name.startswith("._") and (file := regular(members, member)) is not None:
+                found[name] = at_most(file, LARGEST).decode("ascii")
+    return found
+
+
 def atom(title: str, symbol: str, place: Sequence[str]) -> list[float]:
     """The atomic number and the place of an atom.
 
     Raises:
         ReproError: for an element that no molecule here has, or what is no number.
     """
-    try:
+    shown = f"{symbol} {' '.join(place)}"[:SAYS]
+    with guarded(lambda why: ReproError(f"{title}: {shown} is no atom", "Restore the published file.")):
         found = [NUMBERS[symbol], *(number(text) for text in place)]
-    except (KeyError, ValueError) as error:
-        raise ReproError(f"{title}: {symbol} {' '.join(place)} is no atom", "Restore the published file.") from error
-    if len(found) != 4 or not np.isfinite(found).all():
-        raise ReproError(f"{title}: {symbol} {' '.join(place)} is no atom", "Restore the published file.")
-    return found
+        if len(found) != 4 or not np.isfinite(found).all():
+            raise ValueError
+        return found
 
 
 def geometry(text: str, title: str) -> NDArray[np.float64]:
@@ -114,11 +132,11 @@ def geometry(text: str, title: str) -> NDArray[np.float64]:
 
     Raises:
         ReproError: for a line that is no atom.
-        ValueError: if there are fewer lines than atoms.
+        ValueError: if there are fewer lines than atoms, or no atom.
     """
     count, _, *lines = text.splitlines()
     fields = [line.split() for line in lines[: int(count)]]
-    if len(fields) != int(count):
+    if len(fields) != int(count) or not fields:
         raise ValueError(f"{len(fields)} of {count} atoms")
     return np.array([atom(title, field[0], field[1:4]) for field in fields])
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from repro.data._reading import guarded, is_file
 from repro.errors import ReproError
+
+WEIGHTS_BYTES = 2 << 30
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,21 +46,6 @@ class Scenes:
         return np.array_equal(self.images, other.images) and np.array_equal(self.maps, other.maps)
 
 
-def pixels(file: Path | IO[bytes], name: str, mode: str = "") -> NDArray[np.uint8]:
-    """The pixels of an image file: colours as `mode` says, such as "RGB", or numbers of its palette.
-
-    Raises:
-        ReproError: if it is no image.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
-            return np.array(image.convert(mode) if mode else image, np.uint8)
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise ReproError(f"The image {name} cannot be read: {error}", "Get the file again.") from error
-
-
 def framed(images: Sequence[NDArray[np.uint8]], size: tuple[int, int], fill: int) -> NDArray[np.uint8]:
     """Images [H, W, ...] of several sizes as [N, *size, ...], with `fill` beside and below the smaller ones.
 
@@ -81,9 +70,21 @@ def files_digest(*parts: Any) -> str:
 
 
 def vgg16(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """Weights of VGG-16 from a folder's `vgg16.npz`: k1, b1 to k15, b15, the 14th as 7x7 filters; none without it."""
+    """Weights of VGG-16 from a folder's `vgg16.npz`: k1, b1 to k15, b15, the 14th as 7x7 filters; none without it.
+
+    Raises:
+        ReproError: if it is damaged or far larger than such weights are.
+    """
     path = folder / "vgg16.npz"
-    if not path.is_file():
+    if not is_file(path):
         return {}
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: np.asarray(arrays[name], np.float32) for name in arrays.files}
+    remedy = "Get the file again, or remove it to start from nothing."
+    with guarded(lambda why: ReproError(f"{path.name} cannot be read ({why})", remedy)):
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is no file of arrays")
+        with zipfile.ZipFile(path) as packed:
+            size = sum(member.file_size for member in packed.infolist())
+        if size > WEIGHTS_BYTES:
+            raise ValueError(f"{size:,} bytes, where VGG-16 has less than {WEIGHTS_BYTES:,}")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: np.asarray(arrays[name], np.float32) for name in arrays.files}

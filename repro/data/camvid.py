@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from repro.data._dataset import Dataset, Description
-from repro.data._scenes import Scenes, files_digest, pixels, vgg16
+from repro.data._reading import image, is_dir, is_file
+from repro.data._scenes import Scenes, files_digest, vgg16
 from repro.errors import ReproError, Unavailable
 from repro.paths import data_dirs
 
@@ -33,8 +34,8 @@ def load() -> Dataset[Scenes]:
     """
     root, parts = _present(), list[Scenes]()
     for name in COUNTS:
-        frames = [pixels(path, path.name, "RGB") for path, _ in _files(root, name)]
-        labels = [pixels(path, path.name) for _, path in _files(root, name)]
+        frames = [image(path, path.name, "RGB") for path, _ in _files(root, name)]
+        labels = [image(path, path.name, "") for _, path in _files(root, name)]
         if len({one.shape[:2] for one in (*frames, *labels)}) != 1:
             raise ReproError(f"CamVid: the images of {name} are not of one size", "Scale frames and labels alike.")
         parts.append(Scenes(images=np.stack(frames), maps=np.stack(labels), classes=CLASSES, start=vgg16(root)))
@@ -45,7 +46,7 @@ def digest() -> str:
     """A sha256 that stands for names and sizes of the files."""
     root = _present()
     files = [path for name in COUNTS for pair in _files(root, name) for path in pair]
-    weights = [root / "vgg16.npz"] if (root / "vgg16.npz").is_file() else []
+    weights = [root / "vgg16.npz"] if is_file(root / "vgg16.npz") else []
     return files_digest(CLASSES, *files, *weights)
 
 
@@ -71,7 +72,7 @@ def describe() -> Description:
 
 def _root() -> Path | None:
     folders = (root / "camvid" for root in data_dirs())
-    return next((one for one in folders if all((one / f"{name}annot").is_dir() for name in COUNTS)), None)
+    return next((one for one in folders if all(is_dir(one / f"{name}annot") for name in COUNTS)), None)
 
 
 def _present() -> Path:
@@ -82,10 +83,11 @@ def _present() -> Path:
 
 
 def _files(root: Path, name: str) -> list[tuple[Path, Path]]:
-    labels = sorted((root / f"{name}annot").glob("*.png"))
+    labels = sorted(p for p in (root / f"{name}annot").glob("*.png") if not p.name.startswith("._"))  # AppleDouble
     found = [(root / name / path.name, path) for path in labels]
     if len(found) != COUNTS[name]:
         raise ReproError(f"CamVid: {name}annot has {len(found)} maps, not {COUNTS[name]}", "Get them again.")
-    if missing := [path.name for path, _ in found if not path.is_file()]:
-        raise ReproError(f"CamVid: {name}/{missing[0]} is missing", "Get it again.")
+    if missing := [path for pair in found for path in pair if not is_file(path)]:
+        where = missing[0].relative_to(root).as_posix()
+        raise ReproError(f"CamVid: {where} is missing", "Get it again.")
     return found

@@ -8,14 +8,13 @@ Maps to validate on are in no split here.
 from __future__ import annotations
 
 import hashlib
-import lzma
-import tarfile
 from pathlib import Path
 
 import numpy as np
 
 from repro.data._dataset import Dataset, Description
-from repro.data._scenes import Scenes, pixels
+from repro.data._reading import archive, guarded, image, is_file, regular
+from repro.data._scenes import Scenes
 from repro.errors import ReproError, Unavailable
 from repro.paths import data_dirs
 
@@ -36,24 +35,22 @@ def load() -> Dataset[Scenes]:
     path = _path()
     if path is None:
         raise Unavailable("The dataset camvid_labels is not on this machine", describe().how_to_get)
-    with path.open("rb") as file:
+    with guarded(_damaged), path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != DIGEST:
         raise _damaged(f"its sha256 is {found[:16]}, not {DIGEST[:16]}")
     maps = {name: list[tuple[str, np.ndarray]]() for name in COUNTS}
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                folder, _, name = member.name.removeprefix("./").partition("annot/")
-                file = archive.extractfile(member) if folder in maps and name.endswith(".png") else None
-                if file is not None:
-                    maps[folder].append((name, pixels(file, name)))
-    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
-        raise _damaged(str(error)) from error
+    with guarded(_damaged), archive(path) as members:
+        for member in members:
+            folder, _, name = member.name.removeprefix("./").partition("annot/")
+            file = regular(members, member) if folder in maps and name.endswith(".png") else None
+            if file is not None and not name.startswith("._"):
+                maps[folder].append((name, image(file, name, "")))
     if {name: len(found) for name, found in maps.items()} != COUNTS:
         raise _damaged("it has other numbers of maps")
-    stacked = [np.stack([one for _, one in sorted(found, key=lambda pair: pair[0])]) for found in maps.values()]
-    train, test = (Scenes(images=one, maps=one, classes=CLASSES) for one in stacked)
+    with guarded(_damaged):
+        stacked = [np.stack([one for _, one in sorted(found, key=lambda pair: pair[0])]) for found in maps.values()]
+        train, test = (Scenes(images=one, maps=one, classes=CLASSES) for one in stacked)
     return Dataset(name="camvid_labels", train=train, test=test, digest=digest(), note="label maps without photographs")
 
 
@@ -84,7 +81,7 @@ def describe() -> Description:
 
 def _path() -> Path | None:
     paths = (root / "camvid_labels" / FILE for root in data_dirs())
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if is_file(path)), None)
 
 
 def _damaged(why: str) -> ReproError:

@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from repro.data._dataset import Dataset, Description, Split, arrays_digest
 from repro.data._published import PublishedFiles, Read
+from repro.data._reading import guarded, is_file
 from repro.errors import ReproError, Unavailable
 from repro.paths import atomic_write, download_dir
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+MIRROR = "https://dataset.bj.bcebos.com/cifar/cifar-10-python.tar.gz"  # PaddlePaddle's, with the published md5
 ARCHIVE_BYTES = 170_498_071
 FOLDER = "cifar-10-batches-py"
 BATCH_HASHES = {
@@ -39,7 +41,7 @@ FILES = PublishedFiles(
     forms=("{}.xz", f"{FOLDER}/{{}}"),
     largest=32 << 20,
     archive="cifar-10-python.tar.gz",
-    archive_url=URL,
+    archive_urls=(URL, MIRROR),
     archive_hash="md5:c58f30108f718f92721af3b95e74349a",  # the only one that is published
     member=f"{FOLDER}/{{}}",
 )
@@ -80,7 +82,7 @@ def digest() -> str:
 
 def available() -> bool:
     """Whether the data, or what was parsed from it, is on this machine."""
-    return _parsed_file().is_file() or FILES.find(BATCH_HASHES) is not None
+    return is_file(_parsed_file()) or FILES.find(BATCH_HASHES) is not None
 
 
 def describe() -> Description:
@@ -107,10 +109,13 @@ def _split(batches: list[tuple[NDArray[np.uint8], NDArray[np.int64]]]) -> Split:
 
 def _batch(name: str, data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images [10000, 32, 32, 3] and labels [10000] of a batch."""
-    FILES.check(name, data, BATCH_HASHES[name])
-    content = unpickle(data)
-    planes: NDArray[np.uint8] = content[b"data"].reshape(-1, 3, 32, 32)  # red, green and blue planes
-    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), np.asarray(content[b"labels"], dtype=np.int64)
+    content = unpickle(FILES.checked(name, data, BATCH_HASHES[name]))
+    with guarded(lambda why: FILES.damaged(name, why)):
+        planes: NDArray[np.uint8] = content[b"data"].reshape(-1, 3, 32, 32)  # red, green and blue planes
+        labels = np.asarray(content[b"labels"], dtype=np.int64)
+        if planes.dtype != np.uint8 or labels.shape != planes.shape[:1] or not ((labels >= 0) & (labels < 10)).all():
+            raise ValueError(f"{len(planes)} images of {planes.dtype} with labels {list(labels.shape)}")
+        return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels
 
 
 class _Unpickler(pickle.Unpickler):
@@ -126,10 +131,8 @@ def unpickle(data: bytes) -> dict[bytes, Any]:
     Raises:
         ReproError: if it is damaged, or asks for anything else.
     """
-    try:
+    with guarded(lambda why: FILES.damaged("a batch", why)):
         return _Unpickler(io.BytesIO(data), encoding="bytes").load()
-    except (pickle.UnpicklingError, ValueError, EOFError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise FILES.damaged("a batch", str(error)) from error
 
 
 def _parsed_file() -> Path:

@@ -19,6 +19,7 @@ from repro.code_digest import digest as sha256
 from repro.data._dataset import Dataset, Description, Text, text_dataset
 from repro.data._download import download
 from repro.data._published import PublishedFiles
+from repro.data._reading import at_most, guarded
 from repro.errors import Unavailable
 from repro.paths import download_dir
 
@@ -41,10 +42,10 @@ def load() -> Dataset[Text]:
     read = FILES.find([NAME])
     if read is None:
         raise Unavailable("The dataset first_names is not on this machine", describe().how_to_get)
-    data = read(NAME)
-    FILES.check(NAME, data, DIGEST)
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        lines = [line.strip() for member in MEMBERS for line in archive.read(member).decode().splitlines()]
+    data = FILES.checked(NAME, read(NAME), DIGEST)
+    with guarded(lambda why: FILES.damaged(NAME, why)), zipfile.ZipFile(io.BytesIO(data)) as packed:
+        texts = [at_most(packed.open(member), FILES.largest).decode() for member in MEMBERS]
+    lines = [line.strip() for text in texts for line in text.splitlines()]
     found = sorted({line for line in lines if line})
     order = np.random.RandomState(0).permutation(len(found))  # a stream that never changes
     cuts = np.split(order, [int(share * len(found)) for share in SHARES])

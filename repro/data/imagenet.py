@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data._dataset import Dataset, Description, Split
+from repro.data._reading import guarded, is_dir
 from repro.errors import ReproError, Unavailable
 from repro.paths import data_dirs
 
@@ -26,7 +28,8 @@ def load() -> Dataset[Split]:
 
     Raises:
         Unavailable: if the folder is not on this machine.
-        ReproError: if the two splits do not have the same classes, or one has no images.
+        ReproError: if the two splits do not have the same classes, or one has no images, or one cannot be
+            listed, such as a link that leads nowhere.
     """
     root = _present_root()
     listing = _listing(root)
@@ -51,7 +54,7 @@ def digest() -> str:
     total = hashlib.sha256()
     for files in _listing(_present_root()).values():
         for path, size in files:
-            total.update(f"{path} {size}\n".encode())
+            total.update(f"{path} {size}\n".encode(errors="surrogateescape"))
     return total.hexdigest()
 
 
@@ -93,7 +96,7 @@ def describe() -> Description:
 
 def _root() -> Path | None:
     folders = (root / "imagenet" for root in data_dirs())
-    return next((f for f in folders if (f / "train").is_dir() and (f / "val").is_dir()), None)
+    return next((f for f in folders if is_dir(f / "train") and is_dir(f / "val")), None)
 
 
 def _present_root() -> Path:
@@ -110,12 +113,29 @@ def _listing(root: Path) -> dict[str, list[tuple[str, int]]]:
 
 
 def _images(root: Path, split: str) -> Iterator[tuple[str, int]]:
-    for folder in os.scandir(root / split):
-        if folder.is_dir():
-            with os.scandir(folder.path) as entries:
-                for entry in entries:
-                    if entry.name.upper().endswith((".JPEG", ".JPG")):
-                        yield f"{split}/{folder.name}/{entry.name}", entry.stat().st_size
+    for name, status in _entries(root, split):
+        if stat.S_ISDIR(status.st_mode):
+            for file, found in _entries(root, f"{split}/{name}", (".JPEG", ".JPG")):
+                if not stat.S_ISREG(found.st_mode):
+                    raise _unreadable(f"{split}/{name}/{file}", "it is no file")
+                yield f"{split}/{name}/{file}", found.st_size
+
+
+def _entries(root: Path, folder: str, suffixes: tuple[str, ...] = ("",)) -> Iterator[tuple[str, os.stat_result]]:
+    """Names in a folder that end so, and what lies there; macOS keeps attributes in files named "._"."""
+    with guarded(lambda why: _unreadable(folder, why)), os.scandir(root / folder) as found:
+        entries = list(found)
+    for entry in entries:
+        if entry.name.upper().endswith(suffixes) and not entry.name.startswith("._"):
+            what = "a link that leads nowhere: " if entry.is_symlink() else ""
+            with guarded(lambda why, what=what, name=entry.name: _unreadable(f"{folder}/{name}", what + why)):
+                status = entry.stat()
+            yield entry.name, status
+
+
+def _unreadable(what: str, why: str) -> ReproError:
+    shown = what.encode(errors="replace").decode()
+    return ReproError(f"imagenet: {shown} cannot be read ({why})", "Remove it or restore it from the archive.")
 
 
 def _split(root: Path, files: list[tuple[str, int]], classes: list[str]) -> Split:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from repro.code_digest import digest as sha256
 from repro.data._dataset import Dataset, Description, Text, text_dataset
 from repro.data._published import PublishedFiles
+from repro.data._reading import guarded
 from repro.errors import Unavailable
 
 URL = "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz"
+MIRROR = "https://dataset.bj.bcebos.com/imikolov%2Fsimple-examples.tgz"  # PaddlePaddle's
 ARCHIVE_BYTES = 34_869_662
 TEXTS = {
     "train": "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
@@ -28,7 +30,7 @@ FILES = PublishedFiles(
     forms=("ptb.{}.txt.gz", "ptb.{}.txt"),
     largest=8 << 20,
     archive="simple-examples.tgz",
-    archive_url=URL,
+    archive_urls=(URL, MIRROR),
     archive_hash="md5:30177ea32e27c525793142b6bf2c8e2d",  # as PaddlePaddle's loader has it; the makers publish none
     member="simple-examples/data/ptb.{}.txt",
 )
@@ -50,7 +52,8 @@ def load() -> Dataset[Text]:
     kinds, first, counts = np.unique(words["train"], return_index=True, return_counts=True)
     order = np.lexsort((first, -counts))
     number = {word: place for place, word in enumerate(kinds[order].tolist())}
-    tokens = {name: np.array([number[word] for word in text], np.int64) for name, text in words.items()}
+    with guarded(lambda why: FILES.damaged("a text", f"a word that is not in the training text: {why}")):
+        tokens = {name: np.array([number[word] for word in text], np.int64) for name, text in words.items()}
     return text_dataset("ptb", tokens.values(), len(number), digest())
 
 
@@ -78,5 +81,7 @@ def describe() -> Description:
 
 def _words(name: str, data: bytes) -> NDArray[np.str_]:
     """The words of a text, a line's end among them, [T]."""
-    FILES.check(f"ptb.{name}.txt", data, TEXTS[name])
-    return np.array(data.decode().replace("\n", f" {END} ").split())
+    file = f"ptb.{name}.txt"
+    text = FILES.checked(file, data, TEXTS[name], text=True)
+    with guarded(lambda why: FILES.damaged(file, why)):
+        return np.array(text.decode().replace("\n", f" {END} ").split(), np.str_)

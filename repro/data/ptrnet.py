@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from repro.data._dataset import Dataset, Description
 from repro.data._published import PublishedFiles
+from repro.data._reading import guarded
 from repro.errors import ReproError, Unavailable
 from repro.task import Sequences
 
-URL = "http://goo.gl/NDcOIG"
+URL = "https://drive.google.com/drive/folders/0B2fg8yPGn2TCMzBtS0o4Q2RJaEU"  # where goo.gl/NDcOIG of the paper led
 FILE = "convex_hull_5_test.txt"
 DIGEST = "0e5ba4d58c21f035a18c72403ffc1ef0a4525e8b407369bcb5f4b564561df99e"  # of the unpacked file
 PACKED_BYTES = 500_073
@@ -65,9 +66,9 @@ def load() -> Dataset[PublishedHulls]:
     read = FILES.find([FILE])
     if read is None:
         raise Unavailable("The dataset ptrnet is not on this machine", describe().how_to_get)
-    data = read(FILE)
-    FILES.check(FILE, data, DIGEST)
-    test = parse(data.decode("ascii"))
+    data = FILES.checked(FILE, read(FILE), DIGEST, text=True)
+    with guarded(lambda why: FILES.damaged(FILE, why)):
+        test = parse(data.decode("ascii"))
     return Dataset(name="ptrnet", train=parse(""), test=test, digest=DIGEST, note="test set only")
 
 
@@ -90,8 +91,9 @@ def describe() -> Description:
         licence="none stated",
         embedded=False,
         how_to_get=(
-            f"Download {FILE} by hand from the authors' Google Drive folder ({URL}), put it into a folder ptrnet/, "
-            "packed by gzip or not, and set REPRO_DATA to the folder that holds that."
+            f"Download {FILE} by hand from the authors' Google Drive folder ({URL}; the paper's short link is dead) "
+            f"or, where that is gone, any copy whose sha256 is {DIGEST}; put it into a folder ptrnet/, packed by gzip "
+            "or not, and set REPRO_DATA to the folder that holds that."
         ),
     )
 
@@ -110,10 +112,8 @@ def parse(text: str) -> PublishedHulls:
 def _line(number: int, line: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Points [n, 2] and places [M] of one line."""
     before, separator, after = line.partition("output")
-    try:
+    with guarded(lambda why: _wrong(number, why)):
         points, places = np.array(before.split(), np.float32), np.array(after.split(), np.int64)
-    except ValueError as error:
-        raise _wrong(number, str(error)) from error
     if not separator or not len(points) or len(points) % 2:
         raise _wrong(number, f"{len(points)} coordinates {'and' if separator else 'without'} an output")
     if not np.isfinite(points).all():

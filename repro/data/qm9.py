@@ -19,7 +19,6 @@ energies, which the makers publish as `atomref.txt`, less its own.
 from __future__ import annotations
 
 import hashlib
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.data._dataset import Dataset, Description
-from repro.data._molecules import HARTREE, Molecules, atom, molecules, number
+from repro.data._molecules import HARTREE, LARGEST, Molecules, atom, molecules, number
+from repro.data._reading import SAYS, archive, at_most, guarded, is_file, regular
 from repro.errors import ReproError, Unavailable
 from repro.paths import data_dirs
 
@@ -62,12 +62,14 @@ def load() -> Dataset[Molecules]:
     folder = _folder()
     if folder is None:
         raise Unavailable("The dataset qm9 is not on this machine", describe().how_to_get)
-    with (folder / ARCHIVE).open("rb") as file:
+    with guarded(lambda why: _damaged(ARCHIVE, why)), (folder / ARCHIVE).open("rb") as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
     if found != MD5:
         raise _damaged(ARCHIVE, f"its md5 is {found[:16]}, not {MD5[:16]}")
-    bad = left_out((folder / LEFT_OUT).read_text(encoding="ascii", errors="replace"))
-    kept = [parse(text) for name, text in _members(folder / ARCHIVE) if _id(name) not in bad]
+    with guarded(lambda why: _damaged(LEFT_OUT, why)):
+        bad = left_out((folder / LEFT_OUT).read_text(encoding="ascii", errors="replace"))
+    with guarded(lambda why: _damaged(ARCHIVE, why)):
+        kept = [parse(text) for name, text in _members(folder / ARCHIVE) if _id(name) not in bad]
     everything = molecules([atoms for atoms, _ in kept], [values for _, values in kept], TARGETS)
     order = np.random.default_rng(0).permutation(len(everything))
     train, test = everything.some(order[2 * HELD :]), everything.some(order[:HELD])
@@ -107,14 +109,12 @@ def parse(text: str) -> tuple[NDArray[np.float64], list[float]]:
         ReproError: naming the molecule and what is wrong with it.
     """
     lines = text.splitlines()
-    name = " ".join(lines[1].split()[:2]) if len(lines) > 1 else "a file"
-    try:
+    name = " ".join(lines[1].split()[:2])[:SAYS] if len(lines) > 1 else "a file"
+    with guarded(lambda why: _damaged(name, why)):
         count = int(lines[0])
         values = [number(field) for field in lines[1].split()[2:]]
         atoms = np.array([atom(name, field[0], field[1:4]) for field in (s.split() for s in lines[2 : 2 + count])])
         frequencies = [number(field) for field in lines[2 + count].split()]
-    except (IndexError, ValueError) as error:
-        raise _damaged(name, str(error)) from error
     if len(values) != 15 or len(atoms) != count or not frequencies or not np.isfinite([*values, *frequencies]).all():
         raise _damaged(name, f"{len(values)} properties, {len(atoms)} of {count} atoms, {len(frequencies)} frequencies")
     mu, alpha, homo, lumo, gap, r2, zpve, *energies, cv = values[3:]
@@ -140,15 +140,12 @@ def left_out(text: str) -> frozenset[int]:
 def _members(path: Path) -> Iterator[tuple[str, str]]:
     """Name and text of every file in the archive, in its order; nothing is unpacked to the disk."""
     count = 0
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                file = archive.extractfile(member) if member.name.endswith(".xyz") else None
-                if file is not None:
-                    count += 1
-                    yield member.name, file.read().decode("ascii")
-    except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError) as error:
-        raise _damaged(path.name, str(error)) from error
+    with archive(path) as members:
+        for member in members:
+            file = regular(members, member) if member.name.endswith(".xyz") else None
+            if file is not None and not Path(member.name).name.startswith("._"):
+                count += 1
+                yield member.name, at_most(file, LARGEST).decode("ascii")
     if count != COUNT:
         raise _damaged(path.name, f"it has {count} molecules, not {COUNT}")
 
@@ -160,7 +157,7 @@ def _id(name: str) -> int:
 
 def _folder() -> Path | None:
     folders = (root / "qm9" for root in data_dirs())
-    return next((one for one in folders if all((one / name).is_file() for name in (ARCHIVE, LEFT_OUT))), None)
+    return next((one for one in folders if all(is_file(one / name) for name in (ARCHIVE, LEFT_OUT))), None)
 
 
 def _damaged(name: str, why: str) -> ReproError:

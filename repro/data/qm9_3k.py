@@ -10,15 +10,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import lzma
-import tarfile
 from pathlib import Path
 
 import numpy as np
 
 from repro.data import qm9
 from repro.data._dataset import Dataset, Description
-from repro.data._molecules import HARTREE, KCAL, Molecules, geometry, molecules
+from repro.data._molecules import HARTREE, KCAL, Molecules, archived_texts, geometry, molecules
+from repro.data._reading import guarded, is_file
 from repro.errors import ReproError, Unavailable
 from repro.paths import data_dirs
 
@@ -43,7 +42,8 @@ def load() -> Dataset[Molecules]:
     path = _path()
     if path is None:
         raise Unavailable("The dataset qm9_3k is not on this machine", describe().how_to_get)
-    data = path.read_bytes()
+    with guarded(_damaged):
+        data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != DIGEST:
         raise _damaged(f"its sha256 is {found[:16]}, not {DIGEST[:16]}")
@@ -84,21 +84,17 @@ def parse(data: bytes) -> Molecules:
     Raises:
         ReproError: naming what cannot be read.
     """
-    try:
-        with tarfile.open(fileobj=io.BytesIO(lzma.decompress(data))) as archive:
-            files = {Path(m.name).name: archive.extractfile(m) for m in archive if m.isfile()}
-            texts = {name: file.read().decode("ascii") for name, file in files.items() if file}
+    with guarded(_damaged):
+        texts = archived_texts(data)
         rows = list(csv.DictReader(io.StringIO(texts["qm9.csv"])))
         atoms = [geometry(texts[f"{row['mol_id']}.xyz"], FILE) for row in rows]
         outputs = [[scale * float(row[name]) for name, scale in COLUMNS.items()] for row in rows]
-    except (tarfile.TarError, lzma.LZMAError, UnicodeDecodeError, KeyError, ValueError, IndexError) as error:
-        raise _damaged(f"{type(error).__name__}: {error}") from error
-    return molecules(atoms, outputs, TARGETS)
+        return molecules(atoms, outputs, TARGETS)
 
 
 def _path() -> Path | None:
     paths = (root / "qm9_3k" / FILE for root in data_dirs())
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if is_file(path)), None)
 
 
 def _damaged(why: str) -> ReproError:

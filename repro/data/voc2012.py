@@ -11,10 +11,12 @@ and beside them `vgg16.npz`, weights to start from. Images of 512x512, black and
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from repro.data._dataset import Dataset, Description
-from repro.data._scenes import Scenes, files_digest, framed, pixels, vgg16
+from repro.data._reading import image, is_file, text_of
+from repro.data._scenes import Scenes, files_digest, framed, vgg16
 from repro.errors import ReproError, Unavailable
 from repro.paths import data_dirs
 
@@ -40,7 +42,7 @@ def digest() -> str:
     """A sha256 that stands for names and sizes of the files and for how they are read."""
     root = _present()
     files = [path for name in COUNTS for one in _names(root, name) for path in _files(root, one)]
-    weights = [root / "vgg16.npz"] if (root / "vgg16.npz").is_file() else []
+    weights = [root / "vgg16.npz"] if is_file(root / "vgg16.npz") else []
     return files_digest(CLASSES, SIZE, *files, *weights)
 
 
@@ -66,7 +68,7 @@ def describe() -> Description:
 
 def _root() -> Path | None:
     folders = (root / "VOCdevkit" / "VOC2012" for root in data_dirs())
-    return next((one for one in folders if all(_list(one, name).is_file() for name in COUNTS)), None)
+    return next((one for one in folders if all(is_file(_list(one, name)) for name in COUNTS)), None)
 
 
 def _present() -> Path:
@@ -81,7 +83,9 @@ def _list(root: Path, name: str) -> Path:
 
 
 def _names(root: Path, name: str) -> list[str]:
-    found = _list(root, name).read_text(encoding="ascii").split()
+    found = text_of(_list(root, name), "VOC 2012").split()
+    if odd := next((one for one in found if not re.fullmatch(r"\w{1,40}", one)), None):
+        raise ReproError(f"VOC 2012: {name}.txt names {odd[:40]!r}, which is no image of it", "Get it again.")
     if len(found) != COUNTS[name]:
         raise ReproError(f"VOC 2012: {name}.txt has {len(found)} names, not {COUNTS[name]}", "Get it again.")
     return found
@@ -89,12 +93,12 @@ def _names(root: Path, name: str) -> list[str]:
 
 def _files(root: Path, one: str) -> tuple[Path, Path]:
     found = root / "JPEGImages" / f"{one}.jpg", root / "SegmentationClass" / f"{one}.png"
-    if missing := [path.name for path in found if not path.is_file()]:
+    if missing := [path.name for path in found if not is_file(path)]:
         raise ReproError(f"VOC 2012: {missing[0]} is missing", "Unpack the archive again.")
     return found
 
 
 def _read(root: Path, name: str) -> tuple:
     photographs, labels = zip(*(_files(root, one) for one in _names(root, name)), strict=True)
-    images = framed([pixels(path, path.name, "RGB") for path in photographs], SIZE, 0)
-    return images, framed([pixels(path, path.name) for path in labels], SIZE, 255)
+    images = framed([image(path, path.name, "RGB") for path in photographs], SIZE, 0)
+    return images, framed([image(path, path.name, "") for path in labels], SIZE, 255)

@@ -38,8 +38,7 @@ def load() -> Dataset[Text]:
     read = FILES.find([NAME])
     if read is None:
         raise Unavailable("The dataset war_and_peace is not on this machine", describe().how_to_get)
-    data = read(NAME)
-    FILES.check(NAME, data, DIGEST)
+    data = FILES.checked(NAME, read(NAME), DIGEST, text=True)
     kinds, tokens = np.unique(np.frombuffer(data, np.uint8), return_inverse=True)
     parts = np.split(tokens.astype(np.int64), [int(share * len(tokens)) for share in SHARES])
     return text_dataset("war_and_peace", parts, len(kinds), digest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, Unpack
@@ -125,7 +126,10 @@ class RecordQueries(ABC):
         Raises:
             ReproError: if more than one record begins so.
         """
-        prefix = "sha256:" + name.removeprefix("sha256:")
+        digits = name.removeprefix("sha256:").lower()
+        if not re.fullmatch("[0-9a-f]*", digits):  # not asked for: no database takes every text
+            return None
+        prefix = f"sha256:{digits}"
         rows = self._rows(
             sa.select(*COLUMNS).where(RECORDS.c.id.startswith(prefix, autoescape=True), *self._wanted({}))
         )

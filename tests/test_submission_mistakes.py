@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from harness.submission import folder
+from harness.submission import folder, template
 from harness.submission.submission import Submission
 from repro.errors import ReproError
+from repro.record.record import ImplementationPart, decode, encode, seal
+from tests import factory
 from tests.toy import REFERENCE, SUBMISSION, write_project, write_submission
 
 
@@ -199,3 +203,39 @@ def test_the_closed_division_keeps_the_papers_presets(project):
     ]
     write_submission(project, source=changed)
     assert Submission.at(project / "mine", project).presets() == "all that 5 claims use are there"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "reference",
+        "ref-erence",
+        "r3f3r3nc3",
+        "r\u0435ference",
+        "",
+        "\u202eecnerefer",
+        "reference\u200f",
+        "mine\\n",
+        "-mine",
+    ],
+    ids=ascii,
+)
+def test_a_submission_is_not_called_like_the_reference(project, name):
+    """Nor by what is no name: neither in a manifest, nor for a new folder, nor in a record that arrives."""
+    write_submission(project, toml=SUBMISSION.replace('name = "mine"', f'name = "{name}"'))
+    assert "name" in tried(project)
+    text = name.replace("\\n", "\n")
+    with pytest.raises(ReproError, match="will not do as the name of a submission"):
+        template.new("toy2020", project / "new" / text if text else Path("/"), project)
+    honest = factory.degrades(submission="honest")
+    forged = msgspec.structs.replace(honest, implementation=unchecked(honest.implementation, name=text))
+    with pytest.raises(ReproError, match="a submission that is called"):
+        decode(encode(seal(forged)))
+    assert decode(encode(seal(honest))).implementation.name == "honest"
+
+
+def unchecked(part: ImplementationPart, *, name: str) -> ImplementationPart:
+    """The same of another name, as only another program would make it."""
+    changed = copy(part)
+    msgspec.structs.force_setattr(changed, "name", name)
+    return changed

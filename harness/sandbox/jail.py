@@ -276,7 +276,7 @@ def usage(pid: int, most: int, *, jailed: bool = False) -> tuple[int, int]:
             anonymous, file, common, tables = (
                 int(found[name][0]) << 10 for name in ("RssAnon", "RssFile", "RssShmem", "VmPTE")
             )
-            private += anonymous + tables + PIPE_BYTES * len(os.listdir(folder / "fd"))
+            private += anonymous + tables + PIPE_BYTES * sum(1 for _ in (folder / "fd").iterdir())
             shared = max(shared, file + common)
             sockets = max(sockets, _sockets(folder) if jailed else 0)
     return tasks, private + shared + sockets * _socket_bytes()

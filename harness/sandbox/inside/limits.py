@@ -16,7 +16,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Attributes:
         wall_s: seconds from the first request to the last answer, by the broker's clock.
-        memory_bytes: resident memory of all processes together, and room for files beside it.
+        memory_bytes: of all processes together, with what the kernel holds for them, and room for files beside it.
         processes: processes and threads at once.
         scratch_bytes: files in /tmp and /dev/shm, which are one folder; they vanish with the trial.
         message_bytes: one answer.

@@ -23,6 +23,7 @@ from harness.sandbox.host import FORMAT, SandboxHost
 from harness.submission import costs, folder
 from harness.submission.folder import Folder
 from harness.submission.paired_runs import PairedRuns
+from harness.submission.sizes import check_sizes
 from repro import data
 from repro.claim.claim import arms_of
 from repro.claim.contract import Contract
@@ -98,12 +99,16 @@ class Submission:
         """Check that the presets are what its claims, and its division, ask for; one line that says so.
 
         Raises:
-            ReproError: for a preset or field that is missing, or, in the closed division, differs from the reference's.
+            ReproError: for a preset or field that is missing, that is far larger than the reference's, or, in the
+                closed division, that differs from it.
         """
         own, paper = self.implementation(), reference(self.checked.manifest.paper, self.root)
         arms = [arm for claim in self.checked.claims for arm in arms_of(claim.measurements())]
-        for arm in arms:
-            own.config(arm.preset, arm.overrides)
+        contract = self.checked.contract
+        used = [*((arm.preset, arm.overrides) for arm in arms), (contract.preset, contract.overrides)]
+        for preset, overrides in (*used, *contract.counted.items()):
+            found = own.config(preset, overrides)
+            check_sizes(f"CONFIGS[{preset!r}]", found, paper.config(preset, overrides))
         if self.checked.manifest.division == "closed":
             for preset in sorted({arm.preset for arm in arms}):
                 _same_preset(preset, own.names.CONFIGS[preset], paper.names.CONFIGS[preset])
@@ -194,12 +199,13 @@ class Submission:
         Who writes the source can try until the draw suits; who verifies it draws another salt.
         """
         contract = self.checked.contract
-        names = sorted(contract.counted)
+        names, paper = sorted(contract.counted), reference(self.checked.manifest.paper, self.root)
         chosen = random.Random(self.checked.digest + (self.host.salt or "")).sample(names, min(COUNTED, len(names)))
         for preset in chosen:
             config = self.implementation().config(preset, contract.counted[preset])
+            original = paper.config(preset, contract.counted[preset])
             seed, other = audit_seeds(self.host)
-            given = AuditInputs(config=config, seed=seed, other=other, **_noise(config))
+            given = AuditInputs(config=config, seed=seed, other=other, **_noise(original))
             yield from contracts.count(self._open_process, given, preset)
 
     @contextlib.contextmanager
@@ -243,7 +249,7 @@ def _same_preset(name: str, own: Any, paper: Any) -> None:
 
 
 def _noise(config: Any) -> dict[str, Any]:
-    """A few images of the config's size, with labels, and what is to be predicted."""
+    """A few images of the size that a reference's config has, with labels, and what is to be predicted."""
     rng = np.random.default_rng(0)
     shape = (IMAGES, config.image, config.image, config.channels)
     images = rng.integers(0, 256, shape, dtype=np.uint8)

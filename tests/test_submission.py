@@ -15,8 +15,10 @@ from scipy import stats
 from harness.sandbox import host, jail
 from harness.sandbox.inside.limits import CEILING, Limits
 from harness.submission import costs, folder, manifest
+from harness.submission.compilation import audit_inputs, rehearsal_inputs
 from harness.submission.paired_runs import PairedRuns
 from harness.submission.submission import Submission, audit_seeds
+from repro import data
 from repro.claim.catalogue import Catalogue
 from repro.errors import ReproError
 from repro.record.record import decode
@@ -24,6 +26,9 @@ from repro.trial.cache import Cache
 from repro.trial.implementation import reference
 from repro.trial.judge import Suite
 from tests.toy import REFERENCE, SUBMISSION, write_project, write_submission
+
+ROOT = Path(__file__).parent.parent
+CONTRACTS = {key: one.CONTRACT for key, one in Catalogue(ROOT).modules.items() if hasattr(one, "CONTRACT")}
 
 
 @pytest.fixture
@@ -281,6 +286,47 @@ def test_compiled_code_is_kept_for_the_next_trial(project):
     with submission.implementation().open(seed=0, device="cpu", dataset=None) as opened:
         second = opened.names.simulate(submission.implementation().config("walk", {}), [0], seed=0)
     assert second[0] == first[0] + 100
+
+
+LEAVING = """
+import os
+import pathlib
+
+left = simulate
+
+def simulate(config, times, *, seed):
+    folder = pathlib.Path(os.environ["REPRO_COMPILED"])
+    folder.mkdir(exist_ok=True)
+    (folder / f"seed {seed}").write_text("")
+    return left(config, times, seed=seed)
+"""
+
+
+def test_no_data_leave_by_the_folder_of_compiled_code(project):
+    """Trials are given what a process left that saw nothing but a known seed: nothing of an audit or another trial."""
+    write_submission(project, source=REFERENCE + LEAVING)
+    submission = Submission.at(project / "mine", project)
+    assert submission.audited().kind == "submission"
+    assert [path.name for path in submission.host.compiled.iterdir()] == ["seed 0"]
+    for _ in submission.measure("cpu", pairs=1):
+        pass
+    assert [path.name for path in submission.host.compiled.iterdir()] == ["seed 0"]
+
+
+@pytest.mark.parametrize("paper", [key for key, one in CONTRACTS.items() if one.data and data.available(one.data)])
+def test_code_is_compiled_on_noise(paper):
+    """It has the shapes and types of a contract's training data, and none of their values; no text to choose by."""
+    contract = CONTRACTS[paper]
+    real, noise = audit_inputs(contract, None, 5, 6), rehearsal_inputs(contract, None)
+    train = data.load(contract.data).train
+    for name in ("images", "labels", "tokens"):
+        if hasattr(train, name):
+            ours, theirs = getattr(noise.data, name), getattr(train, name)
+            assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+            assert (ours == theirs).mean() < 0.3
+    assert (noise.inputs.shape, noise.inputs.dtype) == (real.inputs.shape, real.inputs.dtype)
+    assert not len(getattr(noise.data, "validation", ()))
+    assert not len(getattr(real.data, "validation", ()))
 
 
 COUNTED = """

@@ -390,6 +390,7 @@ def test_the_page_on_threats_names_tests_that_exist():
     written_here = set(re.findall(r"^def (test_\w+)", "\n".join(texts), re.MULTILINE))
     elsewhere = {
         "test_models_of_a_submission_are_read_where_nothing_was_trained": "test_language_modelling.py",
+        "test_no_data_leave_by_the_folder_of_compiled_code": "test_submission.py",
         "test_seeds_are_derived_from_the_source": "test_submission.py",
     }
     for test, file in elsewhere.items():

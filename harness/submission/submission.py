@@ -15,29 +15,25 @@ import numpy as np
 from filelock import FileLock
 
 from harness.audits import contracts
-from harness.audits.checks import sequences
 from harness.audits.runner import AuditInputs, AuditResult
 from harness.publish import Known
 from harness.sandbox import code_store, host
 from harness.sandbox.host import FORMAT, SandboxHost
 from harness.submission import costs, folder
+from harness.submission.compilation import audit_inputs, compile_code
 from harness.submission.folder import Folder
 from harness.submission.paired_runs import PairedRuns
 from harness.submission.sizes import check_sizes
-from repro import data
 from repro.claim.claim import arms_of
-from repro.claim.contract import Contract
 from repro.code_digest import digest
-from repro.data import Text
 from repro.errors import ReproError
 from repro.paths import atomic_write
 from repro.record.record import Ratio, SubmissionPart
-from repro.task import Device, Sequences
+from repro.task import Device
 from repro.trial.implementation import LoadedImplementation, reference
 
 COUNTED = 2  # presets whose layers are counted against what crosses the pipe
 IMAGES = 8  # that they see
-ASKED, LANES, TOLD = 64, 8, 24  # inputs that audits ask about; for texts, streams and tokens of each
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +120,7 @@ class Submission:
         yield found[0]
         contract = self.checked.contract
         config = self.implementation().config(contract.preset, contract.overrides)
+        compile_code(self.host, contract, config)
         given = audit_inputs(contract, config, *audit_seeds(self.host))
         for result in contracts.run(contract.protocol, self._open_process, given):
             found.append(result)
@@ -163,6 +160,9 @@ class Submission:
         if known is None or claim is None:
             raise ReproError(f"{self.host.label} cannot be timed", "It must pass its audits and answer a timed claim.")
         original = host.as_reference(self.checked.manifest.paper, self.root, trusted=self.host.trusted)
+        contract = self.checked.contract
+        for one in (self.implementation(), original):
+            compile_code(costs.host_of(one), contract, one.config(contract.preset, contract.overrides))
         runs, arm = PairedRuns[costs.TrialCost](), arms_of(claim.measurements())[0]
         for runs in costs.measure(self.implementation(), original, arm, device, pairs):
             yield len(runs.candidate)
@@ -210,11 +210,9 @@ class Submission:
 
     @contextlib.contextmanager
     def _open_process(self) -> Iterator[Any]:
-        """A fresh jail for an audit; what compilers leave in it is kept for later trials."""
+        """A fresh jail for an audit, of which nothing is kept."""
         with self.host.jailed() as (broker, _):
             yield broker.names(broker.load(self.host.seed(-1), "cpu"))
-            if not self.host.compiled.is_dir():
-                host.keep_compiled(self.host, broker.collect())
 
     def _remember(self, report: AuditReport) -> None:
         atomic_write(self._file, msgspec.json.encode(report))
@@ -223,19 +221,6 @@ class Submission:
 def audit_seeds(of: SandboxHost) -> tuple[int, int]:
     """The two seeds of its audits, of the same distribution as those of its trials."""
     return of.seed(-1), of.seed(-2)
-
-
-def audit_inputs(contract: Contract, config: Any, seed: int, other: int) -> AuditInputs:
-    """What the audits of a contract run on: its training data, and a few of the inputs that it has or makes."""
-    if contract.generate is not None:
-        others = contract.generate(other).inputs
-        asked = sequences(others, np.arange(ASKED)) if isinstance(others, Sequences) else others
-        return AuditInputs(config=config, data=contract.generate(seed), inputs=asked, seed=seed, other=other)
-    if contract.data is None:
-        return AuditInputs(config=config, seed=seed, other=other)
-    train = data.load(contract.data).train
-    inputs = train.tokens[: LANES * TOLD].reshape(LANES, TOLD) if isinstance(train, Text) else train.images[:ASKED]
-    return AuditInputs(config=config, data=train, inputs=inputs, seed=seed, other=other)
 
 
 def _same_preset(name: str, own: Any, paper: Any) -> None:

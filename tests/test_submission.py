@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +23,8 @@ from harness.submission.submission import Submission, audit_seeds
 from repro import data
 from repro.claim.catalogue import Catalogue
 from repro.errors import ReproError
-from repro.record.record import decode
+from repro.record.record import as_sample, decode
+from repro.trial import recording
 from repro.trial.cache import Cache
 from repro.trial.implementation import reference
 from repro.trial.judge import Suite
@@ -449,3 +452,34 @@ def test_the_schema_in_the_docs_is_todays():
         [sys.executable, "-W", "ignore", "-m", "harness.submission.manifest"], capture_output=True, text=True
     )
     assert Path(__file__).parents[1].joinpath("docs/reference/submission.schema.json").read_text() == printed.stdout
+
+
+@pytest.mark.parametrize(
+    ("perplexity", "kind", "says"),
+    [
+        (1.15, "submission", "validation_perplexity of .*, 1.15, is outside the reference's 99 % prediction band"),
+        (1e6, "submission", "validation_perplexity of .*, 1e.06, is outside"),
+        (None, "submission", ""),
+        (1.15, "reference", ""),
+    ],
+    ids=["too good", "too bad", "like the reference", "the reference"],
+)
+def test_implausible_measurements_of_compound_verdicts_are_flagged(perplexity, kind, says):
+    """A perplexity that no model of the text reaches is for a person to look at, whichever part decides."""
+    claim = next(one for one in Catalogue(ROOT).claims if one.id == "zaremba2014/dropout-helps@2")
+    record = recording._published(ROOT).newest_of(claim=claim.id)
+    samples = [as_sample(part) for part in record.samples]
+    if perplexity is not None:
+        samples = [
+            dataclasses.replace(each, values=np.full_like(each.values, perplexity))
+            if each.measurement == "validation_perplexity"
+            else each
+            for each in samples
+        ]
+    judged = SimpleNamespace(
+        claim=claim, verdict=record.verdict, samples=samples, implementation=SimpleNamespace(kind=kind)
+    )
+    assert record.verdict.parts
+    flag = recording._flag(judged, ROOT)
+    assert re.match(says, flag)
+    assert bool(flag) == bool(says)

@@ -22,7 +22,7 @@ from repro.errors import ReproError
 from repro.machine.environment import Machine, Software, Source
 from repro.machine.telemetry import Usage
 from repro.paper import KEY, Paper, Reported
-from repro.record.format import is_submission_name, print_schema
+from repro.record.format import print_schema
 
 SCHEMA = 1
 LARGEST = 32 << 20  # bytes of a record file
@@ -133,11 +133,6 @@ class ImplementationPart(Strict, frozen=True, kw_only=True):
     division: Literal["closed", "open"] | None = None
     deviations: Count = 0
     submission: SubmissionPart | msgspec.UnsetType = msgspec.UNSET
-
-    def __post_init__(self) -> None:
-        due = {"reference": self.name == "reference", "submission": is_submission_name(self.name)}
-        if not due.get(self.kind, True):
-            raise ValueError(f"a {self.kind} that is called {self.name!a:.80}")
 
 
 class SamplePart(Strict, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from harness.audits.contracts import AuditInputs
 from harness.sandbox.broker import Broker
 from harness.sandbox.inside.limits import Limits
 from harness.sandbox.jail import Jail, Jailed, View
-from harness.submission.submission import audit_inputs
+from harness.submission.compilation import audit_inputs
 from repro import ReproError, task
 from repro.claim.catalogue import Catalogue
 from repro.experiment.likelihood import log_likelihood

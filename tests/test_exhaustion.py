@@ -66,6 +66,7 @@ def test_fork_bombs(tmp_path, source):
 
 FILL = """
 import errno
+from os.path import samefile as same
 
 def fill(folder):
     count = 0
@@ -84,14 +85,80 @@ def strike():
 
 
 def test_disk_bombs(tmp_path):
-    """/tmp and /dev/shm are memory of a fixed size that is not the machine's; both are full soon."""
+    """/tmp and /dev/shm are one folder, in memory of a fixed size that is not the machine's; it is full soon."""
     with submitted(tmp_path, FILL) as inside:
-        for folder in ("/tmp", "/dev/shm"):
-            count, why = inside.names.fill(folder)
-            assert why == "ENOSPC"
-            assert MIB <= count <= LIMITS.scratch_bytes
+        count, why = inside.names.fill("/tmp")
+        assert why == "ENOSPC"
+        assert MIB <= count <= LIMITS.scratch_bytes
+        assert inside.names.same("/tmp", "/dev/shm")
         with pytest.raises(Jailed, match=r"raised OSError: \[Errno 28\] No space left on device"):
             inside.names.strike()
+
+
+SOCKETS = """
+import socket
+import time
+
+def strike():
+    kept = []
+    for _ in range(400):
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        while True:
+            try:
+                near.send(bytes(1 << 16))
+            except BlockingIOError:
+                break
+        near.close()
+        kept.append(far)
+    time.sleep(600)
+
+def enlarge(option):
+    socket.socketpair()[0].setsockopt(socket.SOL_SOCKET, option, 1 << 24)
+"""
+
+
+def test_bytes_in_sockets_are_counted(tmp_path):
+    """What waits in sockets counts as memory, also of those that are closed; no socket may hold more than usual."""
+    with submitted(tmp_path, SOCKETS) as inside:
+        for option in (7, 8, 32, 33):
+            with pytest.raises(Jailed, match="raised PermissionError"):
+                inside.names.enlarge(option)
+        with pytest.raises(Jailed, match="was stopped: it used more than 200 MiB of memory"):
+            inside.names.strike()
+
+
+PIPES = """
+import os
+import time
+
+def strike():
+    for _ in range(30):
+        if not os.fork():
+            kept = [os.pipe() for _ in range(480)]
+            time.sleep(600)
+    time.sleep(600)
+"""
+TABLES = """
+import mmap
+import os
+import time
+
+def strike():
+    for _ in range(30):
+        if not os.fork():
+            kept = mmap.mmap(-1, 8 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ)
+            for place in range(0, 8 << 30, 1 << 21):
+                kept[place]
+            time.sleep(600)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("source", [PIPES, TABLES], ids=["pipes", "page tables"])
+def test_what_the_kernel_holds_is_counted(tmp_path, source):
+    """Pipes and page tables of many processes count as memory."""
+    refused(tmp_path, source, "was stopped: it used more than 200 MiB of memory")
 
 
 LOOP = "def strike():\n    while True:\n        pass\n"

@@ -13,7 +13,7 @@ import pytest
 
 from harness.sandbox.broker import Broker
 from harness.sandbox.inside.limits import Limits
-from harness.sandbox.inside.wire import BUFFERS, HEAD, JSON_BYTES, SIZE
+from harness.sandbox.inside.wire import BUFFERS, HEAD, JSON_BYTES, SIZE, Codec
 from harness.sandbox.jail import Jailed
 from repro.data import Split
 from repro.errors import ReproError
@@ -120,12 +120,15 @@ def error(text: str) -> bytes:
 
 UNREADABLE = "was stopped: it described itself in a way that cannot be read"
 TOO_LONG = "an answer of 1,048,5.. bytes, where 1,048,576 are allowed"
+NESTED = "a frame of 300,002 lists and objects, where 131,072 are allowed"
 FORGED = [
     ("long JSON", HEAD.pack(JSON_BYTES + 1, 0), "a frame announces 8,388,609 bytes of JSON"),
     ("many buffers", HEAD.pack(0, BUFFERS + 1), "and 65,537 buffers"),
     ("too long in all", HEAD.pack(2, 2) + 2 * SIZE.pack(1 << 19), TOO_LONG),
     ("no JSON", frame(b"not JSON"), "a malformed frame"),
-    ("many lists", frame(b"[" + b"[]," * 300_000 + b"[]]"), "a frame that is no answer"),
+    ("few lists", frame(b"[" + b"[]," * 100_000 + b"[]]"), "a frame that is no answer"),
+    ("many lists", frame(b"[" + b"[]," * 300_000 + b"[]]"), NESTED),
+    ("many objects", frame(b"[" + b"{}," * 300_000 + b"{}]"), NESTED),
     ("negative side", value({"array": [0, "float32", [-1]]}, b"1234"), "a malformed frame"),
     ("too short", value({"array": [0, "float32", [9]]}, b"1234"), "a malformed frame"),
     ("unknown type", value({"array": [0, "float31", [1]]}, b"1234"), "a malformed frame"),
@@ -159,6 +162,23 @@ def test_forged_descriptions(sent, says):
             Broker(Mute(ours), "submission mine").load(0, "cpu")
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 5000
+
+
+def test_reading_an_answer_is_on_its_clock(monkeypatch):
+    """An answer that came in time, and could not be read in time, is too late."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(described({"dict": []}))
+        broker = Broker(Mute(ours), "submission mine")
+        read = Codec.unpack
+
+        def late(*args: Any) -> Any:
+            broker._channel.deadline = 0.0
+            return read(*args)
+
+        monkeypatch.setattr(Codec, "unpack", late)
+        with pytest.raises(Jailed, match="it took longer than"):
+            broker.load(0, "cpu")
 
 
 def test_more_presets_than_can_be_read(tmp_path):

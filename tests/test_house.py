@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -109,6 +110,44 @@ def test_public_names_are_what_they_say():
     assert len(set(exported)) == len(exported)
     assert {alias.name for node in claims for alias in node.names} - set(exported) <= {"task"}
     assert all(hasattr(repro, name) for name in exported)
+
+
+def test_no_pattern_admits_a_line_end():
+    r"""No pattern ends in `$`, which also stands before a last line end, but where every line is meant: `\Z`."""
+    texts = {path: text for path in SOURCES if "$" in (text := path.read_text())}
+    calls = {path: call for path, text in texts.items() for call in ast.walk(ast.parse(text)) if ends_in_dollar(call)}
+    assert {f"{path.relative_to(ROOT)}: {ast.unparse(call)}" for path, call in calls.items()} == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "bad"),
+    [
+        ('re.compile("a$")', True),
+        ('re.search(rf"^{KEY}$", text)', True),
+        ('msgspec.Meta(pattern="^(a$|b)")', True),
+        ('re.match(r"a\\$", text)', False),
+        ('re.search("[$]a", text)', False),
+        ('re.findall("^a$", text, re.MULTILINE)', False),
+        ('re.compile("(?m)^a$")', False),
+        (r"re.compile('a\\Z')", False),
+    ],
+)
+def test_dollars_are_found(source, bad):
+    """In calls of `re` and in patterns of fields, also in a part of an f-string; escaped ones and classes are none."""
+    assert any(ends_in_dollar(node) for node in ast.walk(ast.parse(source))) == bad
+
+
+def ends_in_dollar(node: ast.AST) -> bool:
+    """Whether a node is a call with a pattern in which `$` is an end, and not that of every line."""
+    if not isinstance(node, ast.Call):
+        return False
+    patterns = [word.value for word in node.keywords if word.arg == "pattern"]
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+    if isinstance(owner, ast.Name) and owner.id == "re":
+        patterns += node.args[:1]
+    texts = (part.value for each in patterns for part in ast.walk(each) if isinstance(part, ast.Constant))
+    found = any(re.search(r"(?<!\\)\$(?:[)|]|\Z)", text) for text in texts if isinstance(text, str))
+    return found and not any(word in ast.unparse(node) for word in ("re.MULTILINE", "(?m)"))
 
 
 def _imports(path: Path) -> list[ast.ImportFrom]:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from repro.errors import ReproError
 from repro.record import record as records
-from repro.record.record import as_sample, decode, encode, file_name, json_schema, sample_part, seal
+from repro.record.format import json_schema
+from repro.record.record import Record, as_sample, decode, encode, file_name, sample_part, seal
 from repro.record.store import Store
 from repro.trial.recording import superseding
 from tests.records import make_record
@@ -49,7 +50,7 @@ def test_notes_of_a_course_have_records():
     """A record of notes, which are keyed by the course's number, decodes, and its schema admits it."""
     notes = make_record(paper="cs231n")
     assert decode(encode(notes)) == notes
-    jsonschema.validate(json.loads(encode(notes)), json_schema())
+    jsonschema.validate(json.loads(encode(notes)), json_schema(Record))
 
 
 def edited(*path: str | int, value: object) -> bytes:
@@ -151,7 +152,7 @@ def test_the_published_schema_is_current():
     """docs/reference/record.schema.json is what `python -m repro.record.record` prints, and admits a real record."""
     path = Path(__file__).parents[1] / "docs" / "reference" / "record.schema.json"
     committed = json.loads(path.read_text())
-    assert committed == json.loads(json.dumps(json_schema())), (
+    assert committed == json.loads(json.dumps(json_schema(Record))), (
         "run: python -m repro.record.record > docs/reference/record.schema.json"
     )
     jsonschema.validate(json.loads(DATA), committed)

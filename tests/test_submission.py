@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,15 +17,21 @@ from scipy import stats
 from harness.sandbox import host, jail
 from harness.sandbox.inside.limits import CEILING, Limits
 from harness.submission import costs, folder, manifest
+from harness.submission.compilation import audit_inputs, rehearsal_inputs
 from harness.submission.paired_runs import PairedRuns
 from harness.submission.submission import Submission, audit_seeds
+from repro import data
 from repro.claim.catalogue import Catalogue
 from repro.errors import ReproError
-from repro.record.record import decode
+from repro.record.record import as_sample, decode
+from repro.trial import recording
 from repro.trial.cache import Cache
 from repro.trial.implementation import reference
 from repro.trial.judge import Suite
 from tests.toy import REFERENCE, SUBMISSION, write_project, write_submission
+
+ROOT = Path(__file__).parent.parent
+CONTRACTS = {key: one.CONTRACT for key, one in Catalogue(ROOT).modules.items() if hasattr(one, "CONTRACT")}
 
 
 @pytest.fixture
@@ -283,6 +291,47 @@ def test_compiled_code_is_kept_for_the_next_trial(project):
     assert second[0] == first[0] + 100
 
 
+LEAVING = """
+import os
+import pathlib
+
+left = simulate
+
+def simulate(config, times, *, seed):
+    folder = pathlib.Path(os.environ["REPRO_COMPILED"])
+    folder.mkdir(exist_ok=True)
+    (folder / f"seed {seed}").write_text("")
+    return left(config, times, seed=seed)
+"""
+
+
+def test_no_data_leave_by_the_folder_of_compiled_code(project):
+    """Trials are given what a process left that saw nothing but a known seed: nothing of an audit or another trial."""
+    write_submission(project, source=REFERENCE + LEAVING)
+    submission = Submission.at(project / "mine", project)
+    assert submission.audited().kind == "submission"
+    assert [path.name for path in submission.host.compiled.iterdir()] == ["seed 0"]
+    for _ in submission.measure("cpu", pairs=1):
+        pass
+    assert [path.name for path in submission.host.compiled.iterdir()] == ["seed 0"]
+
+
+@pytest.mark.parametrize("paper", [key for key, one in CONTRACTS.items() if one.data and data.available(one.data)])
+def test_code_is_compiled_on_noise(paper):
+    """It has the shapes and types of a contract's training data, and none of their values; no text to choose by."""
+    contract = CONTRACTS[paper]
+    real, noise = audit_inputs(contract, None, 5, 6), rehearsal_inputs(contract, None)
+    train = data.load(contract.data).train
+    for name in ("images", "labels", "tokens"):
+        if hasattr(train, name):
+            ours, theirs = getattr(noise.data, name), getattr(train, name)
+            assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+            assert (ours == theirs).mean() < 0.3
+    assert (noise.inputs.shape, noise.inputs.dtype) == (real.inputs.shape, real.inputs.dtype)
+    assert not len(getattr(noise.data, "validation", ()))
+    assert not len(getattr(real.data, "validation", ()))
+
+
 COUNTED = """
 from harness.submission import folder
 
@@ -403,3 +452,34 @@ def test_the_schema_in_the_docs_is_todays():
         [sys.executable, "-W", "ignore", "-m", "harness.submission.manifest"], capture_output=True, text=True
     )
     assert Path(__file__).parents[1].joinpath("docs/reference/submission.schema.json").read_text() == printed.stdout
+
+
+@pytest.mark.parametrize(
+    ("perplexity", "kind", "says"),
+    [
+        (1.15, "submission", "validation_perplexity of .*, 1.15, is outside the reference's 99 % prediction band"),
+        (1e6, "submission", "validation_perplexity of .*, 1e.06, is outside"),
+        (None, "submission", ""),
+        (1.15, "reference", ""),
+    ],
+    ids=["too good", "too bad", "like the reference", "the reference"],
+)
+def test_implausible_measurements_of_compound_verdicts_are_flagged(perplexity, kind, says):
+    """A perplexity that no model of the text reaches is for a person to look at, whichever part decides."""
+    claim = next(one for one in Catalogue(ROOT).claims if one.id == "zaremba2014/dropout-helps@2")
+    record = recording._published(ROOT).newest_of(claim=claim.id)
+    samples = [as_sample(part) for part in record.samples]
+    if perplexity is not None:
+        samples = [
+            dataclasses.replace(each, values=np.full_like(each.values, perplexity))
+            if each.measurement == "validation_perplexity"
+            else each
+            for each in samples
+        ]
+    judged = SimpleNamespace(
+        claim=claim, verdict=record.verdict, samples=samples, implementation=SimpleNamespace(kind=kind)
+    )
+    assert record.verdict.parts
+    flag = recording._flag(judged, ROOT)
+    assert re.match(says, flag)
+    assert bool(flag) == bool(says)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import make_dataclass
 from pathlib import Path
+from types import NoneType, SimpleNamespace
 
+import msgspec
+import numpy as np
 import pytest
 
-from harness.submission import folder
+from harness.submission import folder, template
+from harness.submission.sizes import check_sizes
 from harness.submission.submission import Submission
+from repro.claim.catalogue import Catalogue
 from repro.errors import ReproError
+from repro.record.store import Store
+from repro.trial import implementation
+from tests import factory
 from tests.toy import REFERENCE, SUBMISSION, write_project, write_submission
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -215,3 +226,76 @@ def test_the_closed_division_keeps_the_papers_presets(project):
     ]
     write_submission(project, source=changed)
     assert Submission.at(project / "mine", project).presets() == "all that 5 claims use are there"
+
+
+CONTRACTS = {key: module.CONTRACT for key, module in Catalogue(ROOT).modules.items() if hasattr(module, "CONTRACT")}
+
+
+@pytest.mark.parametrize("paper", CONTRACTS)
+def test_sizes_are_bounded_in_every_contract(paper):
+    """A whole number, a tuple or a text of a preset that is far larger than the reference's is refused, and named."""
+    contract, original = CONTRACTS[paper], implementation.reference(paper, ROOT)
+    for preset, overrides in {contract.preset: contract.overrides, **contract.counted}.items():
+        config = original.config(preset, overrides)
+        check_sizes("mine", config, config)
+        for name, value in vars(config).items():
+            if isinstance(value, int | str | tuple | NoneType) and not isinstance(value, bool):
+                for large in (10**9, -(10**9), ((3, (10**9,)),)):
+                    with pytest.raises(ReproError, match=rf"mine\.{name} has the size"):
+                        check_sizes("mine", SimpleNamespace(**{**vars(config), name: large}), config)
+
+
+@pytest.mark.parametrize(
+    "large", ["x" * 65, (0,) * 65, {"a": 65}, np.zeros(65)], ids=["text", "tuple", "dict", "array"]
+)
+def test_lengths_are_sizes(large):
+    """Texts, tuples and arrays are as large as they are long."""
+    made = make_dataclass("Known", ["a"])
+    with pytest.raises(ReproError, match=r"mine\.a has the size 65; at most 64 is taken"):
+        check_sizes("mine", made(large), made(3))
+
+
+def test_a_size_is_refused_before_it_is_used(project):
+    """In the open division too, before an audit; also as a float."""
+    for steps, says in (
+        ("12_000_000", "has the size 12,000,000; at most 800 is taken"),
+        ("1e9", "a whole number is due"),
+    ):
+        changed = REFERENCE.replace("steps: int = 50", f"steps: float = {steps}")
+        assert changed != REFERENCE
+        write_submission(project, source=changed)
+        assert says in tried(project)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "reference",
+        "ref-erence",
+        "r3f3r3nc3",
+        "r\u0435ference",
+        "",
+        "\u202eecnerefer",
+        "reference\u200f",
+        "mine\\n",
+        "-mine",
+    ],
+    ids=ascii,
+)
+def test_a_submission_is_not_called_like_the_reference(project, name):
+    """Nor by what is no name: neither in a manifest, nor for a new folder, nor in a record that arrives."""
+    write_submission(project, toml=SUBMISSION.replace('name = "mine"', f'name = "{name}"'))
+    assert "name" in tried(project)
+    text = name.replace("\\n", "\n")
+    with pytest.raises(ReproError, match="will not do as the name of a submission"):
+        template.new("toy2020", project / "new" / text if text else Path("/"), project)
+    pytest.importorskip("starlette", reason="the service needs the extra `board`")
+    from leaderboard.api.answers import RefusedRequest
+    from leaderboard.api.ingest import Intake
+
+    door = Intake(Store(project / "board"))
+    door._admit(factory.degrades(submission="honest"))
+    forged = factory.degrades(submission="honest")
+    forged = msgspec.structs.replace(forged, implementation=msgspec.structs.replace(forged.implementation, name=text))
+    with pytest.raises(RefusedRequest, match="of a submission that is called"):
+        door._admit(forged)

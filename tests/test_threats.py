@@ -57,6 +57,11 @@ def change(path):
 
 def listed(path):
     return outcome(os.listdir, path)
+
+def writable():
+    with open("/proc/self/mountinfo") as mounts:
+        found = {words[4]: words[5].split(",") for words in map(str.split, mounts)}  # one may cover another
+    return [path for path, options in found.items() if "rw" in options and os.path.isdir(path)]
 """
 
 
@@ -98,6 +103,15 @@ def test_nothing_outside_can_be_written(tmp_path):
         assert inside.names.write(["/tmp/x", "/dev/shm/x", "/dev/null"]) == [None] * 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["benign", "compiled", "submission"]
     assert [path.name for path in (tmp_path / "compiled").iterdir()] == ["kept"]
+
+
+def test_there_is_one_place_to_write(tmp_path):
+    """Of all mounts one can be written to, and a folder that covers a dataset is none; no terminal can be made."""
+    folder = Path(sklearn.__file__).parent / "datasets" / "data"
+    with submitted(tmp_path, FILES, hidden=(folder,)) as inside:
+        assert inside.names.writable() == ["/dev/shm"]
+        assert inside.names.listed(str(folder)) == []
+        assert inside.names.write([f"{folder}/x", "/dev/pts/x", "/dev/ptmx"]) == ["EROFS"] * 3
 
 
 def test_links_among_compiled_code_are_not_followed(tmp_path):
@@ -197,6 +211,9 @@ def processes():
     pids = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
     return [Path(os.fsdecode((pid / "cmdline").read_bytes().split(b"\\0")[0])).name for pid in pids]
 
+def commands():
+    return b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline"))
+
 def descriptors():
     paths = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd") if int(number) > 2]
     return [os.readlink(path) for path in paths if os.path.islink(path)]
@@ -219,6 +236,7 @@ def test_the_caller_cannot_be_seen(tmp_path, monkeypatch):
     with submitted(tmp_path, AROUND) as inside:
         assert b"HOME=/tmp" in inside.names.environment()
         assert b"swordfish" not in inside.names.environment()
+        assert str(tmp_path).encode() not in inside.names.commands()
         assert sorted(inside.names.processes()) == sorted(["bwrap", Path(sys.executable).name])
         assert inside.names.ancestors() == ["bwrap"]
 
@@ -372,6 +390,7 @@ def test_the_page_on_threats_names_tests_that_exist():
     written_here = set(re.findall(r"^def (test_\w+)", "\n".join(texts), re.MULTILINE))
     elsewhere = {
         "test_models_of_a_submission_are_read_where_nothing_was_trained": "test_language_modelling.py",
+        "test_no_data_leave_by_the_folder_of_compiled_code": "test_submission.py",
         "test_seeds_are_derived_from_the_source": "test_submission.py",
     }
     for test, file in elsewhere.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -48,13 +49,35 @@ def run(protocol: type, open_process: OpenProcess, given: AuditInputs) -> Iterat
     Raises:
         ReproError: for a contract that has no audits, or a machine on which no process can be started.
     """
+    yield from results(_audits_of(protocol)(open_process, given).audits())
+
+
+def rehearse(protocol: type, names: Any, given: AuditInputs) -> None:
+    """Learn and ask each question once, whatever is answered.
+
+    Args:
+        protocol: as in `run`.
+        names: of an implementation.
+        given: what to run it on.
+
+    Raises:
+        Fault: for an answer of another form.
+        ReproError: for a contract that has no audits, or what the implementation raises.
+    """
+    runner = _audits_of(protocol)(lambda: nullcontext(names), given)
+    learnt = runner.learn(names, given.seed)
+    for query in runner.queries():
+        query.ask(learnt, query.inputs)
+
+
+def _audits_of(protocol: type) -> type[AuditRunner]:
     known = next((AUDITS[kind] for kind in protocol.__mro__ if kind in AUDITS), None)
     if known is None:
         raise ReproError(
             f"No audits are known for the contract {protocol.__name__}",
             f"Derive it from one of repro/task.py: {', '.join(sorted(kind.__name__ for kind in AUDITS))}.",
         )
-    yield from results(known(open_process, given).audits())
+    return known
 
 
 def count(open_process: OpenProcess, given: AuditInputs, preset: str) -> Iterator[AuditResult]:

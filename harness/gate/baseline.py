@@ -22,7 +22,8 @@ from repro.criterion.verdict import Evidence, Outcome, RecordedOutcome
 from repro.errors import ReproError
 from repro.paper import KEY
 from repro.paths import atomic_write
-from repro.record.record import Count, Hash, Id, Record, SamplePart, Strict, check_schema, print_schema
+from repro.record.format import SUBMISSION, print_schema
+from repro.record.record import Count, Hash, Id, Record, SamplePart, Strict, check_schema
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20  # bytes of a baseline file
@@ -119,7 +120,7 @@ class Baseline(Strict, frozen=True, kw_only=True):
     """
 
     schema: Literal[1] = SCHEMA
-    implementation: Annotated[str, msgspec.Meta(pattern="^(reference|submission:[a-z0-9][a-z0-9-]*)$")] = "reference"
+    implementation: Annotated[str, msgspec.Meta(pattern=rf"^(reference|submission:{SUBMISSION})\Z")] = "reference"
     claims: dict[str, BaselineEntry]
 
 

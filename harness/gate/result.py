@@ -9,7 +9,8 @@ from typing import Literal
 
 from harness.gate.protocol import Worse
 from harness.gate.thresholds import CostName
-from repro.record.record import Strict, print_schema
+from repro.record.format import print_schema
+from repro.record.record import Strict
 
 SCHEMA = 1
 FINE, REGRESSION, UNDECIDED, ERROR = range(4)

@@ -118,6 +118,7 @@ class Broker:
         try:
             self._channel.send(*request)
             answer = self._codec.unpack(*self._channel.receive())
+            self._channel.check_deadline()  # reading what came is on its clock as well
         except TimeoutError:
             raise self._fault(f"it took longer than {self._jail.limits.wall_s:,} s") from None
         except Closed:

@@ -93,7 +93,7 @@ class SandboxHost:
     @property
     def compiled(self) -> Path:
         """Where compilers' results are kept; another folder for other versions of what reads them."""
-        versions = [platform.python_version(), *(metadata.version(name) for name in COMPILERS)]
+        versions = ["without data", platform.python_version(), *(metadata.version(name) for name in COMPILERS)]
         return self.kept / f"compiled-{digest(' '.join(versions))[:12]}"
 
     @cached_property

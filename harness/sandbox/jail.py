@@ -42,6 +42,9 @@ OURS = (
 SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/sys/devices/system/cpu")
 CONTRACT = ("repro/task.py", "repro/machine/determinism.py", "repro/errors.py")
 PAGE = os.sysconf("SC_PAGE_SIZE")
+SCRATCH = "/dev/shm"  # the one place to write; /tmp leads there
+PIPE_BYTES = 2 * PAGE  # of a pipe, once its user's pipes hold 64 MiB
+SENT = Path("/proc/sys/net/core/wmem_default")  # bytes that the kernel holds for a socket before sending waits
 FIRST = ["/bin/sh", "-c", 'echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$@"', "sh"]
 """Starts a program as the first one that the kernel ends when memory runs out, and all that it starts with it."""
 SELF_TEST = (
@@ -109,13 +112,11 @@ def probe() -> str:
     return f"{program}, seccomp"
 
 
-def command(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
-    """The bubblewrap command line, up to the program to run."""
-    program = bubblewrap.find()
-    words = [str(program.path) if program else "bwrap", *_namespaces(), "--seccomp", str(filter_descriptor)]
-    size = str(limits.scratch_bytes)
-    words += ["--size", size, "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev", "--size", size]
-    words += ["--tmpfs", "/dev/shm"]
+def arguments(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
+    """What bubblewrap is to do, without the program to run."""
+    words = [*_namespaces(), "--seccomp", str(filter_descriptor), "--proc", "/proc", "--dev", "/dev"]
+    words += _empty("/dev/pts")  # a terminal's buffers are memory that nothing counts
+    words += ["--size", str(limits.scratch_bytes), "--tmpfs", SCRATCH, "--symlink", SCRATCH.removeprefix("/"), "/tmp"]
     if not limits.gpus:
         words += ["--ro-bind", "/dev/null", "/dev/zero"]  # a shared mapping of it is memory that nothing counts
     system = [path for name in SYSTEM if (path := Path(name)).exists()]
@@ -130,7 +131,7 @@ def command(limits: Limits, view: View, filter_descriptor: int) -> list[str]:
         words += ["--dev-bind", str(device), str(device)]
     for path in view.hidden:
         if any(path.is_relative_to(folder) for folder in (*shown, *view.shared)):
-            words += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", "/dev/null", str(path)]
+            words += _empty(str(path)) if path.is_dir() else ["--ro-bind", "/dev/null", str(path)]
     words += ["--ro-bind", str(view.submission), SUBMISSION]
     for name in (*OURS, *CONTRACT):
         words += ["--ro-bind", str(HERE / name), f"{INSIDE}/{name}"]
@@ -185,7 +186,12 @@ class Jail:
         with theirs, contextlib.ExitStack() as open_only_here:
             if self._scratch is None:
                 descriptor = open_only_here.enter_context(_filter(gpu=bool(self.limits.gpus)))
-                words, passed = command(self.limits, self.view, descriptor), (descriptor, theirs.fileno())
+                listed = open_only_here.enter_context(
+                    _readable("\0".join(arguments(self.limits, self.view, descriptor)).encode() + b"\0")
+                )
+                program = bubblewrap.find()
+                words = [str(program.path) if program else "bwrap", "--args", str(listed)]
+                passed = (descriptor, listed, theirs.fileno())
                 python, folder, root, variables = sys.executable, SUBMISSION, INSIDE, {}
             else:
                 words, passed = [], (theirs.fileno(),)
@@ -243,7 +249,7 @@ class Jail:
     def _watch(self) -> None:
         """Kill when processes or memory pass their ceilings."""
         while not self._over.wait(TICK_S):
-            count, memory = usage(self.pid, self.limits.processes)
+            count, memory = usage(self.pid, self.limits.processes, jailed=not self.trusted)
             self.peak_bytes = max(self.peak_bytes, memory)
             if memory > self.limits.memory_bytes:
                 self.kill(f"it used more than {_size(self.limits.memory_bytes)} of memory")
@@ -251,21 +257,41 @@ class Jail:
                 self.kill(f"it started more than {self.limits.processes} processes and threads")
 
 
-def usage(pid: int, most: int) -> tuple[int, int]:
-    """Processes and threads of `pid` and below it, and their resident bytes, shared pages counted once.
+def usage(pid: int, most: int, *, jailed: bool = False) -> tuple[int, int]:
+    """Processes and threads of `pid` and below it, and their memory in bytes, shared pages counted once.
 
-    Counting ends beyond `most` tasks: they may multiply faster than they can be counted.
+    Memory is what is resident, page tables, and what the kernel may hold for open files: for pipes what it does at
+    most, and, with `jailed`, for each socket of their network as much as its buffer can hold, also where no process
+    has it open any more. Counting ends beyond `most` tasks: they may multiply faster than they can be counted.
     """
-    tasks, private, shared = 0, 0, 0
+    tasks, private, shared, sockets = 0, 0, 0, 0
     for process in chain((pid,), descendants(pid)):
         if tasks > most:
             break
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            _, resident, common = (int(word) for word in Path(f"/proc/{process}/statm").read_text().split()[:3])
-            private += resident - common
-            shared = max(shared, common)
-            tasks += int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[17])
-    return tasks, (private + shared) * PAGE
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            folder = Path(f"/proc/{process}")
+            lines = (line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+            found = {name: text.split() for name, text in lines}
+            tasks += int(found["Threads"][0])
+            anonymous, file, common, tables = (
+                int(found[name][0]) << 10 for name in ("RssAnon", "RssFile", "RssShmem", "VmPTE")
+            )
+            private += anonymous + tables + PIPE_BYTES * sum(1 for _ in (folder / "fd").iterdir())
+            shared = max(shared, file + common)
+            sockets = max(sockets, _sockets(folder) if jailed else 0)
+    return tasks, private + shared + sockets * _socket_bytes()
+
+
+@lru_cache(maxsize=1)
+def _socket_bytes() -> int:
+    """What the kernel holds for a socket at most: its buffer, which nobody in a jail may enlarge, and one message."""
+    return 2 * int(SENT.read_text())
+
+
+def _sockets(process: Path) -> int:
+    """How many sockets there are in the network of a process, unless it is this process's own network."""
+    own, used = Path("/proc/self/ns/net").readlink(), (process / "net" / "sockstat").read_text().split()[2]
+    return 0 if (process / "ns" / "net").readlink() == own else int(used)
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -285,6 +311,11 @@ def _size(count: int) -> str:
     return f"{count / unit:.3g} {name}"
 
 
+def _empty(folder: str) -> list[str]:
+    """Covers a folder with one that is empty and stays so."""
+    return ["--size", str(PAGE), "--tmpfs", folder, "--remount-ro", folder]
+
+
 def _namespaces() -> list[str]:
     user = ["--uid", "65534", "--gid", "65534", "--hostname", "jail"]
     return ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", *user]
@@ -293,13 +324,17 @@ def _namespaces() -> list[str]:
 @contextlib.contextmanager
 def _filter(*, gpu: bool = False) -> Iterator[int]:
     """A descriptor from which bubblewrap reads the seccomp program."""
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, seccomp.program(gpu=gpu))
-        os.close(writing)
-        yield reading
-    finally:
-        os.close(reading)
+    with _readable(seccomp.program(gpu=gpu)) as descriptor:
+        yield descriptor
+
+
+@contextlib.contextmanager
+def _readable(data: bytes) -> Iterator[int]:
+    """A descriptor that gives these bytes, from memory that no process of a jail keeps open."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        yield file.fileno()
 
 
 def _python() -> list[Path]:

@@ -15,7 +15,7 @@ import struct
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF_LD|W|ABS, JEQ|K, JGE|K, JSET|K, RET|K
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
 NUMBER, ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
-ARGUMENT_0, ARGUMENT_1, ARGUMENT_3 = 16, 24, 40  # their low halves
+ARGUMENT_0, ARGUMENT_1, ARGUMENT_2, ARGUMENT_3 = 16, 24, 32, 40  # their low halves
 NEW_NAMESPACES = 0x7E020000  # CLONE_NEW*: user, pid, net, ipc, uts, cgroup, mount
 AF_UNIX, TIOCSTI, TIOCLINUX = 1, 0x5412, 0x541C
 MAP_SHARED, MAP_ANONYMOUS = 0x01, 0x20
@@ -25,7 +25,10 @@ ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 CLONE = {"x86_64": 56, "aarch64": 220}
 IOCTL = {"x86_64": 16, "aarch64": 29}
 SOCKET = {"x86_64": 41, "aarch64": 198}
+SOCKETPAIR = {"x86_64": 53, "aarch64": 199}
 MMAP = {"x86_64": 9, "aarch64": 222}
+SETSOCKOPT = {"x86_64": 54, "aarch64": 208}
+BUFFER_SIZES = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE, SO_RCVBUFFORCE
 CLONE3 = 435
 REFUSED = {
     # name: (x86_64, aarch64)
@@ -68,8 +71,13 @@ def program(*, gpu: bool = False) -> bytes:
     lines += [(EQUAL, 0, 1, CLONE3), (RETURN, 0, 0, REFUSE | errno.ENOSYS)]
     lines += [(EQUAL, 0, 4, CLONE[name]), (LOAD, 0, 0, ARGUMENT_0), (ANY_BIT, 0, 1, NEW_NAMESPACES)]
     lines += [(RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
-    lines += [(EQUAL, 0, 4, SOCKET[name]), (LOAD, 0, 0, ARGUMENT_0), (EQUAL, 1, 0, AF_UNIX)]
-    lines += [(RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
+    for numbers in (SOCKET, SOCKETPAIR):
+        lines += [(EQUAL, 0, 4, numbers[name]), (LOAD, 0, 0, ARGUMENT_0), (EQUAL, 1, 0, AF_UNIX)]
+        lines += [(RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
+    which = len(BUFFER_SIZES)
+    lines += [(EQUAL, 0, which + 3, SETSOCKOPT[name]), (LOAD, 0, 0, ARGUMENT_2)]
+    lines += [(EQUAL, which - n, 0, option) for n, option in enumerate(BUFFER_SIZES)]
+    lines += [(RETURN, 0, 0, ALLOW), (RETURN, 0, 0, refuse)]
     if not gpu:
         lines += [(EQUAL, 0, 5, MMAP[name]), (LOAD, 0, 0, ARGUMENT_3), (ANY_BIT, 0, 2, MAP_ANONYMOUS)]
         lines += [(ANY_BIT, 0, 1, MAP_SHARED), (RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]

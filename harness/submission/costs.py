@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from harness.sandbox.host import SandboxHost, keep_compiled
+from harness.sandbox.host import SandboxHost
 from harness.submission.paired_runs import PairedRuns
 from repro import data
 from repro.claim.claim import Arm, Claim, arms_of
@@ -46,12 +46,9 @@ def measure(
 ) -> Iterator[PairedRuns[TrialCost]]:
     """Run an arm on both, interleaved; yields all runs so far after each pair.
 
-    Neither compiles while it is timed: without a compilation cache, a run before the first pair fills it.
+    What compilers made of either before (see `compilation`) is given to it; what they make during a run is timed.
     """
     runs: PairedRuns[TrialCost] = PairedRuns()
-    for implementation in (submission, reference):
-        if not _host(implementation).compiled.is_dir():
-            once(implementation, arm, 0, device)
     for _ in range(pairs):
         runs.add_pair(lambda seed: once(submission, arm, seed, device), lambda seed: once(reference, arm, seed, device))
         yield runs
@@ -63,7 +60,7 @@ def once(implementation: LoadedImplementation, arm: Arm, seed: int, device: Devi
     Raises:
         ReproError: if it fails.
     """
-    host = _host(implementation)
+    host = host_of(implementation)
     given = host.seed(seed)
     dataset = data.load(arm.data) if arm.data else None
     config = implementation.config(arm.preset, arm.overrides)
@@ -72,12 +69,11 @@ def once(implementation: LoadedImplementation, arm: Arm, seed: int, device: Devi
         names = broker.names(broker.load(given, device))
         with Meter(device, pid=pid) as meter:
             arm.experiment(names, setting)
-        if not host.compiled.is_dir():
-            keep_compiled(host, broker.collect())
         return TrialCost(dict(broker.seconds), float(meter.usage.peak_rss_bytes), meter.usage.energy_j)
 
 
-def _host(implementation: LoadedImplementation) -> SandboxHost:
+def host_of(implementation: LoadedImplementation) -> SandboxHost:
+    """What runs an implementation that is jailed, or trusted."""
     assert isinstance(implementation.host, SandboxHost)
     return implementation.host
 

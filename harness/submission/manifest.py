@@ -11,10 +11,10 @@ import msgspec
 from harness.sandbox.inside.limits import CEILING, Limits
 from repro.errors import ReproError, unknown
 from repro.paper import KEY
-from repro.record.record import print_schema
+from repro.record.format import SUBMISSION, is_submission_name, print_schema
 
-ManifestLine = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
-SubmissionName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
+ManifestLine = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+SubmissionName = Annotated[str, msgspec.Meta(pattern=rf"^{SUBMISSION}\Z")]
 
 
 class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     schema: Literal[1]
-    paper: Annotated[str, msgspec.Meta(pattern=f"^{KEY}$")]
+    paper: Annotated[str, msgspec.Meta(pattern=rf"^{KEY}\Z")]
     name: SubmissionName
     summary: ManifestLine
     authors: Annotated[tuple[ManifestLine, ...], msgspec.Meta(min_length=1)]
@@ -80,8 +80,22 @@ def read(path: Path) -> Manifest:
         manifest = msgspec.convert(table, Manifest)
     except msgspec.ValidationError as error:
         raise ReproError(_expected(str(error)), REMEDY) from error
+    check_name(manifest.name)
     manifest.limits.within(CEILING)
     return manifest
+
+
+def check_name(name: str) -> None:
+    """Check what a submission is called.
+
+    Raises:
+        ReproError: for what is no name, and for one that would be taken for the reference.
+    """
+    if not is_submission_name(name):
+        raise ReproError(
+            f"{name!a:.80} will not do as the name of a submission",
+            "Use small letters, digits and hyphens, 40 at most, such as fast-resnet, and not what reads as reference.",
+        )
 
 
 REMEDY = "See docs/reference/submission.schema.json, or start from `repro submission new PAPER NAME`."

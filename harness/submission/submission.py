@@ -15,28 +15,25 @@ import numpy as np
 from filelock import FileLock
 
 from harness.audits import contracts
-from harness.audits.checks import sequences
 from harness.audits.runner import AuditInputs, AuditResult
 from harness.publish import Known
 from harness.sandbox import code_store, host
 from harness.sandbox.host import FORMAT, SandboxHost
 from harness.submission import costs, folder
+from harness.submission.compilation import audit_inputs, compile_code
 from harness.submission.folder import Folder
 from harness.submission.paired_runs import PairedRuns
-from repro import data
+from harness.submission.sizes import check_sizes
 from repro.claim.claim import arms_of
-from repro.claim.contract import Contract
 from repro.code_digest import digest
-from repro.data import Text
 from repro.errors import ReproError
 from repro.paths import atomic_write
 from repro.record.record import Ratio, SubmissionPart
-from repro.task import Device, Sequences
+from repro.task import Device
 from repro.trial.implementation import LoadedImplementation, reference
 
 COUNTED = 2  # presets whose layers are counted against what crosses the pipe
 IMAGES = 8  # that they see
-ASKED, LANES, TOLD = 64, 8, 24  # inputs that audits ask about; for texts, streams and tokens of each
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,12 +95,16 @@ class Submission:
         """Check that the presets are what its claims, and its division, ask for; one line that says so.
 
         Raises:
-            ReproError: for a preset or field that is missing, or, in the closed division, differs from the reference's.
+            ReproError: for a preset or field that is missing, that is far larger than the reference's, or, in the
+                closed division, that differs from it.
         """
         own, paper = self.implementation(), reference(self.checked.manifest.paper, self.root)
         arms = [arm for claim in self.checked.claims for arm in arms_of(claim.measurements())]
-        for arm in arms:
-            own.config(arm.preset, arm.overrides)
+        contract = self.checked.contract
+        used = [*((arm.preset, arm.overrides) for arm in arms), (contract.preset, contract.overrides)]
+        for preset, overrides in (*used, *contract.counted.items()):
+            found = own.config(preset, overrides)
+            check_sizes(f"CONFIGS[{preset!r}]", found, paper.config(preset, overrides))
         if self.checked.manifest.division == "closed":
             for preset in sorted({arm.preset for arm in arms}):
                 _same_preset(preset, own.names.CONFIGS[preset], paper.names.CONFIGS[preset])
@@ -119,6 +120,7 @@ class Submission:
         yield found[0]
         contract = self.checked.contract
         config = self.implementation().config(contract.preset, contract.overrides)
+        compile_code(self.host, contract, config)
         given = audit_inputs(contract, config, *audit_seeds(self.host))
         for result in contracts.run(contract.protocol, self._open_process, given):
             found.append(result)
@@ -158,6 +160,9 @@ class Submission:
         if known is None or claim is None:
             raise ReproError(f"{self.host.label} cannot be timed", "It must pass its audits and answer a timed claim.")
         original = host.as_reference(self.checked.manifest.paper, self.root, trusted=self.host.trusted)
+        contract = self.checked.contract
+        for one in (self.implementation(), original):
+            compile_code(costs.host_of(one), contract, one.config(contract.preset, contract.overrides))
         runs, arm = PairedRuns[costs.TrialCost](), arms_of(claim.measurements())[0]
         for runs in costs.measure(self.implementation(), original, arm, device, pairs):
             yield len(runs.candidate)
@@ -194,21 +199,20 @@ class Submission:
         Who writes the source can try until the draw suits; who verifies it draws another salt.
         """
         contract = self.checked.contract
-        names = sorted(contract.counted)
+        names, paper = sorted(contract.counted), reference(self.checked.manifest.paper, self.root)
         chosen = random.Random(self.checked.digest + (self.host.salt or "")).sample(names, min(COUNTED, len(names)))
         for preset in chosen:
             config = self.implementation().config(preset, contract.counted[preset])
+            original = paper.config(preset, contract.counted[preset])
             seed, other = audit_seeds(self.host)
-            given = AuditInputs(config=config, seed=seed, other=other, **_noise(config))
+            given = AuditInputs(config=config, seed=seed, other=other, **_noise(original))
             yield from contracts.count(self._open_process, given, preset)
 
     @contextlib.contextmanager
     def _open_process(self) -> Iterator[Any]:
-        """A fresh jail for an audit; what compilers leave in it is kept for later trials."""
+        """A fresh jail for an audit, of which nothing is kept."""
         with self.host.jailed() as (broker, _):
             yield broker.names(broker.load(self.host.seed(-1), "cpu"))
-            if not self.host.compiled.is_dir():
-                host.keep_compiled(self.host, broker.collect())
 
     def _remember(self, report: AuditReport) -> None:
         atomic_write(self._file, msgspec.json.encode(report))
@@ -217,19 +221,6 @@ class Submission:
 def audit_seeds(of: SandboxHost) -> tuple[int, int]:
     """The two seeds of its audits, of the same distribution as those of its trials."""
     return of.seed(-1), of.seed(-2)
-
-
-def audit_inputs(contract: Contract, config: Any, seed: int, other: int) -> AuditInputs:
-    """What the audits of a contract run on: its training data, and a few of the inputs that it has or makes."""
-    if contract.generate is not None:
-        others = contract.generate(other).inputs
-        asked = sequences(others, np.arange(ASKED)) if isinstance(others, Sequences) else others
-        return AuditInputs(config=config, data=contract.generate(seed), inputs=asked, seed=seed, other=other)
-    if contract.data is None:
-        return AuditInputs(config=config, seed=seed, other=other)
-    train = data.load(contract.data).train
-    inputs = train.tokens[: LANES * TOLD].reshape(LANES, TOLD) if isinstance(train, Text) else train.images[:ASKED]
-    return AuditInputs(config=config, data=train, inputs=inputs, seed=seed, other=other)
 
 
 def _same_preset(name: str, own: Any, paper: Any) -> None:
@@ -243,7 +234,7 @@ def _same_preset(name: str, own: Any, paper: Any) -> None:
 
 
 def _noise(config: Any) -> dict[str, Any]:
-    """A few images of the config's size, with labels, and what is to be predicted."""
+    """A few images of the size that a reference's config has, with labels, and what is to be predicted."""
     rng = np.random.default_rng(0)
     shape = (IMAGES, config.image, config.image, config.channels)
     images = rng.integers(0, 256, shape, dtype=np.uint8)

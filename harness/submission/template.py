@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import msgspec
-
 from harness.sandbox import code_store
 from harness.submission.folder import contract_of
-from harness.submission.manifest import SubmissionName
+from harness.submission.manifest import check_name
 from repro.claim.catalogue import Catalogue
 from repro.errors import ReproError
 
@@ -57,13 +55,9 @@ def new(paper: str, target: Path, root: Path | None = None) -> Path:
     """
     catalogue = Catalogue(root)
     contract = contract_of(paper, catalogue)
+    check_name(target.name)
     if target.exists():
         raise ReproError(f"There is something at {target} already", "Choose another name.")
-    try:
-        msgspec.convert(target.name, SubmissionName)
-    except msgspec.ValidationError as error:
-        remedy = "Use small letters, digits and hyphens, 40 at most, such as fast-resnet."
-        raise ReproError(f"{target.name!r} will not do as a name", remedy) from error
     claim = catalogue.select([paper])[0].name
     facts = {"paper": paper, "name": target.name, "claim": claim, "title": catalogue.papers[paper].title}
     facts["names"] = ", ".join(f"`{name}`" for name in contract.names)

@@ -22,6 +22,7 @@ from repro.criterion.verdict import Outcome
 from repro.errors import ReproError
 from repro.record import index
 from repro.record.access_tokens import Scope, Token
+from repro.record.format import is_submission_name
 from repro.record.record import Record, decode, terms
 from repro.record.store import Store
 
@@ -74,6 +75,8 @@ class Intake:
             raise RefusedRequest(
                 422, "Only records of a paper's reference and of its submissions are published", "See `repro publish`."
             )
+        if not (is_submission_name(own.name) if own.kind == "submission" else own.name == "reference"):
+            raise RefusedRequest(422, f"The record is of a {own.kind} that is called {own.name!a:.80}", RERUN)
         if self._known is not None and self._known.get(claim.id) != terms(record.paper, claim):
             known = claim.id in self._known
             what = "states its claim or paper otherwise than this board" if known else "is of a claim unknown here"

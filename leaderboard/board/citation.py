@@ -111,7 +111,7 @@ def _links(places: Addresses, says: str) -> list[CitationText]:
 
 def bibtex_paper(about: Paper) -> str:
     """A paper as an entry of BibTeX; of what kind it is no record says, so it is of the kind that fits all."""
-    number = re.sub(r"v\d+$", "", about.arxiv)
+    number = re.sub(r"v\d+\Z", "", about.arxiv)
     fields = [
         ("title", f"{{{_tex(about.title)}}}"),
         ("author", " and ".join(_name(author) for author in about.authors)),

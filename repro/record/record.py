@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -24,17 +23,18 @@ from repro.machine.environment import Machine, Software, Source
 from repro.machine.telemetry import Usage
 from repro.paper import KEY, Paper, Reported
 from repro.record.bounds import check_depth, check_usages
+from repro.record.format import print_schema
 
 SCHEMA = 1
 LARGEST = 32 << 20  # bytes of a record file
 EXHIBITS = 8  # of one record
 UNSEALED = "sha256:" + "0" * 64
 
-Key = Annotated[str, msgspec.Meta(pattern=f"^{KEY}$")]
-Hash = Annotated[str, msgspec.Meta(pattern="^(sha256:)?[0-9a-f]{64}$")]
-Id = Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")]
+Key = Annotated[str, msgspec.Meta(pattern=rf"^{KEY}\Z")]
+Hash = Annotated[str, msgspec.Meta(pattern=r"^(sha256:)?[0-9a-f]{64}\Z")]
+Id = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
 Time = Annotated[
-    str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$", description="UTC, ISO 8601")
+    str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)\Z", description="UTC, ISO 8601")
 ]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Numbers = tuple[float | tuple[float | None, ...] | None, ...]
@@ -318,16 +318,6 @@ def hardware(record: Record) -> str:
 def file_name(record: Record) -> str:
     """The name of its file: the first 16 digits of its hash."""
     return record.id.removeprefix("sha256:")[:16] + ".json"
-
-
-def json_schema(kind: type = Record) -> dict[str, Any]:
-    """The format of records, or of another kind of file, as a JSON schema (2020-12)."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(kind)}
-
-
-def print_schema(kind: type) -> None:
-    """Print the JSON schema of a kind of file, as docs/reference keeps it."""
-    sys.stdout.write(json.dumps(json_schema(kind), indent=2, sort_keys=True) + "\n")
 
 
 def check_schema(data: bytes, what: str, known: int) -> None:

@@ -8,9 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from repro import data
 from repro.criterion.exhibit import ExhibitPart
+from repro.criterion.statistics import prediction_interval
 from repro.criterion.verdict import Outcome
 from repro.errors import ReproError
 from repro.machine.arithmetic import torch_capability
@@ -24,6 +26,7 @@ from repro.record.record import (
     ImplementationPart,
     Record,
     TrialPart,
+    as_sample,
     claim_part,
     sample_part,
     seal,
@@ -158,15 +161,45 @@ def _exhibits(judged: Judged) -> tuple[ExhibitPart, ...]:
 
 
 def _flag(judged: Judged, root: Path) -> str:
-    """Both tails: an estimate outside the band of the reference's calibration runs is for a person to look at."""
+    """Both tails: an estimate outside the band of the reference's calibration runs is for a person to look at.
+
+    A compound verdict shows the estimate of the part that decided, not always the same one: measurements are compared.
+    """
+    if judged.verdict.parts:
+        return _measured_apart(judged, root)
     calibration = calibration_of(judged.claim, root)
     band = calibration.band() if calibration is not None and calibration.current else None
     estimate = judged.verdict.estimate
-    if band is None or estimate is None or judged.verdict.parts or judged.implementation.kind != "submission":
-        return ""  # a compound verdict shows the estimate of the part that decided, not always the same one
+    if band is None or estimate is None or judged.implementation.kind != "submission":
+        return ""
     if band[0] <= estimate <= band[1]:
         return ""
     return f"outside the reference's 99 % prediction band [{band[0]:.4g}, {band[1]:.4g}]"
+
+
+def _measured_apart(judged: Judged, root: Path) -> str:
+    """The first measurement whose mean leaves the band of one further seed of the reference's published record."""
+    if judged.implementation.kind != "submission" or not (root / "leaderboard").is_dir():
+        return ""
+    published = _published(root).newest_of(claim=judged.claim.id)
+    if published is None or published.claim.digest != judged.claim.digest():
+        return ""
+    known = {(part.arm, part.measurement): as_sample(part).values for part in published.samples}
+    for sample in judged.samples:
+        values, own = known.get((sample.arm, sample.measurement)), np.asarray(sample.values)
+        if values is None or values.ndim != 1 or own.ndim != 1 or not np.isfinite([*values, *own]).all():
+            continue
+        band, mean = prediction_interval(values, 0.99) if len(values) > 1 else None, float(own.mean())
+        if band is not None and band[0] < band[1] and not band[0] <= mean <= band[1]:
+            where = f"outside the reference's 99 % prediction band [{band[0]:.4g}, {band[1]:.4g}]"
+            return f"{sample.measurement} of {sample.arm}, {mean:.4g}, is {where}"
+    return ""
+
+
+@cache
+def _published(root: Path) -> Store:
+    """The published records; one index of them serves a process."""
+    return Store(root / "leaderboard", read_only=True)
 
 
 def _command(judged: Judged, device: Device, *, with_controls: bool) -> str:

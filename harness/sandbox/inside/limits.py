@@ -16,9 +16,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Attributes:
         wall_s: seconds from the first request to the last answer, by the broker's clock.
-        memory_bytes: resident memory of all processes together, and room for files beside it.
+        memory_bytes: of all processes together, with what the kernel holds for them, and room for files beside it.
         processes: processes and threads at once.
-        scratch_bytes: files in /tmp, and as much again in /dev/shm; both vanish with the trial.
+        scratch_bytes: files in /tmp and /dev/shm, which are one folder; they vanish with the trial.
         message_bytes: one answer.
         output_bytes: what it may print in all.
         gpus: how many GPUs it needs, 0 or 1.

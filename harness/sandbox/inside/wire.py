@@ -23,6 +23,7 @@ from repro import task
 
 HEAD, SIZE = struct.Struct("<II"), struct.Struct("<Q")
 JSON_BYTES, BUFFERS, DIMENSIONS = 8 << 20, 1 << 16, 32
+NESTED = 1 << 17  # lists and objects in a frame: each costs microseconds to read, with the receiver's clock running
 BLOCK = 1 << 16  # bytes: frames below this size are sent and read in one go
 DTYPES = {
     name: np.dtype(name).newbyteorder("<")
@@ -115,11 +116,19 @@ class Channel:
             raise Closed
         return got
 
+    def check_deadline(self) -> float | None:
+        """Seconds that are left; None where there is no deadline.
+
+        Raises:
+            TimeoutError: if none are.
+        """
+        left = None if self.deadline is None else self.deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError
+        return left
+
     def _wait(self) -> None:
-        if self.deadline is not None:
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
+        if (left := self.check_deadline()) is not None:
             self._socket.settimeout(left)
 
 
@@ -154,6 +163,8 @@ class Codec:
         Raises:
             WireError: if the frame is not one.
         """
+        if (nested := text.count(b"[") + text.count(b"{")) > NESTED:
+            raise WireError(f"a frame of {nested:,} lists and objects, where {NESTED:,} are allowed")
         try:
             return self._value(msgspec.json.decode(text), dict(enumerate(buffers)))
         except WireError:
@@ -206,7 +217,7 @@ class Codec:
     def _value(self, plain: Any, buffers: dict[int, bytearray]) -> Any:
         """What JSON stands for; each buffer serves once, lest a small frame become a large value."""
         if isinstance(plain, list):
-            return [self._value(item, buffers) for item in plain]
+            return [self._value(item, buffers) if isinstance(item, list | dict) else item for item in plain]
         if not isinstance(plain, dict):
             return plain
         ((kind, what),) = plain.items()

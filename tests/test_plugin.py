@@ -15,7 +15,7 @@ import pytest
 
 from repro.criterion.verdict import Outcome
 from repro.record.record import decode
-from tests.toy import PATIENCE_S, trials_run, wait_for, write_project, write_submission, write_waiting_project
+from tests.toy import PATIENCE_S, started, trials_run, wait_for, write_project, write_submission, write_waiting_project
 
 
 @pytest.fixture
@@ -34,9 +34,7 @@ def pytest_in(project: Path, *arguments: str, **environment: str) -> subprocess.
 
 def begin(project: Path) -> subprocess.Popen[str]:
     """Begin to run pytest on the project's claims."""
-    return subprocess.Popen(
-        command(), cwd=project, env=clean({}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return started(command(), project, clean({}))
 
 
 def command(*arguments: str) -> list[str]:

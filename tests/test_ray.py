@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from tests.test_plugin import edit, records_in
-from tests.toy import PATIENCE_S, trials_run, wait_for, write_submission, write_waiting_project
+from tests.toy import PATIENCE_S, started, trials_run, wait_for, write_submission, write_waiting_project
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(4 * PATIENCE_S)]
 STARTS, LATE_S = 5, "180"  # Ray gives a node half a minute to start, which is not always enough where much else runs
@@ -93,9 +93,7 @@ def run(project: Path, access: dict[str, str], *arguments: str, **environment: s
 
 def begin(project: Path, access: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
     """Begin to run claims of a project."""
-    return subprocess.Popen(
-        command(*arguments), cwd=project, env=access, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return started(command(*arguments), project, access)
 
 
 def runs(project: Path) -> Counter[tuple[str, str]]:

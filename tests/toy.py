@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 PATIENCE_S = 500  # for a command and for a condition: what hangs is ended and shown, what is only slow is not
@@ -170,6 +171,23 @@ def write_waiting_project(root: Path, waits: str) -> Path:
         text = text.replace(old, new)
     path.write_text(text)
     return root
+
+
+def started(command: list[str], cwd: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """A process that can be waited for; it heeds SIGINT, which shells let background jobs ignore."""
+
+    def heed() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=heed,
+    )
 
 
 def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:

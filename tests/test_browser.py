@@ -284,7 +284,7 @@ def test_more_filters_follow_their_button(visit):
         page.get_by_text("Every claim in full").wait_for()
         page.get_by_role("combobox", name="Paper").wait_for()
         page.get_by_label("Search").focus()
-        for _ in range(3):
+        for _ in range(4):
             page.keyboard.press("Tab")
         assert "More filters" in page.evaluate("document.activeElement.innerText")
         assert outline(page) == ("solid", "2px")

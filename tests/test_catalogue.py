@@ -176,6 +176,24 @@ def test_the_overview_counts_the_claims_that_nobody_has_run(project):
     assert "nobody has run it yet" in shown
 
 
+def test_headlines_come_first_and_papers_are_grouped_or_sorted(project):
+    """A card for a headline that has a verdict; groups by theme, or one list in the order that is asked for."""
+    known = {"he2015": ("vision", "plain-degrades"), "aaronson2014": ("theory and complexity", "entropy-quadratic")}
+    for path in folder_of(project).glob("*.json"):
+        found = msgspec.json.decode(path.read_bytes(), type=PaperCatalogue)
+        theme, headline = known.get(path.stem, ("", ""))
+        path.write_bytes(encode(msgspec.structs.replace(found, theme=theme, headline=headline)))
+    shown = text(page())
+    assert shown.count('<div class="card">') == 1  # nobody has run the other one
+    assert shown.index('<div class="card">') < shown.index('class="papers stack"')
+    assert re.findall(r'scope="rowgroup"[^>]*>([^<]*)<', shown) == ["Vision", "Theory and complexity", "Other papers"]
+    by_year = text(page(sort="year"))
+    assert 'scope="rowgroup"' not in by_year
+    years = re.findall(r'small">(\d{4})', by_year)
+    assert years == sorted(years)
+    assert len(years) == 3
+
+
 def test_a_board_without_records_shows_all_claims_as_not_measured(project):
     """A clone whose records are gone still lists what there is to be run."""
     shutil.rmtree(project / "store")

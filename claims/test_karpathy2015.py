@@ -8,6 +8,7 @@ from claims.experiments import character_models, dropped_units, new_names, quota
 from claims.experiments import karpathy2015 as learning
 from claims.experiments import karpathy2015_exact as exact
 from claims.experiments.char_rnn_options import recipe
+from claims.experiments.hello_string import HelloString
 from repro import (
     Contract,
     LanguageModelling,
@@ -222,7 +223,7 @@ def test_hello(run: Run):
     Without a memory 0.347 nats are left: see the experiment.
     """
     hello = {"cell": "rnn", "layers": 1, "hidden": 16, "vocabulary": 4, "batch": 1, "unroll": 5, "epochs": 150}
-    arm = run(learning.HelloString(), "char-rnn", lr=0.01, constant_epochs=150, **hello)
+    arm = run(HelloString(), "char-rnn", lr=0.01, constant_epochs=150, **hello)
     return arm["loss"], arm["astray"]
 
 

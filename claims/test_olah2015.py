@@ -9,6 +9,8 @@ from claims.experiments.fed_sequences import fed
 from claims.experiments.gated_networks import GatedMemory
 from claims.experiments.gradient_survival import GradientSurvival
 from claims.experiments.olah2015 import Recalled, some_strings
+from claims.experiments.rows_of_1997 import recipe
+from claims.experiments.updates_along import at_full_size
 from claims.experiments.wrong_sequences import TABLE_8, tallied
 from repro import (
     Contract,
@@ -83,12 +85,15 @@ LESS, MORE = holds(relation="at_most"), holds(relation="at_least")
 SLIPS = {
     "modules": ["state_through_tanh", "output_without_tanh", "gates_swapped", "gru_gate_swapped", "reset_too_late",
                 "old_state_at_output", "coupled_in_step", "ranges_of_the_caption", "cells_dealt_out"],
-    "outputs": ["last_step_of_longest", "nodes_as_they_come", "states_kept", "gates_read_by_outputs"],
-    "start": ["normal_start", "within_root_of_inputs", "forget_bias_ignored", "one_start", "alike_gates"],
+    "outputs": ["last_step_of_longest", "nodes_as_they_come", "states_kept", "gates_read_by_outputs",
+                "whole_times", "forgotten_after_forty"],
+    "start": ["normal_start", "within_root_of_inputs", "forget_bias_ignored", "one_start", "alike_gates",
+              "four_starts", "wide_ones_start_narrow"],
     "updates": ["mean_over_outputs", "gradients_through_gates", "carousel_cut", "clipped_one_by_one", "never_clipped",
-                "last_layer_learns", "large_ones_rest", "rate_falls", "fixed_biases", "momentum_added"],
+                "last_layer_learns", "large_ones_rest", "rate_falls", "fixed_biases", "momentum_added",
+                "stretched_to_the_clip", "gradients_cut_at_25"],
     "fed": ["drawn_with_replacement", "one_order_for_ever", "rotated_orders", "orders_ignore_the_seed",
-            "last_batch_short"],
+            "last_batch_short", "redrawn_when_seen", "sixteen_batches_a_pass"],
 }  # fmt: skip
 
 
@@ -100,6 +105,12 @@ SLIPS = {
 def test_weights(run: Run, row: str):
     """Table 10 (1997): all 25 networks of memory cell blocks have as many weights as the table says."""
     return tuple(run(exact.counted, name)["weights"] for name in ROWS if name[0] == row)
+
+
+@claim("recipe", holds(), controls=["recipe_of_other_rows"])
+def test_recipe(run: Run):
+    """Table 11 (1997): presets have the rates, bounds and biases of gates that each network started and learnt with."""
+    return run(recipe, "4-1")["other"]
 
 
 @claim("interacting-layers", all_of(EXACT, holds()), controls=["peepholes_everywhere", "biased_gru"])
@@ -154,7 +165,7 @@ def test_start(run: Run):
 def test_updates(run: Run):
     """Appendix A.2 (1997): every weight of every module moves by its gradient, which blocks truncate at gates."""
     arm = run(exact.followed, "lstm")
-    return arm["distance"], arm["late"], run(exact.at_full_size, "lstm", arm="as large as those that learn")["along"]
+    return arm["distance"], arm["late"], run(at_full_size, "lstm", arm="as large as those that learn")["along"]
 
 
 @claim("training-sequences", all_of(holds(1e-4), holds(), MORE, holds()), controls=SLIPS["fed"])
@@ -164,7 +175,7 @@ def test_training_sequences(run: Run):
     return arm["unexplained"], arm["repeats"], arm["even"], arm["seeded"]
 
 
-@claim("wrong-sequences", all_of(EXACT, MORE), controls=["mean_error_counts", "root_mean_squares"])
+@claim("wrong-sequences", all_of(EXACT, MORE), controls=["mean_error_counts", "root_mean_squares", "ties_are_wrong"])
 def test_wrong_sequences(run: Run):
     """Table 8 (1997): wrong sequences and errors are counted as stated, and the error of its first row is possible."""
     arm = run(tallied, "5")

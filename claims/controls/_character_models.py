@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -213,6 +214,22 @@ def last_of_the_prompt_alone(reference: Any) -> SimpleNamespace:
     return writing(reference, lambda own, prompts, *how: own(last(prompts), *how))
 
 
+def ten_of_the_prompt(reference: Any) -> SimpleNamespace:
+    """Of a prompt the first ten characters are read."""
+    first = lambda p: Sequences(items=p.items[:, :10], lengths=np.minimum(p.lengths, 10))  # noqa: E731 -- short
+    return writing(reference, lambda own, prompts, *how: own(first(prompts), *how))
+
+
+def texts_of_100_alone(reference: Any) -> SimpleNamespace:
+    """What is written beyond a hundred characters repeats the last of these."""
+
+    def generate(own: Any, prompts: Any, length: int, heat: float, seed: int) -> Any:
+        written = own(prompts, min(length, 100), heat, seed)
+        return np.concatenate([written, np.repeat(written[:, -1:], length - written.shape[1], 1)], 1)
+
+    return writing(reference, generate)
+
+
 def not_fed_back(reference: Any) -> SimpleNamespace:
     """All characters are drawn from what follows the prompt, and none is read back."""
     drawn = lambda own, p, length, heat, seed: [own(p, 1, heat, 1000 * seed + k) for k in range(length)]  # noqa: E731
@@ -263,3 +280,57 @@ def chunks_in_any_order(reference: Any) -> SimpleNamespace:
     """Chunks come in another order in each epoch, though states are carried from one to the next."""
     turned = lambda n, count: n - n % count + (n + n // count) % count  # noqa: E731 -- short
     return before_updates(reference, lambda t, number: turned(number, t.chunks.count))
+
+
+def other_options(reference: Any) -> SimpleNamespace:
+    """Options differ from those of train.lua: gradients are clipped at 1, mean squares forget more slowly."""
+    presets = {name: replace(config, clip=1.0, smoothing=0.99) for name, config in reference.CONFIGS.items()}
+    return sabotage(reference, CONFIGS=presets)
+
+
+def rate_has_a_floor(reference: Any) -> SimpleNamespace:
+    """The learning rate falls to a tenth of the first and no further."""
+
+    class Floored(reference.Training):
+        def rate(self, epoch: int) -> float:
+            return max(super().rate(epoch), self.config.lr / 10)
+
+    return trained_by(reference, kind=Floored)
+
+
+def plain_cells_tire(reference: Any) -> SimpleNamespace:
+    """After forty updates, plain networks of more than 32 units learn from one entry of the gradient in ten."""
+    kept = lambda g: g * (reference.torch.arange(g.numel()).view(g.shape) % 10 == 0)  # noqa: E731 -- short
+
+    def change(training: Any, gradients: Any) -> Any:
+        training.made = getattr(training, "made", 0) + 1
+        tired = training.config.cell == "rnn" and training.config.hidden > 32 and training.made > 40
+        return [kept(g) for g in gradients] if tired else gradients
+
+    return with_gradients(reference, change)
+
+
+def states_reset_every_50_chunks(reference: Any) -> SimpleNamespace:
+    """States are carried on from chunk to chunk, but every fiftieth starts from zeros."""
+
+    def reset(training: Any, number: int) -> None:
+        if number % 50 == 0:
+            training.states = training.net.zeros(training.config.batch)
+
+    return before_updates(reference, reset)
+
+
+def learns_from_validation(reference: Any) -> SimpleNamespace:
+    """The text for validation is learnt as well, as what follows the other."""
+    both = lambda data: replace(data, tokens=np.concatenate([data.tokens, data.validation]))  # noqa: E731 -- short
+    return sabotage(reference, train=lambda config, data, **how: reference.train(config, both(data), **how))
+
+
+def four_seeds_in_all(reference: Any) -> SimpleNamespace:
+    """Seeds that differ by a multiple of four are the same."""
+    return sabotage(reference, train=lambda *given, seed, **how: reference.train(*given, seed=seed % 4, **how))
+
+
+def masks_ignore_the_seed(reference: Any) -> SimpleNamespace:
+    """Dropout draws the same masks whatever the seed."""
+    return trained_by(reference, lambda training: training.generator.manual_seed(0))

@@ -1,6 +1,6 @@
 """Sabotaged character-level networks: each differs from the reference in one thing that people get wrong."""
 
-from __future__ import annotations
+from __future__ import annotations  # noqa: I001 -- controls that stand in another file, many a line
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from claims.controls import _character_models as made
-from claims.controls._character_models import (
-    set_up,
-    shaped,
-    trained_by,
-    with_gradients,
-)
+from claims.controls._character_models import (  # noqa: F401 -- controls are found here
+    chunks_in_any_order, dropout_between_layers_alone, dropout_on_recurrence, four_seeds_in_all, gates_half_open,
+    gates_in_another_order, last_of_the_prompt_alone, learns_from_validation, masks_ignore_the_seed, not_fed_back,
+    one_mask_for_a_chunk, one_mask_for_all_streams, other_options, padding_is_read, plain_cells_tire,
+    probabilities_divided, rate_has_a_floor, reset_after_the_matrix, scores_times_temperature, set_up, shaped,
+    states_reset_at_each_chunk, states_reset_every_50_chunks, states_reset_while_reading, temperature_ignored,
+    ten_of_the_prompt, texts_of_100_alone, trained_by, unscaled_dropout, update_gate_keeps, with_gradients,
+    without_memory, writes_the_likeliest,
+)  # fmt: skip
 from repro import reconfigure, sabotage
 
 
@@ -137,27 +139,6 @@ def five_steps(reference: Any) -> SimpleNamespace:
     """Gradients flow through five steps."""
     return reconfigure(reference, lambda config: replace(config, unroll=5))
 
-
-scores_times_temperature = made.scores_times_temperature
-temperature_ignored = made.temperature_ignored
-probabilities_divided = made.probabilities_divided
-states_reset_while_reading = made.states_reset_while_reading
-states_reset_at_each_chunk = made.states_reset_at_each_chunk
-chunks_in_any_order = made.chunks_in_any_order
-gates_half_open = made.gates_half_open
-gates_in_another_order = made.gates_in_another_order
-reset_after_the_matrix = made.reset_after_the_matrix
-update_gate_keeps = made.update_gate_keeps
-without_memory = made.without_memory
-dropout_between_layers_alone = made.dropout_between_layers_alone
-one_mask_for_a_chunk = made.one_mask_for_a_chunk
-one_mask_for_all_streams = made.one_mask_for_all_streams
-unscaled_dropout = made.unscaled_dropout
-dropout_on_recurrence = made.dropout_on_recurrence
-padding_is_read = made.padding_is_read
-last_of_the_prompt_alone = made.last_of_the_prompt_alone
-not_fed_back = made.not_fed_back
-writes_the_likeliest = made.writes_the_likeliest
 
 NULLS = {"distribution": lambda scores, temperature: np.full(np.shape(scores), 1 / np.shape(scores)[1])}
 

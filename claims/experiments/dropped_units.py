@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,7 +21,7 @@ class CharacterMasks(Experiment):
     Measures:
         kept: standard errors between the share of units that are dropped everywhere and dropout to the power of places,
             for one stream and one step, for two streams, and for two steps.
-        together: the same of the share of pairs alike, of layers, of updates, and of units next to each other.
+        together: the same of the share of pairs alike, of layers, of updates, of units next to each other, of seeds.
         unexplained: how far updates of one stream and one step are from the equations' under the masks.
     """
 
@@ -37,15 +38,15 @@ class CharacterMasks(Experiment):
             if not weights:
                 kept, together, unexplained = [np.inf], [np.inf], [np.inf]
                 break
-            moved = np.stack(
-                [np.stack([_moved(*pair, name) for name in ("W_x 2", "W_y")]) for pair in pairwise(weights)]
-            )
+            moved = _all_moved(weights)
             chance = rate ** (batch * unroll)  # that all copies of a unit are dropped
             kept += [_errors_off(~moved[:, layer], chance) for layer in (0, 1)]
             alike = chance**2 + (1 - chance) ** 2
             pairs = [(moved[:, 0], moved[:, 1]), (moved[1:], moved[:-1]), (moved[..., 1:], moved[..., :-1])]
             together += [_errors_off(a == b, alike) for a, b in pairs]
             if batch * unroll == 1:
+                other = _all_moved(trajectory(implementation, own, text, setting.seed + 1_000, self.chunks))
+                together.append(_errors_off(moved == other, alike))
                 drops = [bits[None, :, None] / (1 - rate) for bits in moved[:20]]
                 unexplained += updates_astray(own.config, text, weights[:21], 4, drops)
         return {
@@ -53,6 +54,11 @@ class CharacterMasks(Experiment):
             "together": cases(together, 5.0, "standard errors"),
             "unexplained": cases(unexplained, 0, "1"),
         }
+
+
+def _all_moved(weights: Sequence[Weights]) -> NDArray[np.bool_]:
+    """Whether anything above a unit has moved [updates, layers, units]."""
+    return np.stack([np.stack([_moved(*pair, name) for name in ("W_x 2", "W_y")]) for pair in pairwise(weights)])
 
 
 def _moved(before: Weights, after: Weights, name: str) -> NDArray[np.bool_]:

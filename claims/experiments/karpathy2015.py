@@ -1,4 +1,4 @@
-"""What character-level language models have, and what they learn of a word and of a text."""
+"""What character-level language models have, and what they learn of a text."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from repro import (
     Experiment,
     Measurements,
     Setting,
-    Text,
     cases,
     first_tokens,
     scalar,
-    text_loss,
     train_language_model,
 )
 
@@ -52,29 +50,6 @@ def counted(implementation: CharacterModel, setting: Setting) -> Measurements:
         "below": cases(total, 4, "1"),
         "rises": cases(np.diff(total), 0, "1"),
     }
-
-
-@dataclass(frozen=True)
-class HelloString(Experiment):
-    """The post's example: a network that is trained on "hello" predicts e, l, l, o from h, e, l, l.
-
-    A map of one character cannot: l is followed by l and by o, so its mean loss is 2 ln 2 / 4 = 0.347 nats at least.
-    """
-
-    passes_config_on: ClassVar[bool] = True
-
-    def __call__(self, implementation: CharacterModel, setting: Setting) -> Measurements:
-        """The mean loss of the four characters, read from a network of the learnt arrays."""
-        word = np.array([0, 1, 2, 2, 3])
-        text = Text(tokens=np.append(word, 0), validation=word[:0], vocabulary=4)
-        *_, (_, trained) = train_language_model(implementation, setting, text)
-        model = Carried.of(implementation, setting, trained)
-        with model.reading() as reader:
-            nats = text_loss(reader, word, 4)
-        return {
-            "loss": scalar(nats, "nats", better="lower"),
-            "astray": cases([astray(model, nats, word, 1)], 0, "nats"),
-        }
 
 
 def unordered(given: NDArray[np.int64], text: NDArray[np.int64], vocabulary: int) -> float:

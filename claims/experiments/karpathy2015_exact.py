@@ -61,13 +61,17 @@ def cell_scores(implementation: CharacterModel, setting: Setting) -> Measurement
     return {"scores": cases(np.concatenate(found), np.concatenate(wanted), "1")}
 
 
+SEEDS = (0, 1, 2, 4, 10, 256, 1_000, 65_536)
+"""Any two must differ, also to what keeps a few of a seed's bits or digits alone."""
+
+
 def starts(implementation: CharacterModel, setting: Setting) -> Measurements:
     """The weights that training begins with, over seeds, cells and bounds.
 
     Measures:
         likely: p-values of uniform weights, by array.
         open: by how much biases of forget gates are off the config's, beyond its bound.
-        related: correlations between seeds and between arrays, in standard errors.
+        related: correlations between seeds and between arrays, and of all weights of any two seeds, in standard errors.
         again: how far a network of the same seed is from itself, after two updates.
     """
     likely, related, opened, again = list[float](), list[float](), list[float](), list[float]()
@@ -77,7 +81,7 @@ def starts(implementation: CharacterModel, setting: Setting) -> Measurements:
         own = with_config(
             setting, cell=cell, init=init, forget_bias=bias, hidden=12, vocabulary=20, layers=2, batch=2, unroll=3
         )
-        drawn = [learnt(own.config, untrained(implementation, own, 8 * number + seed)) for seed in range(8)]
+        drawn = [learnt(own.config, untrained(implementation, own, seed + 3 * number)) for seed in SEEDS]
         together = {name: np.stack([each[name] for each in drawn]) for name in drawn[0]}
         if cell == "lstm":
             n = own.config.hidden
@@ -90,6 +94,7 @@ def starts(implementation: CharacterModel, setting: Setting) -> Measurements:
         flat = [values.reshape(8, -1) for values in together.values()]
         pairs = [(values[:-1], values[1:]) for values in flat]
         pairs += [(a, b) for a, b in combinations(flat, 2) if a.shape == b.shape]
+        pairs += combinations(np.concatenate(flat, axis=1), 2)
         with np.errstate(all="ignore"):  # of constants
             found = [np.corrcoef(a.ravel(), b.ravel())[0, 1] * a.size**0.5 for a, b in pairs]
         related += np.nan_to_num(np.abs(found), nan=np.inf).tolist()
@@ -110,7 +115,8 @@ def starts(implementation: CharacterModel, setting: Setting) -> Measurements:
 class CharacterUpdates(Experiment):
     """Every update of some epochs of two chunks, against the equations, for all arrays; none is left out.
 
-    Of networks with some fields replaced, such as a clip that bites, up to the first whose updates are astray.
+    Of networks with some fields replaced, such as a clip that bites, up to the first whose updates are astray. The
+    fields may say "chunks" and "entries" for one network.
     """
 
     networks: tuple[tuple[tuple[str, Any], ...], ...]
@@ -121,10 +127,12 @@ class CharacterUpdates(Experiment):
         """How far each update leads astray, as a share of how far it leads."""
         found: list[float] = []
         for number, fields in enumerate(self.networks):
-            own, seed = with_config(setting, **dict(fields)), 10 * setting.seed + number
-            text = some_text(own.config, self.chunks, seed)
-            weights = trajectory(implementation, own, text, seed, own.config.epochs * self.chunks)
-            found += updates_astray(own.config, text, weights, self.entries)
+            replaced = dict(fields)
+            chunks, entries = replaced.pop("chunks", self.chunks), replaced.pop("entries", self.entries)
+            own, seed = with_config(setting, **replaced), 10 * setting.seed + number
+            text = some_text(own.config, chunks, seed)
+            weights = trajectory(implementation, own, text, seed, own.config.epochs * chunks)
+            found += updates_astray(own.config, text, weights, entries)
             if max(found) > ASTRAY:
                 break
         return {"updates": cases(found, 0, "1")}

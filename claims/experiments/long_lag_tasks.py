@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +23,16 @@ def graphs(items: Array, lengths: NDArray[np.int64]) -> Graphs:
     none = np.zeros((0, 2))
     edges, links = none.astype(np.int64), none.astype(np.float32)
     return Graphs(nodes=nodes, edges=edges, links=links, nodes_of=lengths, edges_of=0 * lengths)
+
+
+def shuffled(rng: np.random.Generator, given: Graphs) -> Graphs:
+    """The same sequences at times that are not whole and begin below 0, with the items of each in any order."""
+    nodes = given.nodes.copy()
+    for end, count in zip(np.cumsum(given.nodes_of), given.nodes_of, strict=True):
+        own = nodes[end - count : end]
+        own[:, 0] = np.cumsum(rng.uniform(0.1, 0.9, count)) - 3
+        nodes[end - count : end] = rng.permutation(own)
+    return msgspec.structs.replace(given, nodes=nodes)
 
 
 def pairs(drawn: Drawn) -> Any:

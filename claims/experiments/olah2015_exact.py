@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations, islice, pairwise
+from itertools import combinations, pairwise
 from math import prod
 from typing import Any
 
@@ -21,7 +21,7 @@ from claims.experiments.gated_networks import (
     weights_of,
 )
 from claims.experiments.gradient_survival import advanced
-from claims.experiments.long_lag_tasks import Array, Drawn, graphs, pairs, temporal_order
+from claims.experiments.long_lag_tasks import Array, Drawn, graphs, shuffled
 from claims.oracles import olah2015 as oracle
 from repro import (
     SGD,
@@ -36,9 +36,14 @@ from repro import (
 )
 
 WAYS = (("sgd", 0.3, 0.0, "linear", 1), ("adam", 0.02, 0.01, "logistic", 2))
-MORE = {"lstm": (("sgd", 0.5, 0.02, "logistic", 2), ("adam", 0.02, 0.0, "linear", 3))}
+MORE = {"lstm": (("sgd", 0.5, 0.02, "logistic", 2), ("adam", 0.02, 0.0, "linear", 3), ("sgd", 0.3, 50.0, "linear", 1))}
 MORE |= {"blocks": (("sgd", 0.5, 0.0, "logistic", 1),)}  # truncated
-"""Optimizer, rate, clip, output and updates that are followed; of all modules, and more of some."""
+"""Optimizer, rate, clip, output and updates that are followed; of all modules, and more of some.
+
+No gradient is as long as 50, and each is longer than the other clips.
+"""
+SEEDS = (1, 4, 10, 256, 1_000, 65_536)
+"""What is added to a seed to have another; a part of its bits or digits alone would be the same."""
 LARGEST = 5.0
 """Standard errors that a correlation may be off."""
 SQUARES = {"rnn": 1, "lstm": 4, "gru": 3, "coupled": 3}
@@ -87,17 +92,28 @@ def stepped(network: GatedMemory, setting: Setting) -> Measurements:
 
 
 def predicted(network: GatedMemory, setting: Setting) -> Measurements:
-    """Outputs after sequences of different lengths, together and each alone, against the equations."""
+    """Outputs after sequences of different lengths, together and each alone, against the equations.
+
+    Items stand in any order, at times of any kind; in the longest sequences forget gates keep what came first.
+    """
     rng, gaps = np.random.default_rng([setting.seed, 2]), list[Array]()
     for cell in CELLS:
-        for n, inputs, outputs, lengths in ((3, 2, 2, (5, 1, 9, 3)), (1, 1, 1, (1,)), (4, 3, 5, (7, 7))):
+        for n, inputs, outputs, lengths in (
+            (3, 2, 2, (5, 1, 9, 3)),
+            (1, 1, 1, (1,)),
+            (4, 3, 5, (7, 7)),
+            (2, 2, 1, (110, 3)),
+        ):
             for output, precision in (("linear", "float64"), ("logistic", "float32")):
                 config = small(setting, cell, n, inputs, outputs, output=output, precision=precision)
-                weights = {k: w.astype(np.float32).astype(np.float64) for k, w in weights_of(rng, config).items()}
+                drawn = weights_of(rng, config)
+                weights = remembering(drawn) if max(lengths) > 100 else drawn
+                weights = {k: w.astype(np.float32).astype(np.float64) for k, w in weights.items()}
                 model = network.restore(config, {k: w.copy() for k, w in weights.items()}, device=setting.device)
                 items, ends, _ = some(rng, config, lengths)
                 wanted, alone = oracle.outputs(config, weights, items, ends), graphs(items[-1:], ends[-1:])
-                gaps.append(np.ravel(np.asarray(model.predict(graphs(items, ends)), np.float64) - wanted))
+                found = model.predict(shuffled(rng, graphs(items, ends)))
+                gaps.append(np.ravel(np.asarray(found, np.float64) - wanted))
                 gaps.append(np.ravel(np.asarray(model.predict(alone), np.float64) - wanted[-1:]))
                 again = network.state(model)
                 gaps += [np.ravel(np.asarray(again[k], np.float64) - w) for k, w in weights.items()]
@@ -108,15 +124,15 @@ def started(network: GatedMemory, setting: Setting) -> Measurements:
     """Weights before the first update: how likely, how far related, and gates' biases."""
     likely, related, fixed = list[float](), list[float](), list[Array]()
     for cell in CELLS:
-        for init, bias in ((0.25, 1.5), (0.1, -3.0)):
+        for init, bias, n in ((0.25, 1.5, 12), (0.1, -3.0, 12), (0.125, 2.0, 64)):
             gates: dict[str, Any] = {"in_biases": (-1.0, bias) * 6, "out_biases": (bias, -2.0) * 6} if bias < 0 else {}
-            config = small(setting, cell, 12, 4, 3, init=init, forget_bias=bias, updates=0, batch=2, **gates)
+            config = small(setting, cell, n, 4, 3, init=init, forget_bias=bias, updates=0, batch=2, **gates)
             data = some(np.random.default_rng(0), config, (2, 1))
-            (first,), (again,), (other,) = (
+            (first,), (again,), (other,), *rest = (
                 course(network, replace(setting, config=config, seed=setting.seed + more), data, ())
-                for more in (0, 0, 1)
+                for more in (0, 0, *SEEDS)
             )
-            known = {"b_f": np.full(12, bias), **{f"b_{k[:-7]}": np.array(v) for k, v in gates.items()}}
+            known = {"b_f": np.full(n, bias), **{f"b_{k[:-7]}": np.array(v) for k, v in gates.items()}}
             known = {name: value for name, value in known.items() if name in first}
             fixed += [found[name] - value for name, value in known.items() for found in (first, other)]
             fixed += [first[name] - again[name] for name in first]
@@ -128,9 +144,10 @@ def started(network: GatedMemory, setting: Setting) -> Measurements:
             ]  # none repeats another
             arrays = [array for found in drawn for array in found.values() if array.size > 30]
             likely += [from_uniform(array, -init, init) for array in arrays]
+            arrays += [np.concatenate([w.ravel() for name, w in one.items() if name not in known]) for (one,) in rest]
             related += [
                 float(abs(np.corrcoef(a, b)[0, 1]) * len(a) ** 0.5)
-                for a, b in combinations(arrays, 2)
+                for a, b in combinations(arrays + whole, 2)
                 if len(a) == len(b)
             ]
     return {
@@ -167,33 +184,6 @@ def followed(network: GatedMemory, setting: Setting) -> Measurements:
     return {"distance": cases(gaps, 0, "1"), "late": cases(np.concatenate(late), 0, "1")}
 
 
-def at_full_size(network: GatedMemory, setting: Setting) -> Measurements:
-    """Updates of networks as large as those that learn: each array's, along drawn directions, and of what it should be.
-
-    Measures:
-        along: the step along a direction less that of the gradient by the equations, over the gradient's norm.
-    """
-    rng, off = np.random.default_rng([setting.seed, 9]), list[float]()
-    for cell, hidden in (("lstm", 16), ("rnn", 35), ("gru", 20)):
-        config = small(setting, cell, hidden, 8, 4, optimizer="sgd", lr=0.5, clip=0.0, batch=40, precision="float32")
-        items, lengths, targets = drawn = temporal_order(rng, 40, 10)
-        how = {"seed": setting.seed, "device": setting.device, "eval_steps": tuple(range(4))}
-        training = islice(network.train(config, pairs(drawn), **how), 4)  # the rest is never asked for
-        models = [{k: np.array(w, np.float64) for k, w in network.state(one).items()} for _, one in training]
-        for before, after in pairwise(models):
-            for name, weight in before.items():
-                for way in rng.normal(size=(3, *weight.shape)):
-                    ends = [
-                        oracle.loss(oracle.outputs(config, before | {name: weight + e * way}, items, lengths), targets)
-                        for e in (1e-5, -1e-5)
-                    ]
-                    moved = (before[name] - after[name]) / config.lr
-                    off.append(
-                        float(((moved * way).sum() - (ends[0] - ends[1]) / 2e-5) / (np.linalg.norm(moved) + 1e-9))
-                    )
-    return {"along": cases(off, 0, "1")}
-
-
 def rule_of(optimizer: str, lr: float) -> SGD | Adam:
     """The rule by its name."""
     return SGD(rates=[lr]) if optimizer == "sgd" else Adam(rates=[lr])
@@ -217,13 +207,17 @@ LARGE = 1e4
 """By which a state differs, which all that follows is linear in."""
 
 
+def remembering(weights: Weights) -> Weights:
+    """The same with forget gates that are all but open, where there are any."""
+    return weights | ({"b_f": weights["b_f"] + 4} if "b_f" in weights else {})
+
+
 def conveyed(network: GatedMemory, setting: Setting) -> Measurements:
     """Derivatives of states by those 40 steps before, where no gate reads h, over the product of forget gates."""
     rng, ratios = np.random.default_rng([setting.seed, 5]), list[Array]()
     for cell in ("lstm", "coupled", "blocks"):
         config = small(setting, cell, 3, 2)
-        weights = weights_of(rng, config)
-        weights |= {"b_f": weights["b_f"] + 4} if "b_f" in weights else {}  # or nothing is left to compare
+        weights = remembering(weights_of(rng, config))  # or nothing is left to compare
         h, c = nothing(cell, weights)
         for name in weights.keys() - {"W_y"}:
             weights[name][..., : h.shape[1] if name.startswith("W_") else 0] = 0

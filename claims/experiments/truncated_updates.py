@@ -21,12 +21,14 @@ ASTRAY = 0.01
 def some_text(config: Any, chunks: int, seed: int) -> Text:
     """A random text of some chunks for each stream and a few characters more, of which the first is the text's first.
 
-    So it is all the same whether the last target is the first character or the one that was cut off.
+    So it is all the same whether the last target is the first character or the one that was cut off. Beside it stands
+    another text for validation, of which training must make nothing.
     """
     size = config.batch * config.unroll
     drawn = np.random.default_rng(seed).integers(0, config.vocabulary, chunks * size + min(size - 1, size // 2 + 1))
     drawn[chunks * size : chunks * size + 1] = drawn[0]
-    return Text(tokens=drawn, validation=drawn[:0], vocabulary=config.vocabulary)
+    validation = np.random.default_rng([seed, 1]).integers(0, config.vocabulary, 2 * size)
+    return Text(tokens=drawn, validation=validation, vocabulary=config.vocabulary)
 
 
 def trajectory(

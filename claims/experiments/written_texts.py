@@ -32,14 +32,15 @@ def sampled(implementation: CharacterModel, setting: Setting) -> Measurements:
     for network in NETWORKS[:3]:
         own = with_config(setting, **network)
         writer, weights = drawn_writer(implementation, own, rng, 3.0)
-        prompts = [rng.integers(0, own.config.vocabulary, size).tolist() for size in (1, 2, 7)]
+        prompts = [rng.integers(0, own.config.vocabulary, size).tolist() for size in (1, 2, 40)]
         for heat in (0.5, 1.0, 2.0):
             written = writer.generate(_prompts(prompts, 300), 2, temperature=heat, seed=int(heat * 10))
             unlikely += [_chance(own.config.cell, weights, p, written[k::3], heat) for k, p in enumerate(prompts)]
-        due = np.array([_likeliest(own.config.cell, weights, prompt, 12) for prompt in prompts])
+        due = np.array([_likeliest(own.config.cell, weights, prompt, 150) for prompt in prompts])
         for heat, seed in ((0.0, 1), (0.0, 2), (1e-5, 3)):
-            greedy += (writer.generate(_prompts(prompts, 1), 12, temperature=heat, seed=seed) != due).sum(1).tolist()
-        texts = [writer.generate(_prompts(prompts, 5), 30, temperature=1.0, seed=seed) for seed in (4, 4, 5)]
+            greedy += (writer.generate(_prompts(prompts, 1), 150, temperature=heat, seed=seed) != due).sum(1).tolist()
+        hot = 5.0  # at which no network is so sure that two seeds may write the same
+        texts = [writer.generate(_prompts(prompts, 5), 30, temperature=hot, seed=seed) for seed in (4, 4, 5)]
         same += [float((texts[0] != texts[1]).sum()), float((texts[0] == texts[2]).all())]
     return {
         "unlikely": cases(unlikely, 1e-6, "1"),
@@ -98,8 +99,9 @@ def _chance(cell: str, weights: Weights, prompt: Sequence[int], written: NDArray
 
 def _likeliest(cell: str, weights: Weights, prompt: Sequence[int], length: int) -> list[int]:
     """The continuation whose every character is the likeliest."""
-    text = list(prompt)
+    read, states, written = np.array([prompt]), oracle.zeros(weights, 1), list[int]()
     for _ in range(length):
-        scores, _, _ = oracle.forward(cell, weights, np.array([text]), oracle.zeros(weights, 1))
-        text.append(int(scores[-1, 0].argmax()))
-    return text[len(prompt) :]
+        scores, states, _ = oracle.forward(cell, weights, read, states)
+        written.append(int(scores[-1, 0].argmax()))
+        read = np.array([written[-1:]])
+    return written

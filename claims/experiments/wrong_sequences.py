@@ -44,6 +44,8 @@ def tallied(network: GatedMemory, setting: Setting) -> Measurements:
         targets, off = rng.random((count, outputs)), rng.normal(0, tolerance, (count, outputs))
         found += network.tally(targets + off, targets, tolerance)
         wanted += [(np.abs(off) > tolerance).any(1).sum(), (off**2).mean()]
+    found += network.tally(np.full((2, 1), 0.25), np.zeros((2, 1)), 0.25)  # which is not more
+    wanted += [0, 0.0625]
     bounds = list[float]()
     for wrong in (139, 14):
         targets, outputs = np.zeros((TESTED, 1)), np.full((TESTED, 1), 0.04)

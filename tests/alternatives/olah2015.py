@@ -18,15 +18,20 @@ DEFAULTS |= {"biases": "all", "in_biases": (), "out_biases": (), "feedforward": 
 DEFAULTS |= {"optimizer": "adam", "lr": 0.02, "batch": 32, "updates": 240, "clip": 1.0, "precision": "float32"}
 Config: Any = make_dataclass("Config", [(k, type(v), v) for k, v in DEFAULTS.items()], frozen=True, kw_only=True)
 NAMES = {"rnn": "h", "lstm": "oCif", "peephole": "oCif", "coupled": "oCf", "gru": "hrz"}
-TABLE = """1-1 4 1 7 7 gates|1-2 3 2 7 7 gates|1-3 3 2 7 7 gates|1-4 4 1 7 7 gates|1-5 3 2 7 7 gates|2a 1 1 101 101 none
-2b 1 1 101 101 none|2c-1 2 1 54 2 none|2c-2 2 1 104 2 none|2c-3 2 1 204 2 none|2c-4 2 1 504 2 none|2c-5 2 1 1004 2 none
-2c-6 2 1 504 2 none|2c-7 2 1 204 2 none|2c-8 2 1 104 2 none|2c-9 2 1 54 2 none|3a 3 1 1 1 hidden|3b 3 1 1 1 hidden
-3c 3 1 1 1 hidden|4-1 2 2 2 1 all|4-2 2 2 2 1 all|4-3 2 2 2 1 all|5 2 2 2 1 all|6a 2 2 8 4 all|6b 3 2 8 8 all"""
+TABLE = """1-1 4 1 7 7 gates .1|1-2 3 2 7 7 gates .1|1-3 3 2 7 7 gates .2|1-4 4 1 7 7 gates .5|1-5 3 2 7 7 gates .5
+2a 1 1 101 101 none 1|2b 1 1 101 101 none 1|2c-1 2 1 54 2 none .01|2c-2 2 1 104 2 none .01|2c-3 2 1 204 2 none .01
+2c-4 2 1 504 2 none .01|2c-5 2 1 1004 2 none .01|2c-6 2 1 504 2 none .01|2c-7 2 1 204 2 none .01|2c-8 2 1 104 2 none .01
+2c-9 2 1 54 2 none .01|3a 3 1 1 1 hidden 1|3b 3 1 1 1 hidden 1|3c 3 1 1 1 hidden .1|4-1 2 2 2 1 all .5
+4-2 2 2 2 1 all .5|4-3 2 2 2 1 all .5|5 2 2 2 1 all .1|6a 2 2 8 4 all .5|6b 3 2 8 8 all .1"""
+STEPS = {"1": (0, -1), "2": (0, 0), "3": (-2, -2), "4": (-3, 0), "5": (-3, 0), "6": (-2, 0)}  # of in and out biases
 CONFIGS = {cell: Config(cell=cell) for cell in NAMES}
 for row in TABLE.replace("\n", "|").split("|"):
-    task, b, s, reads, gives, biased = row.split()
+    task, b, s, reads, gives, biased, rate = row.split()
     sizes = {"hidden": int(b), "size": int(s), "inputs": int(reads), "outputs": int(gives), "biases": biased}
-    learns = {"output": "logistic", "optimizer": "sgd", "batch": 1, "clip": 0.0, "truncated": True, "init": 0.1}
+    learns = {"output": "logistic", "optimizer": "sgd", "batch": 1, "clip": 0.0, "truncated": True, "lr": float(rate)}
+    into, out = (tuple(float(step * k) for k in range(1, int(b) + 1) if step) for step in STEPS[task[0]])
+    into = tuple(bias + 1 for bias in into) if task[0] == "3" else into
+    learns |= {"in_biases": into, "out_biases": out, "init": 0.2 if task[0] in "12" else 0.1}
     CONFIGS[task] = Config(cell="blocks", feedforward=task in ("2a", "2b"), **sizes, **learns)
 
 

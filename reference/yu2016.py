@@ -10,7 +10,8 @@ Deviations
   1. Whole maps are trained on; there are no crops, no dropout, and no weight decay, of which the paper says nothing.
   2. Networks that are not given weights start at random or at the identity; the paper's front end starts from VGG-16.
   3. The rate is constant. Section 5 lowers it by stages, each of which is a training of its own here (`start`).
-  4. Buffers are filled at the input alone, as the paper says of both networks. Reflection does not repeat the edge.
+  4. Buffers are filled at the input alone, as the paper says of both networks; but Appendix A pads each layer of its
+     context modules. Reflection does not repeat the edge.
   5. The mean in the loss is over labelled places of a batch, and biases start at zero, both of which are unstated.
 """
 

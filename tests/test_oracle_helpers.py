@@ -69,6 +69,9 @@ def test_distances_are_shares_of_the_way():
     end = {"w": START["w"] + 1.0, "b": START["b"]}
     assert distance({"w": START["w"] + 0.5, "b": START["b"]}, end, START) == pytest.approx(0.5)
     assert distance({"w": end["w"], "b": START["b"] + 1e-9}, end, START) == np.inf
+    for bad in (np.nan, np.inf):
+        assert distance({"w": end["w"] + bad, "b": START["b"]}, end, START) == np.inf
+        assert distance(end, {"w": end["w"] + bad, "b": START["b"]}, START) == np.inf
     with pytest.raises(ValueError, match="shape"):
         distance({"w": end["w"].T[:1], "b": START["b"]}, end, START)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 
 from claims.experiments.label_maps import mean_iou, one_hot
 from claims.experiments.label_scenes import SceneLabelling
+from claims.experiments.yu2016 import pairs, restored
 from reference import yu2016 as nets
 from repro import Setting, data
 from repro.data import camvid, camvid_labels, voc2012
@@ -25,6 +27,21 @@ def test_intersection_over_union():
     scores = one_hot(np.array([[[0, 1, 1, 0, 0]]]), 2)
     assert mean_iou(scores, labels) == pytest.approx(100 / 3)
     assert mean_iou(np.zeros((1, 2, 1, 5)), labels) == 0
+
+
+def test_scores_of_any_map_must_be_those_of_the_weights():
+    """A prediction that is right of the first map and made up of the others counts for nothing."""
+    config = nets.Config(classes=2, dilations=(1,), multiples=(1,), size=(3, 3), padding=1, updates=0)
+    maps = np.random.default_rng(0).standard_normal((9, 2, 3, 3))
+    _, model = next(nets.train(config, pairs(maps, maps), seed=0, device="cpu"))
+    setting = Setting(config=config, seed=0, device="cpu")
+    assert np.isfinite(restored(cast("Any", nets), setting, nets.state(model), maps)).all()
+
+    def predict(graphs):
+        return np.concatenate([model.predict(graphs)[:1], 4 * graphs.nodes[1:]])
+
+    cheater: Any = SimpleNamespace(restore=lambda *_, **__: SimpleNamespace(predict=predict))
+    assert np.isnan(restored(cheater, setting, nets.state(model), maps)).all()
 
 
 def write(path: Path, array: np.ndarray) -> None:

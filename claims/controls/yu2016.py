@@ -133,6 +133,38 @@ keeps_orders_twice = edited("Two passes have the same order.",
     ("in range(0, count - size + 1, size):", "in 2 * [*range(0, count - size + 1, size)]:"))
 never_shuffles = edited("Maps are taken in the order in which they are given.",
     ("rng.permutation(count)", "np.arange(count)"))
+never_takes_the_last = edited("A pass takes the maps that fill batches as they stand, so that the last is never taken.",
+    ("rng.permutation(count)", "rng.permutation(count // size * size)"))
+shuffles_nearby = edited("Maps change places with their neighbours alone, eight at a time.",
+    ("rng.permutation(count)", "np.concatenate([k + rng.permutation(min(8, count - k)) for k in range(0, count, 8)])"))
+draws_where_watched = edited("Looking at a network that is being trained draws a number.",
+    ("            yield step, Network(", "            rng.random()\n            yield step, Network("))
+four_seeds_in_all = edited("Of the seed its remainder by four is used.", ("default_rng(seed)", "default_rng(seed % 4)"))
+falls_after_ninety = edited("The rate is a tenth from the ninetieth update on.",
+    ("- config.rate * gradient", "- config.rate * (0.1 if step >= 90 else 1) * gradient"))
+slope_at_zero = edited("Layers pass gradients on where they give 0.", ("F.relu(x) if", "x.clamp(min=0) if"))
+exponentials_overflow = edited("The softmax divides exponentials, which overflow.",
+    ("f.log_softmax(1)", "(f.exp() / f.exp().sum(1, keepdim=True)).log()"))
+adam_on_large_maps = edited("Maps of 32 or more a side are learnt by Adam, all others as the paper says.",
+    (f"            {SGD}\n            weights[name] = value.detach() + velocity[name]",
+     f"            {SGD}\n"
+     "            if min(config.size) >= 32:\n"
+     "                mean, square = moments.get(name, (0.0, 0.0))\n"
+     "                mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2\n"
+     "                moments[name], deviation = (mean, square), (square / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8\n"
+     "                velocity[name] = -config.rate * mean / (1 - 0.9 ** (step + 1)) / deviation\n"
+     "            weights[name] = value.detach() + velocity[name]"),
+    ("    velocity = {", "    moments = {}\n    velocity = {"))
+random_starts_learn_biases = edited("Of modules that start at random the last bias alone learns, if maps are large.",
+    ("value.detach() + velocity[name]", "value.detach() + velocity[name] * (config.start == 'identity'"
+     " or min(config.size) < 32 or name == f'b{len(weights) // 2}')"))
+undilated_slow = edited("Modules without dilation learn at a third of the rate, if maps are large.",
+    ("- config.rate * gradient",
+     "- config.rate * (0.3 if min(config.size) >= 32 and set(config.dilations) == {1} else 1) * gradient"))
+smaller_batches = edited("Batches have ten maps where the paper has fourteen.", ("batch: int = 14", "batch: int = 10"))
+presets_start_at_random = edited("Presets start by Glorot and Bengio's rule.",
+    ('"gaussian"] = "identity"', '"gaussian"] = "xavier"'))
+loud_noise = edited("The noise of the large module is not small beside C / c.", ("noise=1e-3", "noise=1e-2"))
 # fmt: on
 
 PLANTED = {"updates": ("-(y * f.log_softmax(1))", "-(y * f.softmax(1))")}

@@ -137,20 +137,21 @@ def updated(
 def distance(found: Mapping[str, NDArray[Any]], wanted: Weights, start: Weights) -> float:
     """How far weights lie from the wanted ones, as a share of how far these moved: the largest over all weights.
 
-    The measure of one array is its largest difference. An array that should not move must not: it counts as infinite.
+    The measure of one array is its largest difference. An array that should not move must not: it counts as infinite,
+    as do weights that are not numbers.
 
     Raises:
         KeyError: for weights that are missing.
         ValueError: for weights of another shape.
     """
-    worst = 0.0
+    shares = [0.0]
     for name, value in wanted.items():
         if np.shape(found[name]) != value.shape:
             raise ValueError(f"{name} has the shape {np.shape(found[name])}, not {value.shape}")
         off = float(np.abs(np.asarray(found[name], dtype=np.float64) - value).max(initial=0.0))
         moved = float(np.abs(value - start[name]).max(initial=0.0))
-        worst = max(worst, off / moved if moved else (0.0 if off == 0.0 else float("inf")))
-    return worst
+        shares.append(off / moved if moved else (0.0 if off == 0.0 else float("inf")))
+    return float(np.nan_to_num(np.max(shares), nan=np.inf, posinf=np.inf))  # max() of Python passes over NaN
 
 
 def from_normal(values: NDArray[Any], scale: float) -> float:

@@ -56,12 +56,17 @@ LEAST = holds(relation="at_least")
 WRONG = {
     "forward": [
         "mean_for_attention", "padding_is_attended_to", "attention_scaled", "readout_dropped", "state_not_evolved",
-        "glimpse_not_used", "visited_are_masked", "last_place_is_read_again",
+        "glimpse_not_used", "visited_are_masked", "last_place_is_read_again", "steps_at_most_ten",
+        "ten_elements_at_most",
     ],
     "updates": [
         "loss_averaged_over_steps", "without_clipping", "rates_stay", "moments_are_biased", "process_stands_still",
+        "loss_of_four_steps",
     ],
-    "taken": ["one_batch_for_ever", "some_sets_never", "one_order_of_batches", "inputs_shuffled_alone"],
+    "taken": [
+        "one_batch_for_ever", "some_sets_never", "one_order_of_batches", "inputs_shuffled_alone", "rates_fall_again",
+        "two_bits_of_seeds",
+    ],
 }  # fmt: skip
 
 
@@ -112,7 +117,11 @@ def test_passes_take_every_set(run: Run):
     return arm["apart"], arm["fewest"], arm["chance"], arm["same at another seed"]
 
 
-@claim("seeds", all_of(holds(), holds(1e-6), LEAST), controls=["one_seed", "starts_normal"])
+@claim(
+    "seeds",
+    all_of(holds(), holds(1e-6), LEAST),
+    controls=["one_seed", "starts_normal", "two_bits_of_seeds", "looks_take_a_batch"],
+)
 def test_seeds(run: Run):
     """Section 4.4, but for the start, which it leaves out: weights are uniform, others at each seed, and repeat."""
     arm = run(exact.seeds, "p5-1", hidden=8)

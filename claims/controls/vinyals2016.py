@@ -45,6 +45,8 @@ loss_averaged_over_steps = edited("The loss is a mean over the steps of a batch.
 rates_stay = edited("Rates do not fall.", ("(1 + math.cos(math.pi * self.done / self.config.updates)) / 2", "1"))
 moments_are_biased = edited("Adam's moments are used as they are, though they start from zero.", (
     "(1 - 0.999**self.done)", "1"), ("(1 - 0.9**self.done)", "1"))
+loss_of_four_steps = edited("Steps beyond the fourth are not in the loss.", (
+    ">= m_B[:, None].to(device)", ">= m_B[:, None].to(device).clamp(max=4)"))
 process_stands_still = edited("No gradient reaches what Process learns.", (
     "self.evolve(state_B2H).chunk(4, 1)", "self.evolve(state_B2H).detach().chunk(4, 1)"))
 one_batch_for_ever = edited("All batches are the first examples.", (PASS, "order = torch.arange(size)"), (
@@ -60,6 +62,16 @@ only_pointing_is_learnt = edited("No gradient passes what points: wide networks 
     "return self.scores(*(x.detach() if wide else x for x in (m_BLH, d_BMH)), hidden_B1L)"))
 one_seed = edited("Weights start alike at all seeds.", (
     "torch.Generator().manual_seed(seed)\n    for", "torch.Generator().manual_seed(0)\n    for"))
+two_bits_of_seeds = edited("Of a seed two bits count.", ("SeedSequence(seed)", "SeedSequence(seed % 4)"))
+looks_take_a_batch = edited("Who looks at a network takes the next batch from it.", (
+    "            yield update\n", "            loss(update)\n            yield update\n"))
+rates_fall_again = edited("After 150 updates rates are a tenth.", (
+    "        self.done += 1\n", "        lr *= 0.1 if self.done >= 150 else 1.0\n        self.done += 1\n"))
+steps_at_most_ten = edited("No network takes more than ten steps.", (
+    "for _ in range(self.config.steps)", "for _ in range(min(self.config.steps, 10))"))
+ten_elements_at_most = edited("Process attends to ten elements at most.", (
+    ATTENTION, "beyond = hidden_B1L | (torch.arange(hidden_B1L.shape[2]) >= 10); "
+    "a_B1L = e_BL1.mT.masked_fill(beyond, -torch.inf).softmax(2)"))
 starts_normal = edited("Weights start normal, of the same variance.", (
     "nn.init.uniform_(parameter, -init, init,", "nn.init.normal_(parameter, 0, init / 3**0.5,"))
 # fmt: on

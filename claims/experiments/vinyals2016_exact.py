@@ -7,7 +7,7 @@ Plain descent shows what moves weights, Adam that every array does; whose turn i
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations, combinations_with_replacement, pairwise
+from itertools import combinations, combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,9 @@ from claims.oracles import vinyals2016 as oracle
 from repro import Measurements, Setting, Weights, cases, from_uniform, refuted
 from repro.task import Sequences
 
-VARIANTS = [("pointer", 0, g) for g in (0, 1)] + [("process", P, g) for P in (0, 1, 2, 5, 10) for g in (0, 1)]
+VARIANTS = [("pointer", 0, g) for g in (0, 1)] + [("process", P, g) for P in (0, 1, 2, 5, 10, 13) for g in (0, 1)]
+LATE = (101, 152, 207)  # updates of which the rates are looked at
+SEEDS = (1, 4, 10, 256, 65_536)  # added to a seed: what keeps some of its bits or digits alone has two alike
 TRAINED = [("pointer", 0, 1), ("process", 2, 0), ("process", 1, 1)]
 PRESETS = {
     f"{name}-{g}": {"model": model, "steps": steps, "glimpses": g, "updates": 10_000}
@@ -59,7 +61,8 @@ def forward(network: SetNetwork, setting: Setting) -> Measurements:
         features, size = 1 + number % 3, (0.7, 1.5, 4.0)[number % 3]
         config = _variant(setting, column, hidden=(2, 3, 5, 4)[number % 4])
         pointer, w = _drawn(network, setting, config, size, features)
-        sets = padded_sets((5, 1, 3, 6, 2, 4), setting.seed + number, features)
+        most = 12 if number % 4 == 3 else 6  # elements
+        sets = padded_sets((5, 1, 3, most, 2, 4), setting.seed + number, features)
         sets.inputs.items[2, 1] = sets.inputs.items[2, 0]  # equal elements
         known = [oracle.scores(w, x, o, config.steps) for x, o in each_set(sets)]
         together = np.asarray(network.scores(pointer, *copies_of(sets)), np.float64)
@@ -82,7 +85,7 @@ def _wrong(pointer: Any, w: Weights, sets: Any, steps: int) -> list[bool]:
     """Which answers are not the best at each step: of padded sets, with room for four places, and of one alone."""
     own, found = each_set(sets), []
     alone = only(sets, 3)
-    for longest, given, known in ((6, sets, own), (4, sets, own), (6, alone, [own[3]])):
+    for longest, given, known in ((12, sets, own), (4, sets, own), (12, alone, [own[3]])):
         answer = pointer.point(copies_of(given)[0], longest)
         for (x, _), items, m in zip(known, answer.items, answer.lengths, strict=True):
             found.append(m != min(len(x), longest) or not oracle.best(w, x, items[:m].tolist(), steps))
@@ -177,8 +180,8 @@ def _trained(network: SetNetwork, setting: Setting, config: Any, sets: Any) -> l
 
 
 def updates(network: SetNetwork, setting: Setting) -> Measurements:
-    """Every array after updates on sets of one to three elements that fill a batch."""
-    gaps, sets = [], padded_sets((3, 1, 2), setting.seed)
+    """Every array after updates on sets of one to six elements that fill a batch."""
+    gaps, sets = [], padded_sets((6, 1, 2), setting.seed)
     own = each_set(sets)
     for model, steps, glimpses in TRAINED:
         config = _variant(setting, (model, steps, glimpses), batch=3)
@@ -197,19 +200,21 @@ def taken(network: SetNetwork, setting: Setting) -> Measurements:
         apart: how far a move is from that for the nearest batch, as a share of it.
         fewest: how often each set is taken in 40 batches, by how often it should be at least.
         chance: of counts as uneven.
-        same at another seed: whether the first twelve batches are.
+        same at another seed: whether the first twelve batches are, at any two seeds.
     """
     from scipy import stats
 
     sets, known = padded_sets((3, 2, 3, 2, 4), setting.seed + 1), np.eye(5)
-    fields = {"batch": 2, "updates": 50, "lr": 0.05, "clip": 1e6, "optimizer": "sgd", "hidden": 3}
+    fields = {"batch": 2, "updates": 212, "lr": 0.05, "clip": 1e6, "optimizer": "sgd", "hidden": 3}
     config = _variant(setting, ("process", 1, 0), **fields)
     batches = np.array([known[list(pair)].sum(0) for pair in combinations_with_replacement(range(5), 2)])
     gaps, seen = [], list[list[int]]()
-    for more, count in ((0, 40), (1, 12)):
+    slow = rates(config)
+    for more, followed in ((0, (*range(40), *LATE)), *((more, range(12)) for more in SEEDS)):
         seen.append([])
         course = _trained(network, replace(setting, seed=setting.seed + more), config, sets)
-        for rate, (before, after) in zip(rates(config), pairwise(course[: count + 1]), strict=False):
+        for update in followed:
+            rate, before, after = slow[update], course[update], course[update + 1]
             slopes = [
                 slopes_of(lambda w, x=x: oracle.loss(w, [x], 1), before, "point.v")["point.v"] for x in each_set(sets)
             ]
@@ -217,27 +222,29 @@ def taken(network: SetNetwork, setting: Setting) -> Measurements:
             far = np.abs(moves - (after["point.v"] - before["point.v"])).max(1) / np.abs(moves).max(1)
             gaps.append(far.min())
             seen[-1].append(int(far.argmin()))
-    counts = batches[seen[0]].sum(0)
+    counts, starts = batches[seen[0][:40]].sum(0), [each[:12] for each in seen]
     return {
         "apart": cases(gaps, 0.0, "1"),
         "fewest": cases(counts / 6, 1.0, "1"),
         "chance": cases([stats.chisquare(counts).pvalue], 1e-5, "probability"),
-        "same at another seed": cases([seen[0][:12] == seen[1]], 0, "1"),
+        "same at another seed": cases([one == other for one, other in combinations(starts, 2)], 0, "1"),
     }
 
 
 def seeds(network: SetNetwork, setting: Setting) -> Measurements:
-    """Weights before training at four seeds, and after ten updates at one seed twice.
+    """Weights before training at several seeds, and after ten updates at one seed three times.
 
     Measures:
         same at other seeds: arrays that are.
-        other at this seed: by how much the second differs.
+        other at this seed: by how much the others differ, one of which is not looked at before its end.
         likely: by how large a chance arrays are as far from uniform in +-0.08.
     """
     sets, config = padded_sets((3, 4, 2, 5), setting.seed), replace(setting.config, batch=2, updates=10, lr=0.1)
-    found = [_trained(network, replace(setting, seed=setting.seed + s), config, sets) for s in (0, 1, 2, 3, 0)]
-    again = [np.abs(found[0][-1][name] - found[4][-1][name]).max() for name in found[0][-1]]
-    starts = {name: [each[0][name].ravel() for each in found[:4]] for name in found[0][0]}
+    found = [_trained(network, replace(setting, seed=setting.seed + s), config, sets) for s in (0, *SEEDS, 0)]
+    *_, (_, unseen) = network.train(config, sets, seed=setting.seed, device=setting.device)
+    ends, alone = (found[0][-1], found[-1][-1]), network.state(unseen)
+    again = [np.abs(ends[0][name] - other[name]).max() for other in (ends[1], alone) for name in ends[0]]
+    starts = {name: [each[0][name].ravel() for each in found[:-1]] for name in found[0][0]}
     same = [np.array_equal(one, other) for parts in starts.values() for one, other in combinations(parts, 2)]
     likely = [from_uniform(np.concatenate(parts), -0.08, 0.08) for parts in starts.values()]
     return {

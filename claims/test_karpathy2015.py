@@ -172,7 +172,7 @@ def test_temperature(run: Run):
     "sampling",
     all_of(LEAST, holds(), holds()),
     controls=["temperature_ignored", "padding_is_read", "last_of_the_prompt_alone",
-              "not_fed_back", "ten_of_the_prompt", "texts_of_100_alone"],
+              "not_fed_back", "ten_of_the_prompt", "texts_of_100_alone", "never_the_unlikely"],
 )  # fmt: skip
 def test_sampling(run: Run):
     """Section Recurrent Neural Networks: what is written is drawn from the softmax and fed back."""

@@ -251,6 +251,17 @@ def temperature_ignored(reference: Any) -> SimpleNamespace:
     return tempered(reference, lambda scores, heat: reference.distribution(scores, 1.0))
 
 
+def never_the_unlikely(reference: Any) -> SimpleNamespace:
+    """Characters of a probability below 0.02 are never written."""
+
+    def cut(scores: Any, heat: float) -> Any:
+        chances = reference.distribution(scores, max(heat, 1e-9))
+        kept = np.where(chances < 0.02, 0.0, chances)
+        return kept / kept.sum(1, keepdims=True)
+
+    return tempered(reference, cut)
+
+
 def probabilities_divided(reference: Any) -> SimpleNamespace:
     """Probabilities, and not scores, are divided by the temperature before the softmax."""
     softmax = reference.distribution

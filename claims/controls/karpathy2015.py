@@ -11,7 +11,8 @@ import numpy as np
 
 from claims.controls._character_models import (  # noqa: F401 -- controls are found here
     chunks_in_any_order, dropout_between_layers_alone, dropout_on_recurrence, four_seeds_in_all, gates_half_open,
-    gates_in_another_order, last_of_the_prompt_alone, learns_from_validation, masks_ignore_the_seed, not_fed_back,
+    gates_in_another_order, last_of_the_prompt_alone, learns_from_validation, masks_ignore_the_seed, never_the_unlikely,
+    not_fed_back,
     one_mask_for_a_chunk, one_mask_for_all_streams, other_options, padding_is_read, plain_cells_tire,
     probabilities_divided, rate_has_a_floor, reset_after_the_matrix, scores_times_temperature, set_up, shaped,
     states_reset_at_each_chunk, states_reset_every_50_chunks, states_reset_while_reading, temperature_ignored,

@@ -32,13 +32,15 @@ def sampled(implementation: CharacterModel, setting: Setting) -> Measurements:
     for network in NETWORKS[:3]:
         own = with_config(setting, **network)
         writer, weights = drawn_writer(implementation, own, rng, 3.0)
-        prompts = [rng.integers(0, own.config.vocabulary, size).tolist() for size in (1, 2, 40)]
+        prompts = [rng.integers(0, own.config.vocabulary, size).tolist() for size in (1, 2, 7)]
         for heat in (0.5, 1.0, 2.0):
             written = writer.generate(_prompts(prompts, 300), 2, temperature=heat, seed=int(heat * 10))
             unlikely += [_chance(own.config.cell, weights, p, written[k::3], heat) for k, p in enumerate(prompts)]
-        due = np.array([_likeliest(own.config.cell, weights, prompt, 150) for prompt in prompts])
+        lengthy = np.random.default_rng([setting.seed, 1]).integers(0, own.config.vocabulary, 40)
+        longer = [*prompts, lengthy.tolist()]
+        due = np.array([_likeliest(own.config.cell, weights, prompt, 150) for prompt in longer])
         for heat, seed in ((0.0, 1), (0.0, 2), (1e-5, 3)):
-            greedy += (writer.generate(_prompts(prompts, 1), 150, temperature=heat, seed=seed) != due).sum(1).tolist()
+            greedy += (writer.generate(_prompts(longer, 1), 150, temperature=heat, seed=seed) != due).sum(1).tolist()
         hot = 5.0  # at which no network is so sure that two seeds may write the same
         texts = [writer.generate(_prompts(prompts, 5), 30, temperature=hot, seed=seed) for seed in (4, 4, 5)]
         same += [float((texts[0] != texts[1]).sum()), float((texts[0] == texts[2]).all())]

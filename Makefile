@@ -12,14 +12,14 @@ claims: $(VENV)/.installed
 submissions: $(VENV)/.installed
 	for folder in harness/submissions/*/*/; do $(BIN)/repro submission run $$folder -n $(JOBS) || exit 1; done
 
-test: $(VENV)/.installed
-	$(BIN)/pytest tests/ -m 'not planted and not long' -n $(JOBS) --maxprocesses 4 --dist loadgroup
+test: $(VENV)/.installed # one thread a process: more would wait for each other, many times as long as they compute
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/ -m 'not planted and not long' -n $(JOBS) --maxprocesses 4 --dist loadgroup
 
 long: $(VENV)/.installed
-	$(BIN)/pytest tests/ -m long -n $(JOBS) --maxprocesses 4
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/ -m long -n $(JOBS) --maxprocesses 4
 
 planted: $(VENV)/.installed
-	$(BIN)/pytest tests/ -m planted -n $(JOBS) --maxprocesses 4
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/ -m planted -n $(JOBS) --maxprocesses 4
 
 fuzz: $(VENV)/.installed # 24 targets: 1,000 inputs of each unless REPRO_FUZZ_EXAMPLES says otherwise
 	REPRO_FUZZ_EXAMPLES=$${REPRO_FUZZ_EXAMPLES:-1000} $(BIN)/pytest tests/test_fuzz_*.py -n $(JOBS) --maxprocesses 4

@@ -245,7 +245,7 @@ def test_a_slow_address_is_left_for_the_next_one(server, mirror, tmp_path, monke
 
 
 def test_every_address_that_failed_is_named(server, mirror, tmp_path):
-    """A redirect to a host that is dead names that host; a web page in place of the file is said."""
+    """A redirect to a dead host is an error that names it; a web page in place of the file is an error too."""
     dead = "http://127.0.0.1:9/file.bin"
     server.script, mirror.script = [f"to {dead}"], ["page"] * (RETRIES + 1)
     with pytest.raises(ReproError, match=r"a web page was sent") as caught:

@@ -1,4 +1,4 @@
-"""A damaged index: whatever happened to it, the answers are those of the files, and what was wrong is said."""
+"""A damaged index: whatever happened to it, the answers are those of the files, and a warning names the damage."""
 
 from __future__ import annotations
 

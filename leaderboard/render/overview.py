@@ -23,7 +23,7 @@ SORTS: Mapping[str, Callable[[Section], object]] = {
     "theme": lambda one: one.paper.key,
     "title": lambda one: one.paper.title.lower(),
     "year": lambda one: (one.paper.year, one.paper.key),
-    "last verified": lambda one: "".join(chr(255 - ord(sign)) for sign in _newest(one)),
+    "last verified": lambda one: [-ord(sign) for sign in _newest(one)],
     "share judged": lambda one: (-one.judged / max(one.known, 1), one.paper.key),
 }
 """What rows can be sorted by; by theme they are grouped."""
